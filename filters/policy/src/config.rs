@@ -1,0 +1,224 @@
+//! The plugin configuration: what the loader writes into Envoy's configuration and the filters read from it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::hostname::InvalidHostname;
+use crate::pattern::HostPattern;
+use crate::table::{HostTable, Listener, TwoOwners};
+use crate::tags::Tags;
+
+/// The version of the configuration that this code reads and writes.
+pub const VERSION: u32 = 1;
+
+/// The configuration of a filter, as JSON.
+///
+/// With `listeners` the filter decides by them. Filter chains of one TLS port have the same listeners: one of them
+/// gives `listeners` and a name for them, `table`, and the others give the name only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PluginConfig {
+    /// The version of this format: 1.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1)))]
+    pub version: u32,
+    /// Whether refusals are enforced.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mode: Mode,
+    /// How much a refused client is told. The access log always gets all.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub reasons: Reasons,
+    /// The port that answers name; it decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// A name under which filter chains with the same `vm_id` share one list of listeners.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// The listeners of the port. Left out where another filter chain gives them under the same `table`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listeners: Option<Vec<ListenerConfig>>,
+    /// On TLS: the name of the listener whose filter chain this filter is in. A host of any other listener is refused
+    /// with 421.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
+}
+
+/// Who takes requests for some hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ListenerConfig {
+    /// The name in logs and counters.
+    pub name: String,
+    /// The hosts: `name`, `*.name` (everything below it) or `*`. Left out or empty: every host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hostnames: Vec<String>,
+    /// Tags that requests to these hosts carry.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
+}
+
+/// Whether refusals are enforced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Refused requests are answered by the filter.
+    #[default]
+    Enforce,
+    /// Refused requests are counted and logged, and pass.
+    Audit,
+}
+
+/// How much a refused client is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Reasons {
+    /// The reason and one line about it.
+    #[default]
+    Full,
+    /// The reason's name.
+    Short,
+    /// Nothing but the status.
+    None,
+}
+
+impl PluginConfig {
+    /// A configuration with everything left out.
+    pub fn empty() -> Self {
+        Self {
+            version: VERSION,
+            mode: Mode::default(),
+            reasons: Reasons::default(),
+            port: None,
+            table: None,
+            listeners: None,
+            chain: None,
+        }
+    }
+
+    /// Reads and checks a configuration.
+    pub fn from_json(json: &[u8]) -> Result<Self, InvalidConfig> {
+        let config: Self = serde_json::from_slice(json)?;
+        if config.version != VERSION {
+            return Err(InvalidConfig::Version(config.version));
+        }
+        if config.listeners.is_none() && config.table.is_none() {
+            return Err(InvalidConfig::NoListeners);
+        }
+        Ok(config)
+    }
+
+    /// The listeners ready for look-up, unless another filter chain gives them.
+    pub fn table(&self) -> Result<Option<HostTable>, InvalidConfig> {
+        let Some(listeners) = &self.listeners else {
+            return Ok(None);
+        };
+        let listeners = listeners
+            .iter()
+            .map(ListenerConfig::parse)
+            .collect::<Result<Vec<_>, _>>()?;
+        let table = HostTable::new(listeners)?;
+        match &self.chain {
+            Some(chain) if table.named(chain).is_none() => {
+                Err(InvalidConfig::NoSuchChain(chain.clone()))
+            }
+            _ => Ok(Some(table)),
+        }
+    }
+}
+
+impl ListenerConfig {
+    fn parse(&self) -> Result<(Listener, Vec<HostPattern>), InvalidConfig> {
+        let listener = Listener {
+            name: self.name.as_str().into(),
+            tags: self.tags.clone(),
+        };
+        if self.hostnames.is_empty() {
+            return Ok((listener, vec![HostPattern::Any]));
+        }
+        let pattern = |hostname: &String| {
+            hostname.parse().map_err(|why| InvalidConfig::Hostname {
+                listener: self.name.clone(),
+                hostname: hostname.clone(),
+                why,
+            })
+        };
+        let patterns = self.hostnames.iter().map(pattern);
+        Ok((listener, patterns.collect::<Result<_, _>>()?))
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Why a plugin configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidConfig {
+    /// It is no JSON, or not of this format.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    /// It is of another version.
+    #[error("version {0} is not known, this filter reads version {VERSION}")]
+    Version(u32),
+    /// It decides by nothing.
+    #[error(
+        "`listeners` is missing: give the listeners, or the `table` under which another filter chain gives them"
+    )]
+    NoListeners,
+    /// A hostname is none.
+    #[error("listener `{listener}`: hostname `{hostname}`: {why}")]
+    Hostname {
+        /// The listener's name.
+        listener: String,
+        /// What it has as a hostname.
+        hostname: String,
+        /// What is wrong with it.
+        why: InvalidHostname,
+    },
+    /// Two listeners take the same hosts.
+    #[error(transparent)]
+    TwoOwners(#[from] TwoOwners),
+    /// The chain is no listener of the table.
+    #[error("`chain` names `{0}`, which is none of the listeners")]
+    NoSuchChain(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(json: &str) -> String {
+        match PluginConfig::from_json(json.as_bytes()).and_then(|config| config.table()) {
+            Ok(_) => panic!("accepted: {json}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_shortest_configuration() {
+        let json = r#"{"version":1,"listeners":[{"name":"shop","hostnames":["shop.example.com","*.shop.example.com"]}]}"#;
+        let config = PluginConfig::from_json(json.as_bytes()).unwrap();
+        assert_eq!(config.mode, Mode::Enforce);
+        assert_eq!(serde_json::to_string(&config).unwrap(), json);
+    }
+
+    #[test]
+    fn refusals_say_what_is_wrong() {
+        assert_eq!(
+            error(r#"{"version":2,"listeners":[]}"#),
+            "version 2 is not known, this filter reads version 1"
+        );
+        assert!(error(r#"{"version":1,"listener":[]}"#).starts_with("unknown field `listener`"));
+        assert!(error(r#"{"version":1}"#).starts_with("`listeners` is missing"));
+        assert_eq!(
+            error(r#"{"version":1,"listeners":[{"name":"a","hostnames":["a..b"]}]}"#),
+            "listener `a`: hostname `a..b`: the host has an empty label"
+        );
+        assert_eq!(
+            error(r#"{"version":1,"chain":"b","listeners":[{"name":"a"}]}"#),
+            "`chain` names `b`, which is none of the listeners"
+        );
+    }
+}

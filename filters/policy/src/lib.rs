@@ -1,0 +1,34 @@
+//! What may enter: every decision of meshgate, and nothing else.
+//!
+//! This crate knows no Envoy, no I/O and no clock, so the same code decides inside the Wasm filters, in the
+//! loader's commands and in tests. The way of a request through it:
+//!
+//! ```text
+//! bytes of :authority ─ Authority::parse ─▶ RequestView ─ decide(&Policy, &RequestView) ─▶ Decision
+//! JSON of the plugin   ─ PluginConfig    ─▶ Policy ──────────────┘
+//! ```
+//!
+//! - [`hostname`], [`pattern`], [`authority`]: names, and what they may look like
+//! - [`table`]: the listeners of one port, and which of them owns a host
+//! - [`tags`]: Kuma's tags, merged and written down
+//! - [`decision`]: `decide`, its verdicts and their reasons
+//! - [`trace`]: how a decision came about, for the loader's commands
+//! - [`config`]: the plugin configuration, the one struct that the loader writes and the filters read
+
+pub mod authority;
+pub mod config;
+pub mod decision;
+pub mod hostname;
+pub mod pattern;
+pub mod table;
+pub mod tags;
+pub mod trace;
+
+pub use authority::{Authority, Host, InvalidAuthority};
+pub use config::{InvalidConfig, PluginConfig};
+pub use decision::{Decision, Policy, Reason, Refusal, RequestView, decide};
+pub use hostname::{Hostname, InvalidHostname};
+pub use pattern::{HostPattern, Specificity};
+pub use table::{HostTable, Listener};
+pub use tags::Tags;
+pub use trace::{NoTrace, Step, Trace};
