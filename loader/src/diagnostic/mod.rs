@@ -35,3 +35,14 @@ pub struct Diagnostic {
     /// The field in it: `conf.listeners[0].port`.
     pub path: String,
 }
+
+impl Diagnostic {
+    /// With a word on what to write instead.
+    #[must_use]
+    pub fn with_help(self, help: impl Into<String>) -> Self {
+        Self {
+            help: Some(help.into()),
+            ..self
+        }
+    }
+}

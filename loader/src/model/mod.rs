@@ -2,6 +2,8 @@
 //!
 //! [`kuma`] makes it from Kuma's resources; [`crate::envoy`] makes Envoy's configuration from it.
 
+pub mod kuma;
+
 use std::fmt;
 use std::net::IpAddr;
 

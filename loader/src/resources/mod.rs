@@ -4,6 +4,7 @@ pub mod kuma;
 
 use std::sync::Arc;
 
+use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Node, Path, Span};
 
 use kuma::dataplane::Dataplane;
@@ -52,6 +53,8 @@ pub struct Meta {
     pub name: String,
     /// The Kubernetes namespace, if it has one.
     pub namespace: Option<String>,
+    /// When it was created, in RFC 3339; exports have it, hand-written files do not.
+    pub created: Option<String>,
     /// The labels, sorted.
     pub labels: std::collections::BTreeMap<String, String>,
 }
@@ -69,6 +72,22 @@ impl<T> Resource<T> {
     /// Where to point when something is said about `path` in the specification.
     pub fn span(&self, path: &Path) -> Span {
         self.place.root.locate(&self.place.spec.join(path))
+    }
+}
+
+impl<T> Resource<T> {
+    /// A finding about `path`.
+    pub fn finding(&self, code: Code, path: &Path, message: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            code,
+            severity: code.severity(),
+            message: message.into(),
+            span: Some(self.span(path)),
+            label: None,
+            help: None,
+            resource: Some(self.meta.to_string()),
+            path: path.to_string(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use policy::Tags;
 use serde::Deserialize;
 
 /// Rules for requests through some gateways.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct MeshHttpRoute {
     /// Whose requests.
@@ -14,7 +14,7 @@ pub struct MeshHttpRoute {
 }
 
 /// A reference to what a policy is for.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct TargetRef {
     /// `Mesh`, `MeshGateway`, `MeshService`, …
@@ -26,7 +26,7 @@ pub struct TargetRef {
 }
 
 /// An entry of `to`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct To {
     /// The hosts that the rules are for; all of the listener's if empty.
@@ -38,7 +38,7 @@ pub struct To {
 }
 
 /// What happens to some requests.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Rule {
     /// Which requests: any of these.
@@ -49,7 +49,7 @@ pub struct Rule {
 }
 
 /// Which requests.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Match {
     /// The path.
@@ -57,7 +57,7 @@ pub struct Match {
 }
 
 /// A set of paths.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct PathMatch {
     /// `Exact`, `PathPrefix` or `RegularExpression`.
@@ -68,7 +68,7 @@ pub struct PathMatch {
 }
 
 /// What happens to a request.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct RuleConf {
     /// Where it goes.
@@ -76,7 +76,7 @@ pub struct RuleConf {
 }
 
 /// A backend with its share of the requests.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct BackendRef {
     /// `MeshService` or `MeshServiceSubset`.
