@@ -19,7 +19,8 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
             .permissions(Permissions::from_mode(mode | 0o200))
             .tempfile_in(folder)?;
         file.write_all(bytes)?;
-        file.as_file().set_permissions(Permissions::from_mode(mode))?;
+        file.as_file()
+            .set_permissions(Permissions::from_mode(mode))?;
         file.persist(path)?;
         Ok(())
     };
@@ -32,7 +33,11 @@ pub fn work_dir() -> anyhow::Result<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| Some(env::home_dir()?.join(".meshgate")))
         .filter(|folder| folder.is_absolute())
-        .ok_or_else(|| anyhow!("set MESHGATE_WORK_DIR to the absolute path of a folder that meshgate may write to"))?;
+        .ok_or_else(|| {
+            anyhow!(
+                "set MESHGATE_WORK_DIR to the absolute path of a folder that meshgate may write to"
+            )
+        })?;
     private_folder(&folder)?;
     Ok(folder)
 }

@@ -17,7 +17,12 @@ use crate::source::Path;
 pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     let mut served = Served::default();
-    for dataplane in input.resources.dataplanes.iter().filter(|d| kuma::is_builtin_gateway(d)) {
+    for dataplane in input
+        .resources
+        .dataplanes
+        .iter()
+        .filter(|d| kuma::is_builtin_gateway(d))
+    {
         let mut quiet = Vec::new();
         if let Some(gateway) = kuma::gateway_of(input.resources, dataplane, &mut quiet) {
             served.gateways.insert(gateway.meta.to_string());
@@ -51,7 +56,8 @@ impl Served {
         let listeners = ports.iter().flat_map(|port| &port.listeners);
         let hosts = listeners.flat_map(|listener: &Listener| &listener.virtual_hosts);
         let routes = hosts.flat_map(|host| &host.routes);
-        self.routes.extend(routes.map(|route| route.origin.resource.clone()));
+        self.routes
+            .extend(routes.map(|route| route.origin.resource.clone()));
     }
 }
 
@@ -96,9 +102,11 @@ fn unattached(input: Input<'_>, served: &Served, findings: &mut Vec<Diagnostic>)
             continue;
         }
         let mesh = &route.meta.mesh;
-        let replaced = input.resources.mesh_http_routes.iter().any(|r| {
-            r.meta.mesh == *mesh && served.routes.contains(&r.meta.to_string())
-        });
+        let replaced = input
+            .resources
+            .mesh_http_routes
+            .iter()
+            .any(|r| r.meta.mesh == *mesh && served.routes.contains(&r.meta.to_string()));
         let help = if replaced {
             "a MeshHTTPRoute for a gateway switches all its MeshGatewayRoutes off: write this one as a MeshHTTPRoute"
         } else {
@@ -107,7 +115,11 @@ fn unattached(input: Input<'_>, served: &Served, findings: &mut Vec<Diagnostic>)
         let path = Path::of("selectors");
         findings.push(
             route
-                .finding(Code::RouteUnattached, &path, "the route is for no listener: no request gets to it")
+                .finding(
+                    Code::RouteUnattached,
+                    &path,
+                    "the route is for no listener: no request gets to it",
+                )
                 .with_help(help),
         );
     }

@@ -100,7 +100,9 @@ impl Envoy {
         // The admin interface counts its own connections apart, as `http.admin`.
         let text = self.get("stats?filter=^listener\\..*\\.downstream_cx_active$");
         let text = text.unwrap_or_default();
-        let values = text.lines().filter(|line| !line.starts_with("listener.admin."));
+        let values = text
+            .lines()
+            .filter(|line| !line.starts_with("listener.admin."));
         values
             .filter_map(|line| line.rsplit_once(": ")?.1.parse::<u64>().ok())
             .sum()

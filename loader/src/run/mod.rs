@@ -20,13 +20,25 @@ pub fn overview(proxy: &Proxy) -> String {
             Protocol::Https => "https",
             Protocol::Tcp => "tcp",
         };
-        let mut place = format!("{scheme}://{}", std::net::SocketAddr::new(proxy.address, port.number));
+        let mut place = format!(
+            "{scheme}://{}",
+            std::net::SocketAddr::new(proxy.address, port.number)
+        );
         let width = place.len();
         for listener in &port.listeners {
             let served = port.protocol != Protocol::Https || !listener.certificates.is_empty();
-            let left_out = if served { "" } else { "   not served: it has no usable certificate" };
+            let left_out = if served {
+                ""
+            } else {
+                "   not served: it has no usable certificate"
+            };
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "  {place:width$}   {:<32} listener {}{left_out}", listener.hostname.to_string(), listener.name);
+            let _ = writeln!(
+                text,
+                "  {place:width$}   {:<32} listener {}{left_out}",
+                listener.hostname.to_string(),
+                listener.name
+            );
             place.clear();
         }
     }
@@ -38,12 +50,17 @@ pub fn overview(proxy: &Proxy) -> String {
 
 /// A request that the first HTTP listener answers.
 fn try_it(proxy: &Proxy) -> Option<String> {
-    let port = proxy.ports.iter().find(|port| port.protocol == Protocol::Http)?;
+    let port = proxy
+        .ports
+        .iter()
+        .find(|port| port.protocol == Protocol::Http)?;
     let listener = port.listeners.first()?;
     let place = std::net::SocketAddr::new(proxy.address, port.number);
     Some(match &listener.hostname {
         HostPattern::Any => format!("curl http://{place}/"),
         HostPattern::Exact(name) => format!("curl -H 'Host: {}' http://{place}/", name.as_str()),
-        HostPattern::Suffix(name) => format!("curl -H 'Host: any.{}' http://{place}/", name.as_str()),
+        HostPattern::Suffix(name) => {
+            format!("curl -H 'Host: any.{}' http://{place}/", name.as_str())
+        }
     })
 }

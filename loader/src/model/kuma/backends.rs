@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use policy::Tags;
-use sha2::{Digest, Sha256};
 
 use super::{Input, PROTOCOL_TAG, SERVICE_TAG, of_mesh};
+use crate::hash::sha256_hex;
 use crate::model::{Cluster, Endpoint, Origin, UpstreamProtocol};
 use crate::resources::Resource;
 use crate::resources::kuma::dataplane::Dataplane;
@@ -120,19 +120,10 @@ fn endpoints(dataplane: &Resource<Dataplane>) -> impl Iterator<Item = (&Tags, En
 /// `<service>-<hash>`: the hash keeps apart what different listeners may configure differently (Kuma
 /// `route.DestinationClusterName` at 2.14.3; dashboards and log filters of users know these names).
 fn cluster_name(destination: &Tags, listener: &Tags) -> String {
-    let mut hash = Sha256::new();
-    for (name, value) in destination.iter().chain(listener.iter()) {
-        hash.update(name);
-        hash.update(value);
-    }
+    let tags = destination.iter().chain(listener.iter());
+    let hash = sha256_hex(tags.flat_map(|(name, value)| [name, value]), 8);
     let service = destination.get(SERVICE_TAG).unwrap_or_default();
-    let hash = hash.finalize();
-    let hex: String = hash
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{service}-{hex}")
+    format!("{service}-{hash}")
 }
 
 #[cfg(test)]

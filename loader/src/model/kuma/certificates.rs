@@ -9,6 +9,7 @@ use sec1::EcPrivateKey;
 
 use super::{Input, of_mesh};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::hash::sha256_hex;
 use crate::model::Certificate;
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::{DataSource, Listener, MeshGateway};
@@ -82,10 +83,13 @@ fn bundle(
     // Kuma names inline certificates after the listener; one name for two different ones would be wrong here.
     if let Some(inline) = &source.inline {
         let pem = decode(inline).map_err(|why| invalid(format!("inline: {why}")))?;
-        return Ok((format!("inline:{}", digest(&pem)), pem));
+        return Ok((format!("inline:{}", sha256_hex([&pem], 6)), pem));
     }
     match &source.inline_string {
-        Some(pem) => Ok((format!("inlineString:{}", digest(pem)), pem.clone())),
+        Some(pem) => Ok((
+            format!("inlineString:{}", sha256_hex([pem], 6)),
+            pem.clone(),
+        )),
         None => Err(invalid(
             "give one of `secret`, `file`, `inline`, `inlineString`".to_owned(),
         )),
@@ -98,15 +102,6 @@ fn decode(base64: &str) -> Result<String, String> {
         .decode(compact)
         .map_err(|why| format!("the data is no base64: {why}"))?;
     String::from_utf8(bytes).map_err(|_| "the data is no text, PEM blocks are expected".to_owned())
-}
-
-fn digest(pem: &str) -> String {
-    use sha2::{Digest, Sha256};
-    let hash = Sha256::digest(pem);
-    hash.iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 /// Reads a bundle by Kuma's rules: one private key and at least one certificate, the server's first, in any order

@@ -125,7 +125,7 @@ fn virtual_hosts<'a>(
 
 /// Moves the routes with hostnames from the host `any` to hosts of those names, and routes for wildcards also to the
 /// hosts below them.
-fn redistribute<'a>(hosts: &mut Vec<(&'a str, HostPattern, Attached<'_>)>, any: usize) {
+fn redistribute(hosts: &mut Vec<(&str, HostPattern, Attached<'_>)>, any: usize) {
     let listener = hosts[any].0;
     let routes = std::mem::take(&mut hosts[any].2);
     let named: Vec<_> = routes

@@ -76,17 +76,15 @@ pub fn gateway(
         .gateway
         .as_ref()
         .filter(|gateway| gateway.kind == GatewayType::Builtin)?;
-    let address: IpAddr = match networking.address.parse() {
-        Ok(address) => address,
-        Err(_) => {
-            let path = Path::of("networking.address");
-            findings.push(
-                dataplane
-                    .finding(Code::InvalidResource, &path, "address has to be a valid IP address")
-                    .with_help("Envoy listens on addresses, not on names: write the IP address that the gateway listens on"),
-            );
-            return None;
-        }
+    let Ok(address) = networking.address.parse::<IpAddr>() else {
+        let path = Path::of("networking.address");
+        let message = "address has to be a valid IP address";
+        findings.push(
+            dataplane
+                .finding(Code::InvalidResource, &path, message)
+                .with_help("Envoy listens on addresses, not on names: write the one that the gateway listens on"),
+        );
+        return None;
     };
     let gateway = select::gateway_of(input.resources, dataplane, findings)?;
     let mut backends = Backends::new(input, &dataplane.meta.mesh);
