@@ -16,3 +16,4 @@ pub mod output;
 pub mod resources;
 pub mod run;
 pub mod source;
+pub mod wasm;
