@@ -1,5 +1,6 @@
 //! Typed resources: what a document says, in the terms of its own schema.
 
+pub mod decode;
 pub mod kuma;
 
 use std::sync::Arc;
