@@ -22,7 +22,10 @@ fn golden_files() {
     cases.sort();
     assert!(!cases.is_empty());
     let stale: Vec<_> = cases.iter().flat_map(|case| compare(case)).collect();
-    assert!(stale.is_empty(), "stale, UPDATE=1 rewrites them: {stale:#?}");
+    assert!(
+        stale.is_empty(),
+        "stale, UPDATE=1 rewrites them: {stale:#?}"
+    );
 }
 
 /// The results that differ from their files.
