@@ -1,1 +1,2 @@
-//! x
+//! Whole-system tests of meshgate.
+pub mod wasm_host;

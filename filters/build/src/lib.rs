@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 pub mod strip;
 
@@ -121,17 +121,21 @@ fn has_target() -> Result<bool> {
         .args(["--print", "target-libdir", "--target", TARGET])
         .output()
         .with_context(|| format!("cannot start {}", rustc.display()))?;
-    if !output.status.success() {
-        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
-    }
+    let message = String::from_utf8_lossy(&output.stderr);
+    let rustc = rustc.display();
+    ensure!(
+        output.status.success(),
+        "{rustc} failed: {}",
+        message.trim()
+    );
     Ok(Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
 }
 
 fn how_to_get_the_target() -> String {
     format!(
         "the Rust target {TARGET} is not installed. With rustup:\n    rustup target add {TARGET}\n\
-         Without rustup, on Debian, from the distribution's packages:\n    \
-         apt install rustc-web cargo-web rust-web-src lld-22\n    {BUILD_STD}=1 cargo build"
+         Without it, where the toolchain has the source of the standard library (Debian: rustc-web, cargo-web, \
+         rust-web-src, lld):\n    export {BUILD_STD}=1"
     )
 }
 

@@ -79,9 +79,9 @@ impl Roots {
     fn sweep(&mut self, root: u32) {
         // Where a capability restriction forbids the question, every answer would be no.
         let may_ask = host::set_effective_context(root);
-        self.plugins.retain(|plugin| {
-            plugin.root != root && !(may_ask && !host::set_effective_context(plugin.root))
-        });
+        let is_alive = |root| !may_ask || host::set_effective_context(root);
+        self.plugins
+            .retain(|plugin| plugin.root != root && is_alive(plugin.root));
         host::set_effective_context(root);
         let plugins = &self.plugins;
         self.tables
