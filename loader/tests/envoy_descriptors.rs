@@ -9,7 +9,8 @@ use std::process::Command;
 use prost::Message;
 use prost_reflect::DescriptorPool;
 use prost_reflect::prost_types::{
-    DescriptorProto, EnumDescriptorProto, EnumOptions, FileDescriptorProto, FileDescriptorSet, MessageOptions,
+    DescriptorProto, EnumDescriptorProto, EnumOptions, FileDescriptorProto, FileDescriptorSet,
+    MessageOptions,
 };
 
 /// The files of the messages that the loader packs into an `Any`, and that of the bootstrap. The rest is imported.
@@ -123,7 +124,10 @@ fn used_files(set: &FileDescriptorSet) -> BTreeSet<String> {
     let mut uses: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for file in &set.file {
         let scope = format!(".{}", file.package());
-        let names = file.enum_type.iter().map(|e| format!("{scope}.{}", e.name()));
+        let names = file
+            .enum_type
+            .iter()
+            .map(|e| format!("{scope}.{}", e.name()));
         home.extend(names.map(|name| (name, file.name())));
         for message in &file.message_type {
             let used = uses.entry(file.name()).or_default();

@@ -13,7 +13,9 @@ use std::sync::LazyLock;
 
 use envoy_types::pb::envoy::config::bootstrap::v3::Bootstrap;
 use prost::{Message, Name};
-use prost_reflect::{DescriptorError, ReflectMessage, DescriptorPool, DynamicMessage, MessageDescriptor, Value};
+use prost_reflect::{
+    DescriptorError, DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage, Value,
+};
 
 /// A form that Envoy reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

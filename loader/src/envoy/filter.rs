@@ -12,7 +12,7 @@ use envoy_types::util::pack_any;
 use policy::PluginConfig;
 use policy::config::{ListenerConfig, VERSION};
 
-use super::{Options, connection_manager, proto};
+use super::{EnvoyRange, Options, connection_manager, proto};
 use crate::model::{Listener, Port, Protocol};
 
 /// The name of the filter, of its plugin and of its virtual machine. All filters of an Envoy share one machine for each
@@ -38,34 +38,42 @@ pub const CAPABILITIES: [&str; 12] = [
 /// The filter of a port, or on TLS that of one of its filter chains.
 pub(super) fn filter(port: &Port, chain: Option<&Listener>, options: &Options) -> HttpFilter {
     let code = async_data_source::Specifier::Local(proto::file(&options.wasm));
-    #[expect(
-        deprecated,
-        reason = "its successor, `vm_config.capability_restriction_config`, is unknown to Envoy 1.40"
-    )]
-    let plugin = WasmPlugin {
+    let mut machine = VmConfig {
+        vm_id: NAME.to_owned(),
+        runtime: "envoy.wasm.runtime.v8".to_owned(),
+        code: Some(AsyncDataSource {
+            specifier: Some(code),
+        }),
+        ..VmConfig::default()
+    };
+    let mut plugin = WasmPlugin {
         name: NAME.to_owned(),
-        vm: Some(Vm::VmConfig(VmConfig {
-            vm_id: NAME.to_owned(),
-            runtime: "envoy.wasm.runtime.v8".to_owned(),
-            code: Some(AsyncDataSource {
-                specifier: Some(code),
-            }),
-            ..VmConfig::default()
-        })),
         configuration: Some(pack_any(StringValue {
             value: json(&plugin_config(port, chain, options)),
         })),
-        // A filter that failed answers 503 until it is reloaded; nothing passes it by.
+        // After a failure it answers 503 until it is reloaded; nothing passes it by.
         failure_policy: FailurePolicy::FailReload.into(),
-        capability_restriction_config: Some(capabilities()),
         ..WasmPlugin::default()
     };
+    match options.range {
+        EnvoyRange::From1_36 => restrict_plugin(&mut plugin),
+        EnvoyRange::From1_40 => machine.capability_restriction_config = Some(capabilities()),
+    }
+    plugin.vm = Some(Vm::VmConfig(machine));
     connection_manager::http_filter(
         NAME,
         Wasm {
             config: Some(plugin),
         },
     )
+}
+
+#[expect(
+    deprecated,
+    reason = "Envoy before 1.40 knows no other field for it, and ends on unknown ones"
+)]
+fn restrict_plugin(plugin: &mut WasmPlugin) {
+    plugin.capability_restriction_config = Some(capabilities());
 }
 
 fn capabilities() -> CapabilityRestrictionConfig {
@@ -104,6 +112,7 @@ fn listener(listener: &Listener) -> ListenerConfig {
     }
 }
 
+/// Numbers, texts and lists always have a JSON form. The empty text would be refused by the filter.
 fn json(config: &PluginConfig) -> String {
     serde_json::to_string(config).unwrap_or_default()
 }

@@ -51,6 +51,19 @@ pub struct Options {
     pub reasons: Reasons,
     /// Where a line for each request goes.
     pub access_log: Option<AccessLog>,
+    /// The versions of Envoy that have to read the configuration.
+    pub range: EnvoyRange,
+}
+
+/// Versions of Envoy. One configuration cannot please them all: a field that 1.40 warns about is the only one that
+/// those before it know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EnvoyRange {
+    /// 1.36 to 1.40, of which the last one warns about a deprecated field in each Wasm filter.
+    #[default]
+    From1_36,
+    /// 1.40 and newer.
+    From1_40,
 }
 
 /// The configuration that an Envoy starts with to be `proxy`, and never needs another one for.

@@ -2,15 +2,13 @@
 //!
 //! `UPDATE=1 cargo test -p meshgate --test envoy_bootstrap` writes the golden files anew.
 
-#![expect(clippy::missing_panics_doc, missing_docs, reason = "a test")]
-
 mod envoy;
 mod models;
 
 use std::path::Path;
 use std::sync::LazyLock;
 
-use meshgate::envoy::{Format, bootstrap, encode};
+use meshgate::envoy::{EnvoyRange, Format, bootstrap, encode};
 use models::{Case, cases};
 use serde_json::Value as Json;
 
@@ -61,6 +59,10 @@ fn envoy_reads_what_was_written() {
     let wasm = folder.path().join("gateway.wasm");
     std::fs::write(&wasm, envoy::module()).unwrap();
     for mut case in cases() {
+        if !envoy::is_in(&binary, case.options.range) {
+            println!("skipped: {} needs a newer Envoy", case.name);
+            continue;
+        }
         make_real(&mut case, &wasm);
         let meant: Json = serde_json::from_slice(&write(&case, Format::Json)).unwrap();
         for format in FORMATS {
@@ -71,13 +73,9 @@ fn envoy_reads_what_was_written() {
             let dump: Json = serde_json::from_str(&envoy::get(&admin, "/config_dump")).unwrap();
             let read = &dump["configs"][0]["bootstrap"];
             for part in ["listeners", "clusters"] {
-                let (read, meant) = (
-                    &read["static_resources"][part],
-                    &meant["static_resources"][part],
-                );
-                assert_eq!(read, meant, "{name}: {part}");
+                let part = format!("/static_resources/{part}");
+                assert_eq!(read.pointer(&part), meant.pointer(&part), "{name}");
             }
-            assert_eq!(read["layered_runtime"], meant["layered_runtime"], "{name}");
             assert_eq!(read["stats_config"], meant["stats_config"], "{name}");
         }
     }
@@ -90,13 +88,18 @@ fn envoy_validates_every_bootstrap() {
     let wasm = folder.path().join("gateway.wasm");
     std::fs::write(&wasm, envoy::module()).unwrap();
     for mut case in cases() {
+        if !envoy::is_in(&binary, case.options.range) {
+            println!("skipped: {} needs a newer Envoy", case.name);
+            continue;
+        }
         make_real(&mut case, &wasm);
         let config = folder.path().join(format!("{}.yaml", case.name));
         std::fs::write(&config, write(&case, Format::Yaml)).unwrap();
         let output = envoy::validate(&binary, &config);
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}: {stderr}", case.name);
-        assert!(!stderr.contains("eprecated"), "{}: {stderr}", case.name);
+        let quiet = case.options.range == EnvoyRange::From1_40;
+        assert!(!quiet || stderr.is_empty(), "{}: {stderr}", case.name);
     }
 }
 

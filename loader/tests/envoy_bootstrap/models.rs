@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use meshgate::envoy::{AccessLog, Options};
+use meshgate::envoy::{AccessLog, EnvoyRange, Options};
 use meshgate::model::{
     Action, Certificate, Cluster, Endpoint, Listener, Origin, PathMatch, Port, Protocol, Proxy,
     Route, UpstreamProtocol, VirtualHost, WeightedCluster,
@@ -11,20 +11,24 @@ use policy::Tags;
 use policy::config::{Mode, Reasons};
 
 /// A model with its options.
-pub struct Case {
+pub(crate) struct Case {
     /// The golden file's name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The model.
-    pub proxy: Proxy,
+    pub(crate) proxy: Proxy,
     /// The options.
-    pub options: Options,
+    pub(crate) options: Options,
 }
 
 /// Every case.
-pub fn cases() -> Vec<Case> {
-    let mut audited = case("every-option", vec![http(8080, vec![listener("*", "*", "all")])]);
+pub(crate) fn cases() -> Vec<Case> {
+    let mut audited = case(
+        "every-option",
+        vec![http(8080, vec![listener("*", "*", "all")])],
+    );
     audited.options.mode = Mode::Audit;
     audited.options.reasons = Reasons::Short;
+    audited.options.range = EnvoyRange::From1_40;
     audited.options.access_log = Some(AccessLog::Stdout);
     vec![
         case("two-hostnames-share-a-port", vec![two_hostnames()]),
@@ -57,6 +61,7 @@ fn case(name: &'static str, ports: Vec<Port>) -> Case {
             mode: Mode::Enforce,
             reasons: Reasons::Full,
             access_log: None,
+            range: EnvoyRange::From1_36,
         },
     }
 }
@@ -144,9 +149,42 @@ fn traps() -> Port {
         .into_iter()
         .collect();
     let texts = [
-        "no", "1:30", "0x1", "127.0.0.1", "~", "=", "<<", "2001-01-01", "0b1", "1_000", "- a",
-        "a: b", "a #b", "#", "'", "\"", "\\", " a ", "\n", "a\n\nb", "\ta", "a\r\nb", "\u{85}",
-        "\u{2028}", "\u{feff}", "é", "\u{1f600}", "{}", "%x", "!x", "&x", "*x", "|", ">", "@x", "`",
+        "no",
+        "1:30",
+        "0x1",
+        "127.0.0.1",
+        "~",
+        "=",
+        "<<",
+        "2001-01-01",
+        "0b1",
+        "1_000",
+        "- a",
+        "a: b",
+        "a #b",
+        "#",
+        "'",
+        "\"",
+        "\\",
+        " a ",
+        "\n",
+        "a\n\nb",
+        "\ta",
+        "a\r\nb",
+        "\u{85}",
+        "\u{2028}",
+        "\u{feff}",
+        "é",
+        "\u{1f600}",
+        "{}",
+        "%x",
+        "!x",
+        "&x",
+        "*x",
+        "|",
+        ">",
+        "@x",
+        "`",
     ];
     let answers = texts.into_iter().enumerate().map(|(i, text)| {
         let answer = Action::Respond {

@@ -131,7 +131,9 @@ fn whole(number: serde_json::Number) -> serde_json::Number {
     const GAPLESS: f64 = 9_007_199_254_740_992.0;
     match number.as_f64() {
         Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < GAPLESS => {
-            format!("{float:.0}").parse::<i64>().map_or(number, Into::into)
+            format!("{float:.0}")
+                .parse::<i64>()
+                .map_or(number, Into::into)
         }
         _ => number,
     }

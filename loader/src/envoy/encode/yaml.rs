@@ -10,9 +10,7 @@ use serde_json::Value as Json;
 use super::tree::Tree;
 
 /// Words that are no text in YAML 1.1, in any case (<https://yaml.org/type/bool.html>, `null.html`).
-const WORDS: [&str; 9] = [
-    "y", "n", "yes", "no", "on", "off", "true", "false", "null",
-];
+const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
 /// A document in block style.
 pub(super) fn write(tree: &Tree) -> String {
