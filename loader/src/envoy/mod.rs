@@ -1,1 +1,88 @@
 //! From the model to Envoy's configuration, in Envoy's own types.
+//!
+//! What Envoy does well is Envoy's: TLS, choice of certificate by SNI, routing by path, load balancing. Who may enter
+//! is the filter's, and it comes first. Both are made from the same [`Proxy`], and the native part is never wider than
+//! the filter's decision: a host that a listener does not own has no route of that listener.
+//!
+//! The values are those of Kuma's gateway (`pkg/plugins/runtime/gateway` at 2.14.3) unless a comment says why not.
+//!
+//! - `process`: what concerns Envoy as a whole: node, admin, runtime, overload, labels of counters
+//! - `listener`, `connection_manager`, `tls`: ports, filter chains and what happens in them
+//! - `route`: virtual hosts and routes
+//! - `cluster`: endpoints
+//! - `hosts`: which listener owns which hosts, for Envoy's own matching
+//! - `filter`: meshgate's own filter and its configuration
+//! - `proto`: short forms of Envoy's wrappers
+//! - [`encode`]: the written forms
+
+mod access_log;
+mod cluster;
+mod connection_manager;
+pub mod encode;
+mod filter;
+mod hosts;
+mod listener;
+mod process;
+mod proto;
+mod route;
+mod tls;
+
+use std::net::SocketAddr;
+
+use envoy_types::pb::envoy::config::bootstrap::v3::{Bootstrap, bootstrap::StaticResources};
+use policy::config::{Mode, Reasons};
+
+pub use access_log::AccessLog;
+pub use encode::{Format, encode};
+pub use filter::CAPABILITIES;
+
+use crate::model::Proxy;
+
+/// What the user chooses about an Envoy, apart from its resources.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the admin interface listens. It has no access control, so a loopback address.
+    pub admin: SocketAddr,
+    /// The file of the filter, `gateway.wasm`, as Envoy finds it.
+    pub wasm: String,
+    /// Whether refusals are enforced.
+    pub mode: Mode,
+    /// How much refused clients are told.
+    pub reasons: Reasons,
+    /// Where a line for each request goes.
+    pub access_log: Option<AccessLog>,
+    /// The versions of Envoy that have to read the configuration.
+    pub range: EnvoyRange,
+}
+
+/// Versions of Envoy. One configuration cannot please them all: a field that 1.40 warns about is the only one that
+/// those before it know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EnvoyRange {
+    /// 1.36 to 1.40, of which the last one warns about a deprecated field in each Wasm filter.
+    #[default]
+    From1_36,
+    /// 1.40 and newer.
+    From1_40,
+}
+
+/// The configuration that an Envoy starts with to be `proxy`, and never needs another one for.
+pub fn bootstrap(proxy: &Proxy, options: &Options) -> Bootstrap {
+    Bootstrap {
+        node: Some(process::node(proxy)),
+        static_resources: Some(StaticResources {
+            listeners: proxy
+                .ports
+                .iter()
+                .map(|port| listener::listener(proxy, port, options))
+                .collect(),
+            clusters: proxy.clusters.iter().map(cluster::cluster).collect(),
+            secrets: tls::secrets(proxy),
+        }),
+        stats_config: Some(process::stats_config()),
+        layered_runtime: Some(process::runtime(proxy)),
+        admin: Some(process::admin(options)),
+        overload_manager: Some(process::overload_manager()),
+        ..Bootstrap::default()
+    }
+}

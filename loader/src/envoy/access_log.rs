@@ -1,0 +1,74 @@
+//! A line for each request, with the filter's decision.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use envoy_types::pb::envoy::config::accesslog::v3 as accesslog;
+use envoy_types::pb::envoy::config::core::v3::{
+    SubstitutionFormatString, substitution_format_string::Format,
+};
+use envoy_types::pb::envoy::extensions::access_loggers::file::v3::{
+    FileAccessLog, file_access_log,
+};
+use envoy_types::pb::envoy::extensions::access_loggers::stream::v3::{
+    StdoutAccessLog, stdout_access_log,
+};
+use envoy_types::util::pack_any;
+use policy::telemetry::state;
+
+/// Where the lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// To Envoy's standard output.
+    Stdout,
+    /// To the end of this file, which Envoy makes if it is not there.
+    File(PathBuf),
+}
+
+pub(super) fn access_log(target: &AccessLog) -> accesslog::AccessLog {
+    let format = SubstitutionFormatString {
+        format: Some(Format::TextFormatSource(super::proto::inline(line()))),
+        ..SubstitutionFormatString::default()
+    };
+    let (name, config) = match target {
+        AccessLog::Stdout => (
+            "envoy.access_loggers.stdout",
+            pack_any(StdoutAccessLog {
+                access_log_format: Some(stdout_access_log::AccessLogFormat::LogFormat(format)),
+            }),
+        ),
+        AccessLog::File(path) => (
+            "envoy.access_loggers.file",
+            pack_any(FileAccessLog {
+                path: path.display().to_string(),
+                access_log_format: Some(file_access_log::AccessLogFormat::LogFormat(format)),
+            }),
+        ),
+    };
+    accesslog::AccessLog {
+        name: name.to_owned(),
+        config_type: Some(accesslog::access_log::ConfigType::TypedConfig(config)),
+        ..accesslog::AccessLog::default()
+    }
+}
+
+/// What the client chooses comes last, so that nothing it sends can pass for a decision: a path may have blanks
+/// in HTTP/2.
+fn line() -> String {
+    let fields = fmt::from_fn(|f| {
+        for (name, key) in [
+            ("decision", state::DECISION),
+            ("reason", state::REASON),
+            ("owner", state::OWNER),
+            ("listener", state::LISTENER),
+            ("tags", state::TAGS),
+        ] {
+            write!(f, "{name}=%FILTER_STATE({}{key}:PLAIN)% ", state::PREFIX)?;
+        }
+        Ok(())
+    });
+    format!(
+        "[%START_TIME%] %RESPONSE_CODE% {fields}\
+         sni=%REQUESTED_SERVER_NAME% %REQ(:METHOD)% %REQ(:AUTHORITY)%%REQ(:PATH)%\n"
+    )
+}

@@ -1,0 +1,128 @@
+//! HTTP on a filter chain: the connection manager and its filters.
+
+use std::time::Duration;
+
+use envoy_types::pb::envoy::config::core::v3::{
+    CidrRange, Http2ProtocolOptions, HttpProtocolOptions,
+    http_protocol_options::HeadersWithUnderscoresAction,
+};
+use envoy_types::pb::envoy::config::listener::v3::{Filter, filter};
+use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
+use envoy_types::pb::envoy::extensions::compression::gzip::compressor::v3::Gzip;
+use envoy_types::pb::envoy::extensions::filters::http::compressor::v3::{
+    Compressor, compressor::ResponseDirectionConfig,
+};
+use envoy_types::pb::envoy::extensions::filters::http::local_ratelimit::v3::LocalRateLimit;
+use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
+    HttpConnectionManager, HttpFilter, http_filter,
+};
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::{
+    InternalAddressConfig, PathWithEscapedSlashesAction, RouteSpecifier, UpgradeConfig,
+};
+use envoy_types::util::pack_any;
+
+use super::access_log::access_log;
+use super::filter::filter as gateway_filter;
+use super::{Options, proto};
+use crate::model::{Listener, Port, Proxy};
+
+/// The connection manager of a port, or on TLS that of one of its filter chains.
+pub(super) fn connection_manager(
+    proxy: &Proxy,
+    port: &Port,
+    chain: Option<&Listener>,
+    routes: RouteConfiguration,
+    options: &Options,
+) -> Filter {
+    let manager = HttpConnectionManager {
+        stat_prefix: stat_prefix(&proxy.service),
+        route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
+        http_filters: http_filters(gateway_filter(port, chain, options)),
+        common_http_protocol_options: Some(HttpProtocolOptions {
+            idle_timeout: Some(proto::duration(Duration::from_secs(300))),
+            headers_with_underscores_action: HeadersWithUnderscoresAction::RejectRequest.into(),
+            ..HttpProtocolOptions::default()
+        }),
+        http2_protocol_options: Some(Http2ProtocolOptions {
+            max_concurrent_streams: Some(proto::number(100)),
+            initial_stream_window_size: Some(proto::number(65_536)),
+            initial_connection_window_size: Some(proto::number(1_048_576)),
+            allow_connect: true,
+            ..Http2ProtocolOptions::default()
+        }),
+        server_name: "Kuma Gateway".to_owned(),
+        stream_idle_timeout: Some(proto::duration(Duration::from_secs(5))),
+        request_headers_timeout: Some(proto::duration(Duration::from_millis(500))),
+        access_log: options.access_log.iter().map(access_log).collect(),
+        use_remote_address: Some(proto::boolean(true)),
+        internal_address_config: Some(InternalAddressConfig {
+            cidr_ranges: vec![cidr("127.0.0.1", 32), cidr("::1", 128)],
+            ..InternalAddressConfig::default()
+        }),
+        // Kuma has none (kumahq/kuma#4256). Filters here would replace the chain, and the gateway's with it.
+        upgrade_configs: vec![UpgradeConfig {
+            upgrade_type: "websocket".to_owned(),
+            ..UpgradeConfig::default()
+        }],
+        normalize_path: Some(proto::boolean(true)),
+        merge_slashes: true,
+        path_with_escaped_slashes_action: PathWithEscapedSlashesAction::UnescapeAndRedirect.into(),
+        ..HttpConnectionManager::default()
+    };
+    Filter {
+        name: "envoy.filters.network.http_connection_manager".to_owned(),
+        config_type: Some(filter::ConfigType::TypedConfig(pack_any(manager))),
+    }
+}
+
+/// The gateway's filter comes first: no other filter answers, counts or compresses for a request that it refuses. A
+/// filter after it that chose another route could get round it, but the others leave requests as they are.
+fn http_filters(gateway: HttpFilter) -> Vec<HttpFilter> {
+    // Without limits, as on Kuma, whose policies give them to routes.
+    let rate_limit = LocalRateLimit {
+        stat_prefix: "rate_limit".to_owned(),
+        ..LocalRateLimit::default()
+    };
+    let compressor = Compressor {
+        compressor_library: Some(proto::extension("gzip", Gzip::default())),
+        response_direction_config: Some(ResponseDirectionConfig {
+            disable_on_etag_header: true,
+            ..ResponseDirectionConfig::default()
+        }),
+        ..Compressor::default()
+    };
+    vec![
+        gateway,
+        http_filter("envoy.filters.http.local_ratelimit", rate_limit),
+        http_filter("gzip-compress", compressor),
+        http_filter("envoy.filters.http.router", Router::default()),
+    ]
+}
+
+pub(super) fn http_filter<T>(name: &str, config: T) -> HttpFilter
+where
+    T: prost::Message + prost::Name,
+{
+    HttpFilter {
+        name: name.to_owned(),
+        config_type: Some(http_filter::ConfigType::TypedConfig(pack_any(config))),
+        ..HttpFilter::default()
+    }
+}
+
+fn cidr(address: &str, bits: u32) -> CidrRange {
+    CidrRange {
+        address_prefix: address.to_owned(),
+        prefix_len: Some(proto::number(bits)),
+    }
+}
+
+/// The service, with `_` for what cannot be in a statistic's name (`SanitizeMetric` in Kuma's `pkg/util/xds` at 2.14.3).
+fn stat_prefix(service: &str) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    service
+        .chars()
+        .map(|c| if allowed(c) { c } else { '_' })
+        .collect()
+}

@@ -1,0 +1,121 @@
+//! The written forms of a configuration: YAML and JSON for people, protobuf for speed.
+//!
+//! Rust's generated types know field numbers only, so names come from `descriptors.bin`: the `.proto` files that the
+//! crate `envoy-types` was made from, compiled (`loader/tests/envoy_descriptors.rs`). The same configuration is always
+//! the same bytes, though protobuf's maps have no order.
+
+mod binary;
+mod tree;
+mod yaml;
+
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use envoy_types::pb::envoy::config::bootstrap::v3::Bootstrap;
+use prost::{Message, Name};
+use prost_reflect::{
+    DescriptorError, DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage, Value,
+};
+
+/// A form that Envoy reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// YAML, `.yaml`.
+    #[default]
+    Yaml,
+    /// JSON, `.json`.
+    Json,
+    /// Binary protobuf, `.pb`: what Envoy reads fastest.
+    Pb,
+}
+
+impl Format {
+    /// The ending of a file's name by which Envoy knows the form, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Yaml => "yaml",
+            Self::Json => "json",
+            Self::Pb => "pb",
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Yaml, Self::Json, Self::Pb]
+            .into_iter()
+            .find(|format| format.extension() == text)
+            .ok_or_else(|| UnknownFormat(text.to_owned()))
+    }
+}
+
+/// The name of no format.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("format `{0}` is not known: choose yaml, json or pb")]
+pub struct UnknownFormat(String);
+
+/// Why a configuration cannot be written. It is never the user's mistake.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// The descriptors cannot be read.
+    #[error("descriptors of Envoy's types: {0}")]
+    Descriptors(&'static DescriptorError),
+    /// A message has a type of which there is no descriptor.
+    #[error("no descriptor of Envoy's type `{0}`")]
+    UnknownType(String),
+    /// A message is not what its type says.
+    #[error("a message of Envoy's type `{0}`: {1}")]
+    Message(String, prost::DecodeError),
+    /// A well-known value has no JSON form.
+    #[error("a value without JSON form: {0}")]
+    Value(String),
+}
+
+/// Writes `bootstrap` in one of the forms that Envoy reads.
+pub fn encode(bootstrap: &Bootstrap, format: Format) -> Result<Vec<u8>, EncodeError> {
+    let message = dynamic(&Bootstrap::full_name(), &bootstrap.encode_to_vec())?;
+    match format {
+        Format::Pb => binary::write(&message),
+        Format::Json => {
+            let tree = tree::message(&message)?;
+            let mut text =
+                serde_json::to_vec_pretty(&tree).map_err(|e| EncodeError::Value(e.to_string()))?;
+            text.push(b'\n');
+            Ok(text)
+        }
+        Format::Yaml => Ok(yaml::write(&tree::message(&message)?).into_bytes()),
+    }
+}
+
+static POOL: LazyLock<Result<DescriptorPool, DescriptorError>> =
+    LazyLock::new(|| DescriptorPool::decode(include_bytes!("descriptors.bin").as_slice()));
+
+fn descriptor(full_name: &str) -> Result<MessageDescriptor, EncodeError> {
+    let pool = POOL.as_ref().map_err(EncodeError::Descriptors)?;
+    pool.get_message_by_name(full_name)
+        .ok_or_else(|| EncodeError::UnknownType(full_name.to_owned()))
+}
+
+fn dynamic(full_name: &str, bytes: &[u8]) -> Result<DynamicMessage, EncodeError> {
+    DynamicMessage::decode(descriptor(full_name)?, bytes)
+        .map_err(|error| EncodeError::Message(full_name.to_owned(), error))
+}
+
+/// The type URL of an `Any`, and what it holds; nothing if the message is no `Any`.
+fn packed(message: &DynamicMessage) -> Result<Option<(String, DynamicMessage)>, EncodeError> {
+    if message.descriptor().full_name() != "google.protobuf.Any" {
+        return Ok(None);
+    }
+    let text = |field: &str| message.get_field_by_name(field);
+    let url = text("type_url").and_then(|url| url.as_str().map(str::to_owned));
+    let url = url.unwrap_or_default();
+    let value = text("value").and_then(|value| match &*value {
+        Value::Bytes(bytes) => Some(bytes.clone()),
+        _ => None,
+    });
+    let full_name = url.rsplit_once('/').map_or(url.as_str(), |(_, name)| name);
+    let inner = dynamic(full_name, &value.unwrap_or_default())?;
+    Ok(Some((url, inner)))
+}

@@ -1,0 +1,104 @@
+//! What concerns Envoy as a whole.
+
+use std::time::Duration;
+
+use envoy_types::pb::envoy::config::bootstrap::v3::{
+    Admin, LayeredRuntime, RuntimeLayer, runtime_layer::LayerSpecifier,
+};
+use envoy_types::pb::envoy::config::core::v3::Node;
+use envoy_types::pb::envoy::config::metrics::v3::{
+    StatsConfig, TagSpecifier, tag_specifier::TagValue,
+};
+use envoy_types::pb::envoy::config::overload::v3::{
+    OverloadManager, ResourceMonitor, resource_monitor,
+};
+use envoy_types::pb::envoy::extensions::resource_monitors::downstream_connections::v3::DownstreamConnectionsConfig;
+use envoy_types::pb::google::protobuf::value::Kind;
+use envoy_types::util::pack_any;
+use policy::telemetry::STATS_TAGS;
+
+use super::Options;
+use super::proto;
+use crate::model::Proxy;
+
+/// How many connections all listeners take together (`KUMA_PROXY_GATEWAY_GLOBAL_DOWNSTREAM_MAX_CONNECTIONS`).
+const MAX_CONNECTIONS: i64 = 50_000;
+
+/// Named as Kuma names its proxies, `<mesh>.<dataplane>`, with the service as the cluster.
+pub(super) fn node(proxy: &Proxy) -> Node {
+    Node {
+        id: format!("{}.{}", proxy.mesh, proxy.name),
+        cluster: proxy.service.clone(),
+        ..Node::default()
+    }
+}
+
+pub(super) fn admin(options: &Options) -> Admin {
+    Admin {
+        address: Some(proto::address(options.admin.ip(), options.admin.port())),
+        ..Admin::default()
+    }
+}
+
+/// The labels of the filters' counters.
+pub(super) fn stats_config() -> StatsConfig {
+    let tags = STATS_TAGS.iter().map(|tag| TagSpecifier {
+        tag_name: tag.name.to_owned(),
+        tag_value: Some(TagValue::Regex(tag.regex.to_owned())),
+    });
+    StatsConfig {
+        stats_tags: tags.collect(),
+        ..StatsConfig::default()
+    }
+}
+
+pub(super) fn overload_manager() -> OverloadManager {
+    let connections = DownstreamConnectionsConfig {
+        max_active_downstream_connections: MAX_CONNECTIONS,
+    };
+    OverloadManager {
+        refresh_interval: Some(proto::duration(Duration::from_millis(250))),
+        resource_monitors: vec![ResourceMonitor {
+            name: "envoy.resource_monitors.global_downstream_max_connections".to_owned(),
+            config_type: Some(resource_monitor::ConfigType::TypedConfig(pack_any(
+                connections,
+            ))),
+        }],
+        ..OverloadManager::default()
+    }
+}
+
+/// The size of regular expressions as in Kuma's bootstrap (`pkg/xds/bootstrap/template_v3.go` at 2.14.3), and the
+/// connection limits of the ports that have one.
+pub(super) fn runtime(proxy: &Proxy) -> LayeredRuntime {
+    let regex = [
+        ("re2.max_program_size.error_level", u32::MAX),
+        ("re2.max_program_size.warn_level", 1000),
+    ];
+    let mut layers = vec![layer(
+        "kuma",
+        regex.map(|(key, limit)| (key.to_owned(), limit)),
+    )];
+    let limits = proxy.ports.iter().filter_map(|port| {
+        let key = format!(
+            "envoy.resource_limits.listener.{}.connection_limit",
+            port.name
+        );
+        port.connection_limit.map(|limit| (key, limit))
+    });
+    let limits = limits.collect::<Vec<_>>();
+    if !limits.is_empty() {
+        layers.push(layer("gateway.listeners", limits));
+    }
+    LayeredRuntime { layers }
+}
+
+fn layer(name: &str, values: impl IntoIterator<Item = (String, u32)>) -> RuntimeLayer {
+    let values = values.into_iter();
+    let values =
+        proto::structure(values.map(|(key, value)| (key, Kind::NumberValue(value.into()))));
+    RuntimeLayer {
+        name: name.to_owned(),
+        layer_specifier: Some(LayerSpecifier::StaticLayer(values)),
+    }
+}

@@ -1,0 +1,89 @@
+//! Short forms of what Envoy's types write long.
+
+use std::collections::HashMap;
+use std::time::Duration as StdDuration;
+
+use envoy_types::pb::envoy::config::core::v3::{
+    Address, DataSource, Metadata, SocketAddress, TypedExtensionConfig, address,
+    data_source::Specifier, socket_address::PortSpecifier,
+};
+use envoy_types::pb::google::protobuf::{
+    BoolValue, Duration, Struct, UInt32Value, Value, value::Kind,
+};
+use envoy_types::util::pack_any;
+
+use crate::model::Origin;
+
+/// The namespace of [`metadata`].
+const NAMESPACE: &str = "meshgate";
+
+/// The place that something was made from, so that an Envoy error or a log line leads back to it.
+pub(super) fn metadata(origin: &Origin) -> Metadata {
+    let line = u32::try_from(origin.line).unwrap_or(u32::MAX);
+    let fields = structure([
+        ("resource", Kind::StringValue(origin.resource.clone())),
+        ("file", Kind::StringValue(origin.file.clone())),
+        ("line", Kind::NumberValue(line.into())),
+    ]);
+    Metadata {
+        filter_metadata: HashMap::from([(NAMESPACE.to_owned(), fields)]),
+        ..Metadata::default()
+    }
+}
+
+pub(super) fn structure<K: Into<String>>(fields: impl IntoIterator<Item = (K, Kind)>) -> Struct {
+    let field = |(name, kind): (K, Kind)| (name.into(), Value { kind: Some(kind) });
+    Struct {
+        fields: fields.into_iter().map(field).collect(),
+    }
+}
+
+pub(super) fn extension<T>(name: &str, config: T) -> TypedExtensionConfig
+where
+    T: prost::Message + prost::Name,
+{
+    TypedExtensionConfig {
+        name: name.to_owned(),
+        typed_config: Some(pack_any(config)),
+    }
+}
+
+pub(super) fn address(address: impl ToString, port: u16) -> Address {
+    Address {
+        address: Some(address::Address::SocketAddress(SocketAddress {
+            address: address.to_string(),
+            port_specifier: Some(PortSpecifier::PortValue(port.into())),
+            ..SocketAddress::default()
+        })),
+    }
+}
+
+pub(super) fn inline(text: impl Into<String>) -> DataSource {
+    DataSource {
+        specifier: Some(Specifier::InlineString(text.into())),
+        ..DataSource::default()
+    }
+}
+
+pub(super) fn file(name: impl Into<String>) -> DataSource {
+    DataSource {
+        specifier: Some(Specifier::Filename(name.into())),
+        ..DataSource::default()
+    }
+}
+
+/// A duration of less than 68 years.
+pub(super) fn duration(duration: StdDuration) -> Duration {
+    Duration {
+        seconds: i64::from(u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)),
+        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),
+    }
+}
+
+pub(super) fn number(value: u32) -> UInt32Value {
+    UInt32Value { value }
+}
+
+pub(super) fn boolean(value: bool) -> BoolValue {
+    BoolValue { value }
+}

@@ -1,0 +1,175 @@
+//! Virtual hosts and routes.
+
+use std::time::Duration;
+
+use envoy_types::pb::envoy::config::core::v3::{
+    HeaderValue, HeaderValueOption, header_value_option::HeaderAppendAction,
+};
+use envoy_types::pb::envoy::config::route::v3::route::Action as EnvoyAction;
+use envoy_types::pb::envoy::config::route::v3::route_action::{
+    ClusterNotFoundResponseCode, ClusterSpecifier,
+};
+use envoy_types::pb::envoy::config::route::v3::virtual_host::TlsRequirementType;
+use envoy_types::pb::envoy::config::route::v3::{
+    DirectResponseAction, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
+    WeightedCluster, route_match::PathSpecifier, weighted_cluster::ClusterWeight,
+};
+use envoy_types::pb::envoy::r#type::matcher::v3::RegexMatcher;
+use policy::HostPattern;
+
+use super::hosts::Hosts;
+use super::proto;
+use crate::model::{self, Action, Listener, PathMatch, Port};
+
+/// The routes of all listeners of a port without TLS.
+///
+/// A listener has a virtual host for its hostname even if it has no routes for it: Envoy would go on to the virtual
+/// host of a wider listener.
+pub(super) fn shared(port: &Port, hosts: &Hosts<'_>) -> RouteConfiguration {
+    let mut all: Vec<(&HostPattern, VirtualHost)> = Vec::new();
+    for listener in &port.listeners {
+        all.extend(hosts.own(listener).map(|v| (&v.domain, virtual_host(v))));
+        let domains = listener.virtual_hosts.iter().map(|v| &v.domain);
+        if !domains.into_iter().any(|d| *d == listener.hostname) {
+            all.push((&listener.hostname, without_routes(listener)));
+        }
+    }
+    all.sort_by(|(a, _), (b, _)| a.exactness_order().cmp(&b.exactness_order()));
+    let virtual_hosts = all.into_iter().map(|(_, v)| v).collect();
+    configuration(port, &HostPattern::Any, virtual_hosts)
+}
+
+/// The routes of one listener of a TLS port, which answers for hosts of narrower listeners with 421: the client has
+/// come with the wrong SNI.
+pub(super) fn of_chain(port: &Port, listener: &Listener, hosts: &Hosts<'_>) -> RouteConfiguration {
+    let mut own: Vec<_> = hosts.own(listener).collect();
+    own.sort_by(|a, b| a.domain.exactness_order().cmp(&b.domain.exactness_order()));
+    let own = own.into_iter().map(|v| VirtualHost {
+        require_tls: TlsRequirementType::All.into(),
+        response_headers_to_add: vec![strict_transport_security()],
+        ..virtual_host(v)
+    });
+    let elsewhere = misdirected(hosts.narrower(listener));
+    configuration(port, &listener.hostname, own.chain(elsewhere).collect())
+}
+
+fn configuration(
+    port: &Port,
+    hostname: &HostPattern,
+    virtual_hosts: Vec<VirtualHost>,
+) -> RouteConfiguration {
+    RouteConfiguration {
+        name: format!("{}:{hostname}", port.name),
+        virtual_hosts,
+        // Only meshgate writes this header, so no backend may get one that a client wrote.
+        request_headers_to_remove: vec!["x-kuma-tags".to_owned()],
+        // A reference to a missing cluster is a finding of the loader and a 500 for its requests, not the end of all.
+        validate_clusters: Some(proto::boolean(false)),
+        ignore_port_in_host_matching: true,
+        ..RouteConfiguration::default()
+    }
+}
+
+fn virtual_host(virtual_host: &model::VirtualHost) -> VirtualHost {
+    let domain = virtual_host.domain.to_string();
+    VirtualHost {
+        name: domain.clone(),
+        domains: vec![domain],
+        routes: virtual_host.routes.iter().map(route).collect(),
+        metadata: Some(proto::metadata(&virtual_host.origin)),
+        ..VirtualHost::default()
+    }
+}
+
+fn without_routes(listener: &Listener) -> VirtualHost {
+    virtual_host(&model::VirtualHost {
+        domain: listener.hostname.clone(),
+        routes: Vec::new(),
+        origin: listener.origin.clone(),
+    })
+}
+
+fn misdirected(narrower: &[&Listener]) -> Option<VirtualHost> {
+    let answer = Action::Respond {
+        status: 421,
+        body: "misdirected\n".to_owned(),
+    };
+    let route = Route {
+        r#match: Some(route_match(&PathMatch::Prefix("/".to_owned()))),
+        action: Some(action(&answer)),
+        ..Route::default()
+    };
+    let domains = narrower
+        .iter()
+        .map(|listener| listener.hostname.to_string());
+    (!narrower.is_empty()).then(|| VirtualHost {
+        name: "misdirected".to_owned(),
+        domains: domains.collect(),
+        routes: vec![route],
+        ..VirtualHost::default()
+    })
+}
+
+fn strict_transport_security() -> HeaderValueOption {
+    HeaderValueOption {
+        header: Some(HeaderValue {
+            key: "Strict-Transport-Security".to_owned(),
+            value: "max-age=31536000; includeSubDomains".to_owned(),
+            ..HeaderValue::default()
+        }),
+        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
+        ..HeaderValueOption::default()
+    }
+}
+
+fn route(route: &model::Route) -> Route {
+    Route {
+        r#match: Some(route_match(&route.path)),
+        action: Some(action(&route.action)),
+        metadata: Some(proto::metadata(&route.origin)),
+        ..Route::default()
+    }
+}
+
+fn route_match(path: &PathMatch) -> RouteMatch {
+    RouteMatch {
+        path_specifier: Some(match path {
+            PathMatch::Exact(path) => PathSpecifier::Path(path.clone()),
+            PathMatch::Prefix(path) => PathSpecifier::Prefix(path.clone()),
+            PathMatch::Regex(regex) => PathSpecifier::SafeRegex(RegexMatcher {
+                regex: regex.clone(),
+                ..RegexMatcher::default()
+            }),
+        }),
+        ..RouteMatch::default()
+    }
+}
+
+fn action(action: &Action) -> EnvoyAction {
+    match action {
+        Action::Respond { status, body } => EnvoyAction::DirectResponse(DirectResponseAction {
+            status: (*status).into(),
+            body: (!body.is_empty()).then(|| proto::inline(body)),
+            ..DirectResponseAction::default()
+        }),
+        Action::Forward(clusters) => EnvoyAction::Route(RouteAction {
+            cluster_specifier: Some(ClusterSpecifier::WeightedClusters(WeightedCluster {
+                clusters: clusters.iter().map(cluster_weight).collect(),
+                ..WeightedCluster::default()
+            })),
+            cluster_not_found_response_code: ClusterNotFoundResponseCode::InternalServerError
+                .into(),
+            idle_timeout: Some(proto::duration(Duration::from_secs(5))),
+            ..RouteAction::default()
+        }),
+    }
+}
+
+/// Without Kuma's header `x-kuma-tags`: its route configuration removes it again before a backend gets it.
+fn cluster_weight(cluster: &model::WeightedCluster) -> ClusterWeight {
+    ClusterWeight {
+        name: cluster.cluster.clone(),
+        weight: Some(proto::number(cluster.weight)),
+        ..ClusterWeight::default()
+    }
+}

@@ -1,0 +1,291 @@
+//! Models by hand, one for each sentence of which there is a golden file.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use meshgate::envoy::{AccessLog, EnvoyRange, Options};
+use meshgate::model::{
+    Action, Certificate, Cluster, Endpoint, Listener, Origin, PathMatch, Port, Protocol, Proxy,
+    Route, UpstreamProtocol, VirtualHost, WeightedCluster,
+};
+use policy::Tags;
+use policy::config::{Mode, Reasons};
+
+/// A model with its options.
+pub(crate) struct Case {
+    /// The golden file's name.
+    pub(crate) name: &'static str,
+    /// The model.
+    pub(crate) proxy: Proxy,
+    /// The options.
+    pub(crate) options: Options,
+}
+
+/// Every case.
+pub(crate) fn cases() -> Vec<Case> {
+    let mut audited = case(
+        "every-option",
+        vec![http(8080, vec![listener("*", "*", "all")])],
+    );
+    audited.options.mode = Mode::Audit;
+    audited.options.reasons = Reasons::Short;
+    audited.options.range = EnvoyRange::From1_40;
+    audited.options.access_log = Some(AccessLog::Stdout);
+    vec![
+        case("two-hostnames-share-a-port", vec![two_hostnames()]),
+        case(
+            "a-listener-without-routes-hides-those-of-a-wider-one",
+            vec![shadowed()],
+        ),
+        case("tls-with-a-filter-chain-for-each-hostname", vec![tls()]),
+        case("tcp-without-routes-and-a-limit", vec![tcp()]),
+        case("every-route-and-cluster", vec![routes()]),
+        case("text-that-yaml-1.1-takes-for-something-else", vec![traps()]),
+        audited,
+    ]
+}
+
+fn case(name: &'static str, ports: Vec<Port>) -> Case {
+    Case {
+        name,
+        proxy: Proxy {
+            name: "edge-1".to_owned(),
+            mesh: "default".to_owned(),
+            service: "edge-gateway".to_owned(),
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ports,
+            clusters: clusters(),
+        },
+        options: Options {
+            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)),
+            wasm: "gateway.wasm".to_owned(),
+            mode: Mode::Enforce,
+            reasons: Reasons::Full,
+            access_log: None,
+            range: EnvoyRange::From1_36,
+        },
+    }
+}
+
+fn two_hostnames() -> Port {
+    http(
+        8080,
+        vec![
+            listener("bar.example.com", "bar.example.com", "bar"),
+            listener("foo.example.com", "foo.example.com", "foo"),
+        ],
+    )
+}
+
+fn shadowed() -> Port {
+    let mut narrow = listener("*.example.com", "a.example.com", "narrow");
+    let outside = listener("*", "b.example.com", "outside").virtual_hosts;
+    let mut wide = listener("*", "*", "wide");
+    wide.virtual_hosts.extend(outside);
+    narrow.origin.line = 9;
+    http(8080, vec![narrow, wide])
+}
+
+fn tls() -> Port {
+    let mut listeners = vec![
+        listener("a.b.example.com", "a.b.example.com", "exact"),
+        listener("*.example.com", "*.example.com", "wildcard"),
+        listener("*", "*", "all"),
+    ];
+    for listener in &mut listeners {
+        listener.certificates = vec![certificate("ecdsa")];
+    }
+    listeners[0].certificates.insert(0, certificate("rsa"));
+    Port {
+        name: "edge-gateway:HTTPS:8443".to_owned(),
+        protocol: Protocol::Https,
+        ..http(8443, listeners)
+    }
+}
+
+fn tcp() -> Port {
+    let mut listener = listener("*", "*", "none");
+    listener.virtual_hosts.clear();
+    Port {
+        name: "edge-gateway:TCP:9000".to_owned(),
+        protocol: Protocol::Tcp,
+        connection_limit: Some(10_000),
+        ..http(9000, vec![listener])
+    }
+}
+
+fn routes() -> Port {
+    let mut listener = listener("shop.example.com", "shop.example.com", "ip");
+    listener.virtual_hosts[0].routes = vec![
+        route(PathMatch::Exact("/exact".to_owned()), forward(&[("ip", 1)])),
+        route(
+            PathMatch::Prefix("/weights/".to_owned()),
+            forward(&[("dns", 90), ("http2", 10), ("empty", 0)]),
+        ),
+        route(
+            PathMatch::Regex("/item/[0-9]+".to_owned()),
+            forward(&[("kuma.io/unresolved-backend", 1)]),
+        ),
+        route(
+            PathMatch::Prefix("/".to_owned()),
+            Action::Respond {
+                status: 404,
+                body: "This is a Kuma MeshGateway. No routes match this MeshGateway!\n".to_owned(),
+            },
+        ),
+        route(
+            PathMatch::Exact("/gone".to_owned()),
+            Action::Respond {
+                status: 410,
+                body: String::new(),
+            },
+        ),
+    ];
+    http(8080, vec![listener])
+}
+
+fn traps() -> Port {
+    let mut listener = listener("no", "no", "ip");
+    listener.tags = [("y", "1:30"), ("on", "0x1"), ("~", "null"), ("1e3", "")]
+        .into_iter()
+        .collect();
+    let texts = [
+        "no",
+        "1:30",
+        "0x1",
+        "127.0.0.1",
+        "~",
+        "=",
+        "<<",
+        "2001-01-01",
+        "0b1",
+        "1_000",
+        "- a",
+        "a: b",
+        "a #b",
+        "#",
+        "'",
+        "\"",
+        "\\",
+        " a ",
+        "\n",
+        "a\n\nb",
+        "\ta",
+        "a\r\nb",
+        "\u{85}",
+        "\u{2028}",
+        "\u{feff}",
+        "é",
+        "\u{1f600}",
+        "{}",
+        "%x",
+        "!x",
+        "&x",
+        "*x",
+        "|",
+        ">",
+        "@x",
+        "`",
+    ];
+    let answers = texts.into_iter().enumerate().map(|(i, text)| {
+        let answer = Action::Respond {
+            status: 200,
+            body: text.to_owned(),
+        };
+        route(PathMatch::Exact(format!("/{i}")), answer)
+    });
+    listener.virtual_hosts[0].routes = answers.collect();
+    listener.origin.file = "on".to_owned();
+    http(8080, vec![listener])
+}
+
+fn http(number: u16, listeners: Vec<Listener>) -> Port {
+    Port {
+        name: format!("edge-gateway:HTTP:{number}"),
+        number,
+        protocol: Protocol::Http,
+        listeners,
+        connection_limit: None,
+        origin: origin(1),
+    }
+}
+
+/// A listener with one virtual host, which forwards all to `cluster`.
+fn listener(hostname: &str, domain: &str, cluster: &str) -> Listener {
+    Listener {
+        name: format!("edge-gateway/8080/{hostname}"),
+        hostname: hostname.parse().unwrap(),
+        tags: Tags::from_iter([("kuma.io/service", "edge-gateway")]),
+        certificates: Vec::new(),
+        virtual_hosts: vec![VirtualHost {
+            domain: domain.parse().unwrap(),
+            routes: vec![route(
+                PathMatch::Prefix("/".to_owned()),
+                forward(&[(cluster, 1)]),
+            )],
+            origin: origin(20),
+        }],
+        origin: origin(7),
+    }
+}
+
+fn route(path: PathMatch, action: Action) -> Route {
+    Route {
+        path,
+        action,
+        origin: Origin {
+            resource: "MeshHTTPRoute/default/routes".to_owned(),
+            file: "routes.yaml".to_owned(),
+            line: 12,
+        },
+    }
+}
+
+fn forward(clusters: &[(&str, u32)]) -> Action {
+    let weighted = clusters.iter().map(|(cluster, weight)| WeightedCluster {
+        cluster: (*cluster).to_owned(),
+        weight: *weight,
+    });
+    Action::Forward(weighted.collect())
+}
+
+fn clusters() -> Vec<Cluster> {
+    let cluster = |name: &str, protocol, endpoints: &[(&str, u16)]| Cluster {
+        name: name.to_owned(),
+        protocol,
+        endpoints: endpoints
+            .iter()
+            .map(|&(address, port)| Endpoint {
+                address: address.to_owned(),
+                port,
+            })
+            .collect(),
+        origin: origin(30),
+    };
+    vec![
+        cluster("dns", UpstreamProtocol::Http1, &[("localhost", 80)]),
+        cluster("empty", UpstreamProtocol::Http1, &[]),
+        cluster("http2", UpstreamProtocol::Http2, &[("127.0.0.1", 8081)]),
+        cluster(
+            "ip",
+            UpstreamProtocol::Http1,
+            &[("127.0.0.1", 8082), ("::1", 8082)],
+        ),
+    ]
+}
+
+/// A certificate with names in place of PEM, which the golden files show.
+fn certificate(kind: &str) -> Certificate {
+    Certificate {
+        name: format!("cert.{kind}:secret:example"),
+        chain: format!("{kind} chain\nin lines\n"),
+        key: format!("{kind} key\nin lines\n"),
+    }
+}
+
+fn origin(line: usize) -> Origin {
+    Origin {
+        resource: "MeshGateway/default/edge-gateway".to_owned(),
+        file: "edge.yaml".to_owned(),
+        line,
+    }
+}
