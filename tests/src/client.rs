@@ -7,7 +7,7 @@ use anyhow::{Context, bail, ensure};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
-use hyper::header::{HOST, HeaderMap};
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use hyper::{Request, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -103,20 +103,28 @@ impl Connection {
     }
 
     /// Sends a request in HTTP/1.1 and ends the connection.
-    pub async fn http1(&mut self, request: Request<Empty<Bytes>>) -> anyhow::Result<Response> {
-        let (mut sender, connection) = http1::handshake(TokioIo::new(&mut *self.stream)).await?;
-        let exchange = async {
-            let answer = async {
-                let response = sender.send_request(request).await?;
-                let response = Response::read(response).await;
-                drop(sender);
-                response
+    pub async fn http1(self, request: Request<Empty<Bytes>>) -> anyhow::Result<Response> {
+        let mut responses = self.http1_all(vec![request]).await?;
+        responses.pop().context("no answer")
+    }
+
+    /// Sends requests in HTTP/1.1, one after the other, over this one connection.
+    pub async fn http1_all(
+        self,
+        requests: Vec<Request<Empty<Bytes>>>,
+    ) -> anyhow::Result<Vec<Response>> {
+        let (mut sender, connection) = http1::handshake(TokioIo::new(self.stream)).await?;
+        let task = tokio::spawn(connection);
+        let mut responses = Vec::new();
+        for request in requests {
+            let exchange = async {
+                sender.ready().await?;
+                Response::read(sender.send_request(request).await?).await
             };
-            // The answer counts: what the end of the connection was like does not.
-            let (response, _) = tokio::join!(answer, connection);
-            response
-        };
-        timeout(PATIENCE, exchange).await?
+            responses.push(timeout(PATIENCE, exchange).await??);
+        }
+        task.abort();
+        Ok(responses)
     }
 
     /// Sends requests in HTTP/2 over this one connection, each with `Host` as its `:authority`.
@@ -154,10 +162,22 @@ impl Connection {
         Ok(answer)
     }
 
-    /// Sends `bytes`, an HTTP/1.1 request with `connection: close`, and reads the answer.
+    /// Sends `bytes`, an HTTP/1.1 request whatever it looks like, and reads the answer.
     pub async fn raw_http1(&mut self, bytes: impl AsRef<[u8]>) -> anyhow::Result<Response> {
-        let answer = self.raw(bytes.as_ref()).await?;
-        Response::parse(&answer)
+        self.stream.write_all(bytes.as_ref()).await?;
+        let mut answer = Vec::new();
+        let read = async {
+            loop {
+                if let Some(response) = Response::parse(&answer)? {
+                    return Ok(response);
+                }
+                // Not until the end of the connection: Envoy keeps it open for a while, for the client to close it.
+                let length = self.stream.read_buf(&mut answer).await?;
+                let sofar = || String::from_utf8_lossy(&answer);
+                ensure!(length > 0, "closed after {:?}", sofar());
+            }
+        };
+        timeout(PATIENCE, read).await?
     }
 
     /// Sends `bytes` and reads until `end` has come; on what follows more may be sent.
@@ -207,32 +227,41 @@ impl Response {
         })
     }
 
-    /// An answer that ended with its connection.
-    fn parse(bytes: &[u8]) -> anyhow::Result<Self> {
+    /// Reads an answer, if all of it is there.
+    fn parse(bytes: &[u8]) -> anyhow::Result<Option<Self>> {
         let text = String::from_utf8_lossy(bytes);
-        let (head, body) = text
-            .split_once("\r\n\r\n")
-            .with_context(|| format!("no answer but {text:?}"))?;
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            return Ok(None);
+        };
         let mut lines = head.split("\r\n");
         let status = lines.next().and_then(|line| line.split(' ').nth(1));
         let status = status.context("no status line")?.parse()?;
         let mut headers = HeaderMap::new();
         for line in lines {
-            let (name, value) = line.split_once(": ").context("no header")?;
+            let (name, value) = line.split_once(':').context("no header")?;
             headers.append(
-                hyper::header::HeaderName::from_bytes(name.as_bytes())?,
-                value.parse()?,
+                HeaderName::from_bytes(name.as_bytes())?,
+                value.trim_start().parse()?,
             );
         }
-        ensure!(
-            !headers.contains_key("transfer-encoding"),
-            "raw answers are read until their end only"
-        );
-        Ok(Self {
+        let body = if headers.contains_key(TRANSFER_ENCODING) {
+            let Some(chunks) = body.strip_suffix("0\r\n\r\n") else {
+                return Ok(None);
+            };
+            // Length and text take turns, each on a line, as no echo has a line break in it.
+            chunks.split("\r\n").skip(1).step_by(2).collect()
+        } else {
+            let length = headers.get(CONTENT_LENGTH).context("no length")?;
+            if body.len() < length.to_str()?.parse()? {
+                return Ok(None);
+            }
+            body.to_owned()
+        };
+        Ok(Some(Self {
             status,
             headers,
-            body: body.to_owned(),
-        })
+            body,
+        }))
     }
 
     /// A header as text, empty if there is none.

@@ -101,6 +101,13 @@ impl Envoy {
             .arg("-c")
             .arg(bootstrap)
             .args(["--concurrency", "1", "--disable-hot-restart"])
+            // The rest is a list of everything that the binary can do.
+            .args([
+                "--log-level",
+                "warning",
+                "--component-log-level",
+                "wasm:info",
+            ])
             .arg("--log-path")
             .arg(dir.path().join("log"))
             .arg("--admin-address-path")
@@ -142,7 +149,7 @@ impl Envoy {
 
     /// `GET` of a path of the admin interface.
     pub async fn admin_get(&self, path: &str) -> anyhow::Result<Response> {
-        let mut connection = Connection::open(self.admin).await?;
+        let connection = Connection::open(self.admin).await?;
         connection.http1(client::get("admin", path)).await
     }
 
@@ -204,7 +211,7 @@ impl Envoy {
 
     /// Ends Envoy as an operator would, and gives its exit status.
     pub async fn stop(mut self) -> anyhow::Result<ExitStatus> {
-        let mut connection = Connection::open(self.admin).await?;
+        let connection = Connection::open(self.admin).await?;
         let request = client::request("POST", "admin", "/quitquitquit");
         connection.http1(request).await?;
         let child = &mut self.child;

@@ -64,9 +64,7 @@ async fn every_client_reaches_the_backend(version: &str) -> anyhow::Result<()> {
         .await?;
     let raw = Connection::open(address)
         .await?
-        .raw_http1(
-            "GET /3 HTTP/1.1\r\nHost: a\r\nHost: b\r\nX-Test: 1\r\nConnection: close\r\n\r\n",
-        )
+        .raw_http1("GET /3 HTTP/1.1\r\nHost: a\r\nHost: b\r\nX-Test: 1\r\n\r\n")
         .await;
     for (response, host, path) in [
         (&http1, "h", "/1"),
@@ -98,7 +96,7 @@ async fn tls_as_asked_for(version: &str) -> anyhow::Result<()> {
         named.clone().only_1_3(),
         Tls::no_sni().only_1_2(),
     ] {
-        let mut connection = Connection::open_tls(address, &tls).await?;
+        let connection = Connection::open_tls(address, &tls).await?;
         assert_eq!(connection.certificate.as_deref(), Some(&own.cert.der()[..]));
         assert_eq!(connection.alpn.as_deref(), Some("http/1.1"));
         assert_eq!(connection.http1(get("h", "/")).await?.echo()?.host, "h");
@@ -169,7 +167,7 @@ async fn a_bad_bootstrap_fails_with_the_words_of_envoy() -> anyhow::Result<()> {
 async fn envoy_ends_with_its_owner() -> anyhow::Result<()> {
     let envoy = Envoy::start(NEWEST, bootstrap(1, None)).await?;
     let address = envoy.listener().await?;
-    let mut connection = Connection::open(address).await?;
+    let connection = Connection::open(address).await?;
     assert_eq!(connection.http1(client::get("h", "/")).await?.status, 503);
     drop(envoy);
     assert!(Connection::open(address).await.is_err());
