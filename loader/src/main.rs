@@ -1,1 +1,19 @@
-fn main() {}
+//! The command `meshgate`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use meshgate::cli::Cli;
+use meshgate::commands;
+use meshgate::output::Output;
+
+fn main() -> ExitCode {
+    let output = Output::of_process();
+    match commands::run(Cli::parse(), &output) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output.error(&error);
+            commands::COULD_NOT_WORK.into()
+        }
+    }
+}

@@ -1,1 +1,38 @@
+//! `gateway.wasm`: all filters in one module, which is what the loader uses. A second filter in the chain would cost as
+//! much as the first one.
+//!
+//! A client's own `x-kuma-tags` header is not its affair: the native configuration removes it
+//! (`request_headers_to_remove` of the route configuration), which every request to a backend goes through and which
+//! costs no route look-up.
+#![cfg(target_arch = "wasm32")]
 
+use policy::telemetry::requests_counter;
+use policy::{Decision, Outcome, PluginConfig, RequestView};
+use shell::{Action, Filter, Gate};
+
+struct Gateway;
+
+shell::filter!(Gateway);
+
+impl Filter for Gateway {
+    const NAME: &str = "gateway.wasm";
+
+    fn check(_: &PluginConfig) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn request(gate: &Gate<'_>) -> Action {
+        let mut authority = gate.authority();
+        let request = RequestView::new(authority.as_deref_mut());
+        match gate.decide(&request) {
+            Decision::Forward(listener) => {
+                gate.publish(listener);
+                gate.count(listener, |name| {
+                    requests_counter(Some(name), Outcome::Forward)
+                });
+                Action::Continue
+            }
+            Decision::Reject(refusal) => gate.refuse(&refusal, &request),
+        }
+    }
+}

@@ -1,1 +1,43 @@
+//! `host_match.wasm`: lets requests in whose host a listener owns, and answers the others.
+//!
+//! It decides and counts. Listener names and tags in the filter state are the work of `listener_tags.wasm`;
+//! `gateway.wasm` does both at the price of one.
+#![cfg(target_arch = "wasm32")]
 
+use policy::telemetry::requests_counter;
+use policy::{Decision, Outcome, PluginConfig, RequestView};
+use shell::{Action, Filter, Gate};
+
+struct HostMatch;
+
+shell::filter!(HostMatch);
+
+impl Filter for HostMatch {
+    const NAME: &str = "host_match.wasm";
+
+    fn check(config: &PluginConfig) -> Result<(), String> {
+        let mut listeners = config.listeners.iter().flatten();
+        match listeners.find(|listener| !listener.tags.is_empty()) {
+            Some(listener) => Err(format!(
+                "listener `{}` has `tags`, which this filter does not publish: use listener_tags.wasm after it, or \
+                 gateway.wasm in its place",
+                listener.name
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn request(gate: &Gate<'_>) -> Action {
+        let mut authority = gate.authority();
+        let request = RequestView::new(authority.as_deref_mut());
+        match gate.decide(&request) {
+            Decision::Forward(listener) => {
+                gate.count(listener, |name| {
+                    requests_counter(Some(name), Outcome::Forward)
+                });
+                Action::Continue
+            }
+            Decision::Reject(refusal) => gate.refuse(&refusal, &request),
+        }
+    }
+}

@@ -1,1 +1,45 @@
+//! `listener_tags.wasm`: says in the filter state which listener a request belongs to and with which tags, for access
+//! logs, RBAC and header formatters; and keeps clients from saying it themselves.
+//!
+//! It refuses nothing (that is the work of `host_match.wasm`): a request that no listener owns has no tags, nor has one
+//! on the connection of another listener.
+#![cfg(target_arch = "wasm32")]
 
+use policy::config::Mode;
+use policy::telemetry::tagged_counter;
+use policy::{Decision, PluginConfig, RequestView};
+use shell::{Action, Filter, Gate};
+
+/// The header in which Kuma's proxies tell each other the tags of a request's source. Who believes it must not get it
+/// from a client.
+const KUMA_TAGS: &str = "x-kuma-tags";
+
+struct ListenerTags;
+
+shell::filter!(ListenerTags);
+
+impl Filter for ListenerTags {
+    const NAME: &str = "listener_tags.wasm";
+
+    fn check(config: &PluginConfig) -> Result<(), String> {
+        let field = match config {
+            PluginConfig { port: Some(_), .. } => "port",
+            PluginConfig { mode, .. } if *mode != Mode::default() => "mode",
+            _ => return Ok(()),
+        };
+        Err(format!(
+            "`{field}` is about refused requests, and this filter refuses none: leave it out"
+        ))
+    }
+
+    fn request(gate: &Gate<'_>) -> Action {
+        gate.remove_header(KUMA_TAGS);
+        let mut authority = gate.authority();
+        let request = RequestView::new(authority.as_deref_mut());
+        if let Decision::Forward(listener) = gate.decide(&request) {
+            gate.publish(listener);
+            gate.count(listener, tagged_counter);
+        }
+        Action::Continue
+    }
+}

@@ -14,6 +14,16 @@
 //! - [`decision`]: `decide`, its verdicts and their reasons
 //! - [`trace`]: how a decision came about, for the loader's commands
 //! - [`config`]: the plugin configuration, the one struct that the loader writes and the filters read
+//! - [`telemetry`]: names of counters and filter state
+
+// One panic ends the VM for every request of an Envoy worker.
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used
+)]
 
 pub mod authority;
 pub mod config;
@@ -22,6 +32,7 @@ pub mod hostname;
 pub mod pattern;
 pub mod table;
 pub mod tags;
+pub mod telemetry;
 pub mod trace;
 
 pub use authority::{Authority, Host, InvalidAuthority};
@@ -31,4 +42,5 @@ pub use hostname::{Hostname, InvalidHostname};
 pub use pattern::{HostPattern, Specificity};
 pub use table::{HostTable, Listener};
 pub use tags::Tags;
+pub use telemetry::Outcome;
 pub use trace::{NoTrace, Step, Trace};

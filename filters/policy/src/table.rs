@@ -26,6 +26,7 @@ pub struct HostTable {
     exact: HashMap<Box<str>, usize>,
     suffix: HashMap<Box<str>, usize>,
     any: Option<usize>,
+    names: HashMap<Box<str>, usize>,
 }
 
 /// Two listeners that take the same hosts: nobody could tell which of them owns a request.
@@ -62,6 +63,7 @@ impl HostTable {
                     });
                 }
             }
+            table.names.entry(listener.name.clone()).or_insert(id);
             all.push(listener);
         }
         table.listeners = all.into();
@@ -108,9 +110,14 @@ impl HostTable {
         self.listeners.get(self.any?)
     }
 
-    /// The listener with this name.
+    /// The listener with this name; of two with one name, the first.
     pub fn named(&self, name: &str) -> Option<&Listener> {
-        self.listeners.iter().find(|l| &*l.name == name)
+        self.listeners.get(*self.names.get(name)?)
+    }
+
+    /// The place of a listener of this table in [`listeners`](Self::listeners).
+    pub fn index_of(&self, listener: &Listener) -> Option<usize> {
+        self.listeners.element_offset(listener)
     }
 
     /// All listeners, in the order of the configuration.
@@ -160,6 +167,15 @@ mod tests {
         assert_eq!(owner(&t, "a.com").as_deref(), Some("a.com *.a.com"));
         assert_eq!(owner(&t, "b.com"), None);
         assert!(t.owner_of_the_rest().is_none());
+    }
+
+    #[test]
+    fn listeners_have_names_and_places() {
+        let t = table(&[&["a.com"], &["b.com"]]).unwrap();
+        let b = t.named("b.com").unwrap();
+        assert_eq!(t.index_of(b), Some(1));
+        assert_eq!(t.index_of(&b.clone()), None);
+        assert!(t.named("c.com").is_none());
     }
 
     #[test]

@@ -1,0 +1,126 @@
+//! Findings about resources together: what each says alone is right, and still it does not work.
+
+use std::collections::{BTreeSet, HashSet};
+
+use policy::Tags;
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::kuma::{self, Input};
+use crate::model::{Listener, Port};
+use crate::resources::Resource;
+use crate::resources::kuma::mesh_gateway::MeshGateway;
+use crate::source::Path;
+
+/// Everything that is wrong with the resources together.
+///
+/// Each built-in gateway is made as it would be served, so that what is said here and what is served cannot differ.
+pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    let mut served = Served::default();
+    for dataplane in input
+        .resources
+        .dataplanes
+        .iter()
+        .filter(|d| kuma::is_builtin_gateway(d))
+    {
+        let mut quiet = Vec::new();
+        if let Some(gateway) = kuma::gateway_of(input.resources, dataplane, &mut quiet) {
+            served.gateways.insert(gateway.meta.to_string());
+        }
+        if let Some(proxy) = kuma::gateway(input, dataplane, &mut findings) {
+            served.add(&proxy.ports);
+        }
+    }
+    for gateway in &input.resources.mesh_gateways {
+        if !served.gateways.contains(&gateway.meta.to_string()) {
+            findings.push(unused(gateway));
+            served.add(&as_if_selected(input, gateway, &mut findings));
+        }
+    }
+    unattached(input, &served, &mut findings);
+    // Several Dataplanes of one gateway find the same.
+    let mut seen = HashSet::new();
+    findings.retain(|f| seen.insert((f.code, f.span, f.message.clone())));
+    findings
+}
+
+/// What the proxies made so far hold.
+#[derive(Default)]
+struct Served {
+    gateways: BTreeSet<String>,
+    routes: BTreeSet<String>,
+}
+
+impl Served {
+    fn add(&mut self, ports: &[Port]) {
+        let listeners = ports.iter().flat_map(|port| &port.listeners);
+        let hosts = listeners.flat_map(|listener: &Listener| &listener.virtual_hosts);
+        let routes = hosts.flat_map(|host| &host.routes);
+        self.routes
+            .extend(routes.map(|route| route.origin.resource.clone()));
+    }
+}
+
+fn unused(gateway: &Resource<MeshGateway>) -> Diagnostic {
+    gateway
+        .finding(
+            Code::GatewayUnused,
+            &Path::of("selectors"),
+            "no built-in gateway Dataplane has the tags of a selector: nothing opens these listeners",
+        )
+        .with_help(format!(
+            "add a Dataplane of mesh `{}` with `networking.gateway: {{type: BUILTIN, tags: …}}`",
+            gateway.meta.mesh
+        ))
+}
+
+/// The ports of a gateway that no Dataplane has, made for one that has just the tags of the first selector: so the
+/// rest of the gateway is checked all the same.
+fn as_if_selected(
+    input: Input<'_>,
+    gateway: &Resource<MeshGateway>,
+    findings: &mut Vec<Diagnostic>,
+) -> Vec<Port> {
+    let tags = gateway.spec.selectors.first();
+    let tags = tags.map_or_else(Tags::default, |selector| selector.tags.clone());
+    kuma::ports_of(input, &tags, gateway, findings)
+}
+
+fn unattached(input: Input<'_>, served: &Served, findings: &mut Vec<Diagnostic>) {
+    for route in &input.resources.mesh_http_routes {
+        if !served.routes.contains(&route.meta.to_string()) {
+            let path = Path::of("targetRef");
+            findings.push(
+                route
+                    .finding(Code::RouteUnattached, &path, "the route is for no listener: no request gets to it")
+                    .with_help("compare `targetRef`, its tags and `hostnames` with the listeners of the MeshGateway"),
+            );
+        }
+    }
+    for route in &input.resources.mesh_gateway_routes {
+        if served.routes.contains(&route.meta.to_string()) {
+            continue;
+        }
+        let mesh = &route.meta.mesh;
+        let replaced = input
+            .resources
+            .mesh_http_routes
+            .iter()
+            .any(|r| r.meta.mesh == *mesh && served.routes.contains(&r.meta.to_string()));
+        let help = if replaced {
+            "a MeshHTTPRoute for a gateway switches all its MeshGatewayRoutes off: write this one as a MeshHTTPRoute"
+        } else {
+            "compare `selectors` and `hostnames` with the listeners of the MeshGateway and their merged tags"
+        };
+        let path = Path::of("selectors");
+        findings.push(
+            route
+                .finding(
+                    Code::RouteUnattached,
+                    &path,
+                    "the route is for no listener: no request gets to it",
+                )
+                .with_help(help),
+        );
+    }
+}

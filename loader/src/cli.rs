@@ -1,0 +1,182 @@
+//! The command line. The comments here are the help texts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Service-mesh gateway YAML, served by stock Envoy, with no control plane.
+#[derive(Debug, Parser)]
+#[command(name = "meshgate", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check resources and print every mistake.
+    Validate(ValidateArgs),
+    /// Print the Envoy configuration of one proxy.
+    Bootstrap(BootstrapArgs),
+    /// Start Envoy with the configuration of one proxy, and stop with it.
+    Run(RunArgs),
+    /// Explain the finding with this code, or all codes.
+    Rule {
+        /// e.g. MG0107
+        code: Option<String>,
+    },
+    /// Make certificates.
+    #[command(subcommand)]
+    Generate(GenerateCommand),
+}
+
+/// Where resources come from.
+#[derive(Debug, Args)]
+pub struct Paths {
+    /// Files, folders (searched for *.yaml, *.yml and *.json), or - for standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Arguments of `validate`.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub paths: Paths,
+    /// How findings are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ReportFormat,
+    /// Check each resource by itself, without what it refers to: what the validators of Kuma and Istio judge.
+    #[arg(long)]
+    pub resource_only: bool,
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum ReportFormat {
+    /// With the lines that they are about.
+    #[default]
+    Human,
+    /// An array of objects.
+    Json,
+    /// SARIF 2.1.0, for code review tools.
+    Sarif,
+}
+
+/// Which proxy, and what of it can be set from outside its resources.
+#[derive(Debug, Args)]
+pub struct ProxyArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub paths: Paths,
+    /// The Dataplane to be; not needed where there is only one.
+    #[arg(long, value_name = "NAME")]
+    pub dataplane: Option<String>,
+    /// The mesh of the Dataplane; not needed where the name says it.
+    #[arg(long, value_name = "NAME")]
+    pub mesh: Option<String>,
+    /// Where Envoy's admin interface listens. It can stop Envoy: keep it on loopback.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9901")]
+    pub admin: SocketAddr,
+    /// How much a refused client is told.
+    #[arg(long, value_enum, default_value_t)]
+    pub reasons: Reasons,
+    /// Log and count what would be refused, and let it pass.
+    #[arg(long)]
+    pub audit: bool,
+    /// Where Envoy finds the filter; without it the filter is put into $MESHGATE_WORK_DIR (or ~/.meshgate).
+    #[arg(long, value_name = "FILE")]
+    pub wasm: Option<String>,
+}
+
+/// How much a refused client is told.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum Reasons {
+    /// The reason and one line about it.
+    #[default]
+    Full,
+    /// The reason's name.
+    Short,
+    /// The status only.
+    None,
+}
+
+/// Arguments of `bootstrap`.
+#[derive(Debug, Args)]
+pub struct BootstrapArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub proxy: ProxyArgs,
+    /// The file to write; standard output without it. Only its owner can read it: it holds private keys.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// YAML and JSON for reading, the binary form for speed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ConfigFormat,
+    /// Where Envoy writes its access log; no log without it.
+    #[arg(long, value_name = "FILE")]
+    pub access_log: Option<String>,
+}
+
+/// The forms of Envoy's configuration.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum ConfigFormat {
+    /// YAML.
+    #[default]
+    Yaml,
+    /// JSON.
+    Json,
+    /// Binary protobuf.
+    Pb,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub proxy: ProxyArgs,
+    /// The Envoy to start; without it the one in $PATH, or the project's own.
+    #[arg(long, value_name = "FILE", env = "MESHGATE_ENVOY")]
+    pub envoy: Option<PathBuf>,
+    /// Where Envoy writes its access log.
+    #[arg(long, value_name = "FILE", default_value = "/dev/stdout")]
+    pub access_log: String,
+    /// How many seconds open requests get to end after SIGTERM or Ctrl-C. A second signal ends them at once.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub drain_time: u64,
+    /// Arguments for Envoy.
+    #[arg(last = true, value_name = "ENVOY ARGS")]
+    pub envoy_args: Vec<String>,
+}
+
+/// What can be made.
+#[derive(Debug, Subcommand)]
+pub enum GenerateCommand {
+    /// A self-signed certificate with its key, as `kumactl generate tls-certificate` makes it.
+    TlsCertificate(TlsCertificateArgs),
+}
+
+/// Arguments of `generate tls-certificate`, kumactl's own.
+#[derive(Debug, Args)]
+pub struct TlsCertificateArgs {
+    /// server or client
+    #[arg(long = "type", value_name = "TYPE", required = true)]
+    pub kind: String,
+    /// The DNS names and IP addresses that it is for.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub hostname: Vec<String>,
+    /// rsa or ecdsa
+    #[arg(long, value_name = "TYPE", default_value = "rsa")]
+    pub key_type: String,
+    /// The file for the private key, or - for standard output.
+    #[arg(long, value_name = "FILE", default_value = "key.pem")]
+    pub key_file: PathBuf,
+    /// The file for the certificate, or - for standard output.
+    #[arg(long, value_name = "FILE", default_value = "cert.pem")]
+    pub cert_file: PathBuf,
+}

@@ -1,0 +1,18 @@
+//! `meshgate bootstrap`: the Envoy configuration of one proxy.
+
+use super::{Exit, load};
+use crate::cli::BootstrapArgs;
+use crate::files;
+use crate::output::Output;
+
+pub(super) fn run(args: &BootstrapArgs, output: &Output) -> anyhow::Result<Exit> {
+    let Some(proxy) = load::proxy(&args.proxy, output)? else {
+        return Ok(Exit::Findings);
+    };
+    let bytes = load::configuration(&proxy, &args.proxy, args.access_log.clone(), args.format)?;
+    match &args.output {
+        Some(file) if file.as_os_str() != "-" => files::write(file, &bytes, 0o600)?,
+        _ => output.data(&bytes)?,
+    }
+    Ok(Exit::Fine)
+}

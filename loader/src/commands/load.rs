@@ -1,0 +1,150 @@
+//! What `bootstrap` and `run` begin with: resources, and the one proxy to be made of them.
+
+use anyhow::bail;
+
+use crate::cli::{ConfigFormat, ProxyArgs, Reasons};
+use crate::diagnostic::{Diagnostic, Severity, render};
+use crate::model::Proxy;
+use crate::model::kuma::{self, Input};
+use crate::output::Output;
+use crate::resources::kuma::dataplane::Dataplane;
+use crate::resources::{self, Resource, Resources};
+use crate::source::{self, Sources};
+use crate::{check, envoy, files, wasm};
+
+/// Resources and all that is wrong with them.
+pub(super) struct Loaded {
+    pub(super) sources: Sources,
+    pub(super) resources: Resources,
+    pub(super) findings: Vec<Diagnostic>,
+}
+
+/// Reads resources, and checks each by itself; unless `resource_only`, also together.
+pub(super) fn load(paths: &[std::path::PathBuf], resource_only: bool) -> anyhow::Result<Loaded> {
+    let (sources, documents, mut findings) = source::read(paths)?;
+    let (resources, more) = resources::load(&sources, documents, resource_only);
+    findings.extend(more);
+    if !resource_only {
+        let input = Input {
+            resources: &resources,
+            sources: &sources,
+        };
+        findings.extend(check::all(input));
+    }
+    Ok(Loaded {
+        sources,
+        resources,
+        findings,
+    })
+}
+
+/// The proxy that the arguments name, or nothing if its resources have errors; all findings are printed.
+pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<Proxy>> {
+    let loaded = load(&args.paths.paths, false)?;
+    if !loaded.findings.is_empty() {
+        output.talk(render::human(&loaded.sources, &loaded.findings, output.color()).trim_end());
+    }
+    // A listener without its certificate is left out and all others are served; any other error may be about this
+    // proxy, whatever resource it is in.
+    let fatal = |f: &Diagnostic| f.severity == Severity::Error && !f.code.is_isolated();
+    if loaded.findings.iter().any(fatal) {
+        return Ok(None);
+    }
+    let dataplane = choose(args, &loaded)?;
+    let input = Input {
+        resources: &loaded.resources,
+        sources: &loaded.sources,
+    };
+    // What it finds was found and printed above.
+    match kuma::gateway(input, dataplane, &mut Vec::new()) {
+        Some(proxy) => Ok(Some(proxy)),
+        None => bail!("{}: no MeshGateway selects it, so there is nothing to serve", dataplane.meta),
+    }
+}
+
+/// The Dataplane that is named, or the only one.
+fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<&'a Resource<Dataplane>> {
+    let candidates: Vec<_> = loaded
+        .resources
+        .dataplanes
+        .iter()
+        .filter(|dataplane| kuma::is_builtin_gateway(dataplane))
+        .collect();
+    let named: Vec<_> = candidates
+        .iter()
+        .copied()
+        .filter(|d| args.dataplane.as_ref().is_none_or(|name| d.meta.name == *name))
+        .filter(|d| args.mesh.as_ref().is_none_or(|mesh| d.meta.mesh == *mesh))
+        .collect();
+    match (named.as_slice(), candidates.as_slice()) {
+        ([one], _) => Ok(one),
+        ([], []) => bail!(
+            "these resources have no Dataplane that is a built-in gateway; add one with `networking.gateway: {{type: BUILTIN, tags: …}}`"
+        ),
+        ([], all) => bail!(
+            "no built-in gateway Dataplane has that name; there are\n{}",
+            list(all, loaded)
+        ),
+        (several, _) => bail!(
+            "{} Dataplanes can be built from these resources; choose one with --dataplane (and --mesh)\n{}",
+            several.len(),
+            list(several, loaded)
+        ),
+    }
+}
+
+fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {
+    let width = dataplanes.iter().map(|d| d.meta.name.len()).max().unwrap_or(0);
+    let line = |d: &&Resource<Dataplane>| {
+        let gateway = kuma::gateway_of(&loaded.resources, d, &mut Vec::new());
+        let gateway = gateway.map_or("no gateway".to_owned(), |g| format!("gateway {}", g.meta.name));
+        let span = d.span(&source::Path::root());
+        let file = &loaded.sources.file(span.file).name;
+        let (row, _) = loaded.sources.line_column(span);
+        format!("  {:width$}   mesh {}   {gateway}   {file}:{row}", d.meta.name, d.meta.mesh)
+    };
+    dataplanes.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The configuration of Envoy for the proxy.
+pub(super) fn configuration(
+    proxy: &Proxy,
+    args: &ProxyArgs,
+    access_log: Option<String>,
+    format: ConfigFormat,
+) -> anyhow::Result<Vec<u8>> {
+    let options = envoy::Options {
+        admin: args.admin,
+        wasm: match &args.wasm {
+            Some(file) => file.clone(),
+            None => wasm_file()?,
+        },
+        mode: if args.audit { policy::config::Mode::Audit } else { policy::config::Mode::Enforce },
+        reasons: match args.reasons {
+            Reasons::Full => policy::config::Reasons::Full,
+            Reasons::Short => policy::config::Reasons::Short,
+            Reasons::None => policy::config::Reasons::None,
+        },
+        access_log,
+    };
+    let format = match format {
+        ConfigFormat::Yaml => envoy::Format::Yaml,
+        ConfigFormat::Json => envoy::Format::Json,
+        ConfigFormat::Pb => envoy::Format::Pb,
+    };
+    Ok(envoy::encode(&envoy::bootstrap(proxy, &options), format)?)
+}
+
+/// Puts the filter where Envoy can read it. Its name changes with its content, because Envoy does not look at a file
+/// that it knows again.
+fn wasm_file() -> anyhow::Result<String> {
+    let folder = files::work_dir()?.join("wasm");
+    files::private_folder(&folder)?;
+    let file = folder.join(wasm::file_name());
+    if !file.is_file() {
+        files::write(&file, wasm::GATEWAY, 0o600)?;
+    }
+    file.into_os_string()
+        .into_string()
+        .map_err(|path| anyhow::anyhow!("the path {} is no UTF-8, Envoy needs one", path.display()))
+}

@@ -1,0 +1,1 @@
+//! From the model to Envoy's configuration, in Envoy's own types.

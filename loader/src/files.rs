@@ -1,0 +1,53 @@
+//! Files that meshgate writes.
+
+use std::env;
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+
+/// Writes a file whole or not at all, with these permissions.
+pub fn write(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let write = || -> anyhow::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(mode | 0o200))
+            .tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file()
+            .set_permissions(Permissions::from_mode(mode))?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("could not write {}", path.display()))
+}
+
+/// The folder for what outlives a run: `$MESHGATE_WORK_DIR`, or `~/.meshgate`. It is made if it is not there.
+pub fn work_dir() -> anyhow::Result<PathBuf> {
+    let folder = env::var_os("MESHGATE_WORK_DIR")
+        .map(PathBuf::from)
+        .or_else(|| Some(env::home_dir()?.join(".meshgate")))
+        .filter(|folder| folder.is_absolute())
+        .ok_or_else(|| {
+            anyhow!(
+                "set MESHGATE_WORK_DIR to the absolute path of a folder that meshgate may write to"
+            )
+        })?;
+    private_folder(&folder)?;
+    Ok(folder)
+}
+
+/// Makes a folder that only its owner can use.
+pub fn private_folder(path: &Path) -> anyhow::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path)
+        .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o700)))
+        .with_context(|| format!("could not make the folder {}", path.display()))
+}

@@ -1,0 +1,121 @@
+//! From Kuma's resources to what one built-in gateway has to do.
+//!
+//! ```text
+//! Dataplane ─select─▶ MeshGateway ─listeners─▶ ports ─┬─ certificates: secrets
+//!                                                     └─ routes: gateway_routes | http_routes ─▶ paths, backends
+//! ```
+
+mod backends;
+mod certificates;
+mod gateway_routes;
+mod http_routes;
+mod listeners;
+mod paths;
+mod select;
+
+use std::net::IpAddr;
+
+use policy::Tags;
+
+use self::backends::Backends;
+use super::{Origin, Port, Proxy};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::resources::kuma::dataplane::{Dataplane, GatewayType};
+use crate::resources::kuma::mesh_gateway::MeshGateway;
+use crate::resources::{Resource, Resources};
+use crate::source::{Path, Sources};
+
+pub use select::{gateway_of, is_builtin_gateway, routes_attach};
+
+/// The tag that names a service (Kuma `api/mesh/v1alpha1/dataplane_helpers.go`).
+pub const SERVICE_TAG: &str = "kuma.io/service";
+/// The tag that says what a service speaks.
+pub const PROTOCOL_TAG: &str = "kuma.io/protocol";
+
+/// All resources, and the files that they stand in.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The resources.
+    pub resources: &'a Resources,
+    /// The files.
+    pub sources: &'a Sources,
+}
+
+impl Input<'_> {
+    /// The place of `path` in a resource, for metadata.
+    fn origin<T>(&self, resource: &Resource<T>, path: &Path) -> Origin {
+        let span = resource.span(path);
+        Origin {
+            resource: resource.meta.to_string(),
+            file: self.sources.file(span.file).name.clone(),
+            line: self.sources.line_column(span).0,
+        }
+    }
+}
+
+/// The resources of one mesh among `all`.
+fn of_mesh<'a, 'm, T>(
+    all: &'a [Resource<T>],
+    mesh: &'m str,
+) -> impl Iterator<Item = &'a Resource<T>> + use<'a, 'm, T> {
+    all.iter()
+        .filter(move |resource| resource.meta.mesh == mesh)
+}
+
+/// What the built-in gateway `dataplane` has to do.
+///
+/// Whatever is wrong is added to `findings`. There is no proxy if the Dataplane is no built-in gateway, or if no
+/// MeshGateway selects it.
+pub fn gateway(
+    input: Input<'_>,
+    dataplane: &Resource<Dataplane>,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Proxy> {
+    let networking = &dataplane.spec.networking;
+    let dataplane_gateway = networking
+        .gateway
+        .as_ref()
+        .filter(|gateway| gateway.kind == GatewayType::Builtin)?;
+    let Ok(address) = networking.address.parse::<IpAddr>() else {
+        let path = Path::of("networking.address");
+        let message = "address has to be a valid IP address";
+        findings.push(
+            dataplane
+                .finding(Code::InvalidResource, &path, message)
+                .with_help("Envoy listens on addresses, not on names: write the one that the gateway listens on"),
+        );
+        return None;
+    };
+    let gateway = select::gateway_of(input.resources, dataplane, findings)?;
+    let mut backends = Backends::new(input, &dataplane.meta.mesh);
+    let ports = listeners::ports(
+        input,
+        &dataplane_gateway.tags,
+        gateway,
+        &mut backends,
+        findings,
+    );
+    Some(Proxy {
+        name: dataplane.meta.name.clone(),
+        mesh: dataplane.meta.mesh.clone(),
+        service: dataplane_gateway
+            .tags
+            .get(SERVICE_TAG)
+            .unwrap_or(&dataplane.meta.name)
+            .to_owned(),
+        address,
+        ports,
+        clusters: backends.into_clusters(),
+    })
+}
+
+/// The ports of a MeshGateway on a Dataplane with these tags.
+pub fn ports_of(
+    input: Input<'_>,
+    dataplane_tags: &Tags,
+    gateway: &Resource<MeshGateway>,
+    findings: &mut Vec<Diagnostic>,
+) -> Vec<Port> {
+    let mut backends = Backends::new(input, &gateway.meta.mesh);
+    listeners::ports(input, dataplane_tags, gateway, &mut backends, findings)
+}

@@ -1,0 +1,113 @@
+//! Which MeshGateway a Dataplane gets, and which listeners a route attaches to.
+
+use std::cmp::Reverse;
+
+use policy::Tags;
+
+use super::of_mesh;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::resources::kuma::dataplane::{Dataplane, GatewayType};
+use crate::resources::kuma::mesh_gateway::{MeshGateway, Selector};
+use crate::resources::{Resource, Resources};
+use crate::source::Path;
+
+/// How well a selector fits: more tags first, then more exact values (Kuma `TagSelectorRank`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    tags: usize,
+    exact: usize,
+}
+
+impl Rank {
+    fn of(selector: &Selector) -> Self {
+        let exact = selector.tags.iter().filter(|&(_, value)| value != "*");
+        Self {
+            exact: exact.count(),
+            tags: selector.tags.iter().len(),
+        }
+    }
+}
+
+/// Whether the Dataplane is a gateway that Kuma itself would serve.
+pub fn is_builtin_gateway(dataplane: &Resource<Dataplane>) -> bool {
+    dataplane
+        .spec
+        .networking
+        .gateway
+        .as_ref()
+        .is_some_and(|gateway| gateway.kind == GatewayType::Builtin)
+}
+
+/// The MeshGateway that selects the Dataplane: the one with the best selector; of equal ones the one created last,
+/// then the first by name (Kuma `pkg/core/policy/dataplane_matcher.go` at 2.14.3).
+pub fn gateway_of<'a>(
+    resources: &'a Resources,
+    dataplane: &Resource<Dataplane>,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<&'a Resource<MeshGateway>> {
+    let tags = &dataplane.spec.networking.gateway.as_ref()?.tags;
+    let mut candidates: Vec<_> = of_mesh(&resources.mesh_gateways, &dataplane.meta.mesh)
+        .filter_map(|gateway| Some((best_rank(&gateway.spec, tags)?, gateway)))
+        .collect();
+    candidates.sort_by_key(|(rank, gateway)| {
+        let meta = &gateway.meta;
+        (Reverse(*rank), Reverse(&meta.created), &meta.name)
+    });
+    match candidates.as_slice() {
+        [] => {
+            let path = Path::of("networking.gateway.tags");
+            findings.push(
+                dataplane
+                    .finding(
+                        Code::NoGateway,
+                        &path,
+                        "no MeshGateway selects this Dataplane",
+                    )
+                    .with_help(format!(
+                        "give a MeshGateway of mesh `{}` a selector that matches {tags}",
+                        dataplane.meta.mesh
+                    )),
+            );
+            None
+        }
+        [(_, only)] => Some(only),
+        [(best, first), (second_best, second), ..] => {
+            if best == second_best && first.meta.created == second.meta.created {
+                findings.push(tie(dataplane, first, second));
+            }
+            Some(first)
+        }
+    }
+}
+
+fn tie(
+    dataplane: &Resource<Dataplane>,
+    first: &Resource<MeshGateway>,
+    second: &Resource<MeshGateway>,
+) -> Diagnostic {
+    let message = format!(
+        "selects {} as well as `{}` does, which comes first by name and is used",
+        dataplane.meta, first.meta.name
+    );
+    second
+        .finding(Code::GatewayTie, &Path::of("selectors"), message)
+        .with_help(
+            "a Dataplane gets one MeshGateway: add a tag to the selector of the one that is meant",
+        )
+}
+
+fn best_rank(gateway: &MeshGateway, tags: &Tags) -> Option<Rank> {
+    gateway
+        .selectors
+        .iter()
+        .filter(|selector| tags.matched_by(&selector.tags))
+        .map(Rank::of)
+        .max()
+}
+
+/// Whether a MeshGatewayRoute with these selectors attaches to a listener with these merged tags.
+pub fn routes_attach(selectors: &[Selector], listener: &Tags) -> bool {
+    selectors
+        .iter()
+        .any(|selector| listener.matched_by(&selector.tags))
+}

@@ -1,0 +1,48 @@
+//! The one place that prints: data to standard output, everything else to standard error.
+
+use std::env;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::process;
+
+/// Where a command prints.
+#[derive(Debug)]
+pub struct Output {
+    color: bool,
+}
+
+impl Output {
+    /// The streams of this process; with colours if standard error is a terminal and nobody minds
+    /// (<https://no-color.org>).
+    pub fn of_process() -> Self {
+        let minds = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self {
+            color: io::stderr().is_terminal() && !minds,
+        }
+    }
+
+    /// Whether colours may be used on standard error.
+    pub fn color(&self) -> bool {
+        self.color
+    }
+
+    /// Prints what the user asked for.
+    pub fn data(&self, bytes: &[u8]) -> anyhow::Result<()> {
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+            // The reader has seen enough: `meshgate bootstrap … | head`.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => process::exit(0),
+            result => Ok(result?),
+        }
+    }
+
+    /// Prints what the user should know.
+    pub fn talk(&self, text: impl std::fmt::Display) {
+        // There is nobody to tell that nobody can be told.
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// Prints why a command could not do its work.
+    pub fn error(&self, error: &anyhow::Error) {
+        self.talk(format_args!("meshgate: {error:#}"));
+    }
+}

@@ -1,0 +1,8 @@
+//! Kuma's resources as they are written (Kuma 2.14.3; Kong Mesh 2.x is the same).
+
+pub mod dataplane;
+pub mod mesh;
+pub mod mesh_gateway;
+pub mod mesh_gateway_route;
+pub mod mesh_http_route;
+pub mod secret;

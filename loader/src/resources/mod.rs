@@ -1,0 +1,101 @@
+//! Typed resources: what a document says, in the terms of its own schema.
+
+pub mod kuma;
+
+use std::sync::Arc;
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::source::{Node, Path, Span};
+
+use kuma::dataplane::Dataplane;
+use kuma::mesh::Mesh;
+use kuma::mesh_gateway::MeshGateway;
+use kuma::mesh_gateway_route::MeshGatewayRoute;
+use kuma::mesh_http_route::MeshHttpRoute;
+use kuma::secret::Secret;
+
+/// All resources of the kinds that are served, in the order of the input.
+#[derive(Clone, Debug, Default)]
+pub struct Resources {
+    /// `Mesh`.
+    pub meshes: Vec<Resource<Mesh>>,
+    /// `Dataplane`.
+    pub dataplanes: Vec<Resource<Dataplane>>,
+    /// `MeshGateway`.
+    pub mesh_gateways: Vec<Resource<MeshGateway>>,
+    /// `Secret`.
+    pub secrets: Vec<Resource<Secret>>,
+    /// `MeshHTTPRoute`.
+    pub mesh_http_routes: Vec<Resource<MeshHttpRoute>>,
+    /// `MeshGatewayRoute`.
+    pub mesh_gateway_routes: Vec<Resource<MeshGatewayRoute>>,
+}
+
+/// A resource with its name and its place.
+#[derive(Clone, Debug)]
+pub struct Resource<T> {
+    /// Kind, mesh and name.
+    pub meta: Meta,
+    /// What it says.
+    pub spec: T,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What all resources have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// `MeshGateway`.
+    pub kind: String,
+    /// The mesh; empty for resources that are in none.
+    pub mesh: String,
+    /// The name.
+    pub name: String,
+    /// The Kubernetes namespace, if it has one.
+    pub namespace: Option<String>,
+    /// When it was created, in RFC 3339; exports have it, hand-written files do not.
+    pub created: Option<String>,
+    /// The labels, sorted.
+    pub labels: std::collections::BTreeMap<String, String>,
+}
+
+/// Where a resource stands: its document, and the part of it that holds the specification.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The whole document.
+    pub root: Arc<Node>,
+    /// The way to the specification: nothing, or `spec`.
+    pub spec: Path,
+}
+
+impl<T> Resource<T> {
+    /// Where to point when something is said about `path` in the specification.
+    pub fn span(&self, path: &Path) -> Span {
+        self.place.root.locate(&self.place.spec.join(path))
+    }
+}
+
+impl<T> Resource<T> {
+    /// A finding about `path`.
+    pub fn finding(&self, code: Code, path: &Path, message: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            code,
+            severity: code.severity(),
+            message: message.into(),
+            span: Some(self.span(path)),
+            label: None,
+            help: None,
+            resource: Some(self.meta.to_string()),
+            path: path.to_string(),
+        }
+    }
+}
+
+impl std::fmt::Display for Meta {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.mesh.as_str() {
+            "" => write!(f, "{}/{}", self.kind, self.name),
+            mesh => write!(f, "{}/{mesh}/{}", self.kind, self.name),
+        }
+    }
+}
