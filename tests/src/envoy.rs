@@ -101,6 +101,8 @@ impl Envoy {
             .arg("-c")
             .arg(bootstrap)
             .args(["--concurrency", "1", "--disable-hot-restart"])
+            // Soon enough for tests that read access logs.
+            .args(["--file-flush-interval-msec", "100"])
             // The rest is a list of everything that the binary can do.
             .args([
                 "--log-level",

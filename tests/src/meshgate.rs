@@ -50,14 +50,23 @@ pub fn run(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> anyhow::Result<
     let output = Command::new(binary())
         .args(args)
         .env("NO_COLOR", "1")
+        .env(
+            "MESHGATE_WORK_DIR",
+            binary().with_file_name("meshgate-tests"),
+        )
         .stdin(Stdio::null())
         .output();
     output.context("meshgate does not start")
 }
 
-/// Writes the bootstrap of a Dataplane, as JSON, with the admin interface on a free port.
-pub fn bootstrap(resources: &Path, dataplane: &str, to: &Path) -> anyhow::Result<()> {
-    let output = run([
+/// Writes the bootstrap of a Dataplane, as JSON, with the admin interface on a free port; `args` are added.
+pub fn bootstrap(
+    resources: &Path,
+    dataplane: &str,
+    to: &Path,
+    args: &[&str],
+) -> anyhow::Result<()> {
+    let own = [
         OsStr::new("bootstrap"),
         resources.as_os_str(),
         "--dataplane".as_ref(),
@@ -68,7 +77,8 @@ pub fn bootstrap(resources: &Path, dataplane: &str, to: &Path) -> anyhow::Result
         "json".as_ref(),
         "-o".as_ref(),
         to.as_os_str(),
-    ])?;
+    ];
+    let output = run(own.into_iter().chain(args.iter().map(OsStr::new)))?;
     ensure!(
         output.status.success(),
         "meshgate bootstrap ends with {}: {}",
