@@ -63,12 +63,12 @@ impl Served {
 
 fn unused(gateway: &Resource<MeshGateway>) -> Diagnostic {
     gateway
-        .finding(
+        .warning(
             Code::GatewayUnused,
             &Path::of("selectors"),
             "no built-in gateway Dataplane has the tags of a selector: nothing opens these listeners",
         )
-        .with_help(format!(
+        .help(format!(
             "add a Dataplane of mesh `{}` with `networking.gateway: {{type: BUILTIN, tags: …}}`",
             gateway.meta.mesh
         ))
@@ -92,8 +92,8 @@ fn unattached(input: Input<'_>, served: &Served, findings: &mut Vec<Diagnostic>)
             let path = Path::of("targetRef");
             findings.push(
                 route
-                    .finding(Code::RouteUnattached, &path, "the route is for no listener: no request gets to it")
-                    .with_help("compare `targetRef`, its tags and `hostnames` with the listeners of the MeshGateway"),
+                    .warning(Code::RouteUnattached, &path, "the route is for no listener: no request gets to it")
+                    .help("compare `targetRef`, its tags and `hostnames` with the listeners of the MeshGateway"),
             );
         }
     }
@@ -115,12 +115,12 @@ fn unattached(input: Input<'_>, served: &Served, findings: &mut Vec<Diagnostic>)
         let path = Path::of("selectors");
         findings.push(
             route
-                .finding(
+                .warning(
                     Code::RouteUnattached,
                     &path,
                     "the route is for no listener: no request gets to it",
                 )
-                .with_help(help),
+                .help(help),
         );
     }
 }

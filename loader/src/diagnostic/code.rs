@@ -1,10 +1,32 @@
 //! The stable codes of findings.
 
-use super::Severity;
-
 /// What kind of finding it is; the number never changes its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Code {
+    /// t
+    PathNotRead,
+    /// t
+    UnreadableFile,
+    /// t
+    Syntax,
+    /// t
+    DuplicateKey,
+    /// t
+    UnusableKey,
+    /// t
+    UnknownTag,
+    /// t
+    Alias,
+    /// t
+    TooMuch,
+    /// t
+    WrongType,
+    /// t
+    UnknownField,
+    /// t
+    UnknownValue,
+    /// t
+    UnquotedText,
     /// A value of the wrong type.
     InvalidValue,
     /// x
@@ -26,15 +48,10 @@ pub enum Code {
     /// x
     InvalidCertificate,
 }
+
 impl Code {
-    /// x
-    pub fn severity(self) -> Severity {
-        match self {
-            Self::NoSecret
-            | Self::InvalidCertificate
-            | Self::InvalidValue
-            | Self::InvalidResource => Severity::Error,
-            _ => Severity::Warning,
-        }
+    /// Whether the finding concerns one listener, so that all others can be served.
+    pub fn is_isolated(self) -> bool {
+        matches!(self, Self::NoSecret | Self::InvalidCertificate)
     }
 }

@@ -37,12 +37,55 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// With a word on what to write instead.
-    #[must_use]
-    pub fn with_help(self, help: impl Into<String>) -> Self {
+    /// A finding that makes the resources unusable.
+    pub fn error(code: Code, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, message.into())
+    }
+
+    /// A finding that the user should know of.
+    pub fn warning(code: Code, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, message.into())
+    }
+
+    fn new(severity: Severity, code: Code, message: String) -> Self {
         Self {
-            help: Some(help.into()),
-            ..self
+            code,
+            severity,
+            message,
+            span: None,
+            label: None,
+            help: None,
+            resource: None,
+            path: String::new(),
         }
+    }
+
+    /// With its place.
+    #[must_use]
+    pub fn at(mut self, span: Span) -> Self {
+        self.span = Some(span);
+        self
+    }
+
+    /// With a few words at that place.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// With what to write instead.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// With the resource and the field.
+    #[must_use]
+    pub fn about(mut self, resource: impl ToString, path: impl ToString) -> Self {
+        self.resource = Some(resource.to_string());
+        self.path = path.to_string();
+        self
     }
 }

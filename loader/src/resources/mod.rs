@@ -1,5 +1,6 @@
 //! Typed resources: what a document says, in the terms of its own schema.
 
+pub mod decode;
 pub mod kuma;
 
 use std::sync::Arc;
@@ -76,18 +77,18 @@ impl<T> Resource<T> {
 }
 
 impl<T> Resource<T> {
-    /// A finding about `path`.
-    pub fn finding(&self, code: Code, path: &Path, message: impl Into<String>) -> Diagnostic {
-        Diagnostic {
-            code,
-            severity: code.severity(),
-            message: message.into(),
-            span: Some(self.span(path)),
-            label: None,
-            help: None,
-            resource: Some(self.meta.to_string()),
-            path: path.to_string(),
-        }
+    /// A mistake at `path` that keeps the resource from being served.
+    pub fn error(&self, code: Code, path: &Path, message: impl Into<String>) -> Diagnostic {
+        self.placed(Diagnostic::error(code, message), path)
+    }
+
+    /// Something at `path` that is probably not meant.
+    pub fn warning(&self, code: Code, path: &Path, message: impl Into<String>) -> Diagnostic {
+        self.placed(Diagnostic::warning(code, message), path)
+    }
+
+    fn placed(&self, finding: Diagnostic, path: &Path) -> Diagnostic {
+        finding.at(self.span(path)).about(&self.meta, path)
     }
 }
 

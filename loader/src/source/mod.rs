@@ -1,10 +1,24 @@
 //! From paths to documents: which files are read, and where each value in them stands.
 
 pub mod node;
+mod parse;
 pub mod path;
+mod read;
+
+use std::sync::OnceLock;
 
 pub use node::{Key, Node, Value};
 pub use path::{Path, Segment};
+pub use read::{MAX_FILE_BYTES, read, read_text};
+
+/// A YAML document with the file that it stands in.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Its value; never empty.
+    pub root: Node,
+    /// The file.
+    pub file: FileId,
+}
 
 /// A file that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +35,17 @@ pub struct Span {
     pub end: usize,
 }
 
+impl Span {
+    /// The place before the byte `at`.
+    pub fn point(file: FileId, at: usize) -> Self {
+        Self {
+            file,
+            start: at,
+            end: at,
+        }
+    }
+}
+
 /// All files that were read.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
@@ -32,8 +57,25 @@ pub struct Sources {
 pub struct SourceFile {
     /// The name as the user gave it; `<stdin>` for `-`.
     pub name: String,
-    /// The text.
+    /// The text, without a byte order mark.
     pub text: String,
+    /// Where each line begins; made when the first position is asked for.
+    lines: OnceLock<Vec<usize>>,
+}
+
+impl SourceFile {
+    fn lines(&self) -> &[usize] {
+        self.lines.get_or_init(|| {
+            let ends = self
+                .text
+                .bytes()
+                .enumerate()
+                .filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0)
+                .chain(ends.map(|(end, _)| end + 1))
+                .collect()
+        })
+    }
 }
 
 impl Sources {
@@ -42,6 +84,7 @@ impl Sources {
         self.files.push(SourceFile {
             name: name.into(),
             text: text.into(),
+            lines: OnceLock::new(),
         });
         FileId(self.files.len() - 1)
     }
@@ -61,12 +104,10 @@ impl Sources {
 
     /// Line and column of the span's start, both counted from 1; the column in characters.
     pub fn line_column(&self, span: Span) -> (usize, usize) {
-        let text = &self.file(span.file).text;
-        let before = &text[..text.floor_char_boundary(span.start)];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (
-            before.matches('\n').count() + 1,
-            before[line_start..].chars().count() + 1,
-        )
+        let file = self.file(span.file);
+        let at = file.text.floor_char_boundary(span.start);
+        let line = file.lines().partition_point(|start| *start <= at).max(1);
+        let start = file.lines()[line - 1];
+        (line, file.text[start..at].chars().count() + 1)
     }
 }

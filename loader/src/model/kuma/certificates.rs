@@ -45,7 +45,7 @@ pub(super) fn of_listener(
             Ok(certificate) => certificates.push(certificate),
             Err((code, message)) => {
                 usable = false;
-                findings.push(gateway.finding(code, &path.index(index), message).with_help(
+                findings.push(gateway.error(code, &path.index(index), message).help(
                     "`meshgate generate tls-certificate --type=server --hostname=NAME` makes a bundle of key and certificate",
                 ));
             }

@@ -223,8 +223,8 @@ impl Builder<'_, '_> {
             let message = format!("no Dataplane has the tags {}", backend.destination);
             self.findings.push(
                 self.resource
-                    .finding(Code::NoEndpoint, &path.field("destination"), message)
-                    .with_help("requests to it get 503: add a Dataplane with an inbound that has these tags"),
+                    .warning(Code::NoEndpoint, &path.field("destination"), message)
+                    .help("requests to it get 503: add a Dataplane with an inbound that has these tags"),
             );
         }
     }

@@ -185,8 +185,8 @@ fn build(
             let message = format!("no Dataplane has the tags {destination}");
             findings.push(
                 rule.resource
-                    .finding(Code::NoEndpoint, &path.field("name"), message)
-                    .with_help("requests to it get 503: add a Dataplane with an inbound that has these tags"),
+                    .warning(Code::NoEndpoint, &path.field("name"), message)
+                    .help("requests to it get 503: add a Dataplane with an inbound that has these tags"),
             );
         }
         WeightedCluster {

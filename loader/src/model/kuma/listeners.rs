@@ -116,8 +116,8 @@ fn without_route(gateway: &Resource<MeshGateway>, listener: &Listener) -> Diagno
         listener.name
     );
     gateway
-        .finding(Code::ListenerWithoutRoute, &path, message)
-        .with_help(format!(
+        .warning(Code::ListenerWithoutRoute, &path, message)
+        .help(format!(
             "aim a MeshHTTPRoute at it: targetRef {{kind: MeshGateway, name: {}}}",
             gateway.meta.name
         ))

@@ -79,11 +79,9 @@ pub fn gateway(
     let Ok(address) = networking.address.parse::<IpAddr>() else {
         let path = Path::of("networking.address");
         let message = "address has to be a valid IP address";
-        findings.push(
-            dataplane
-                .finding(Code::InvalidResource, &path, message)
-                .with_help("Envoy listens on addresses, not on names: write the one that the gateway listens on"),
-        );
+        findings.push(dataplane.error(Code::InvalidResource, &path, message).help(
+            "Envoy listens on addresses, not on names: write the one that the gateway listens on",
+        ));
         return None;
     };
     let gateway = select::gateway_of(input.resources, dataplane, findings)?;

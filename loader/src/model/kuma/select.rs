@@ -58,12 +58,12 @@ pub fn gateway_of<'a>(
             let path = Path::of("networking.gateway.tags");
             findings.push(
                 dataplane
-                    .finding(
+                    .warning(
                         Code::NoGateway,
                         &path,
                         "no MeshGateway selects this Dataplane",
                     )
-                    .with_help(format!(
+                    .help(format!(
                         "give a MeshGateway of mesh `{}` a selector that matches {tags}",
                         dataplane.meta.mesh
                     )),
@@ -90,8 +90,8 @@ fn tie(
         dataplane.meta, first.meta.name
     );
     second
-        .finding(Code::GatewayTie, &Path::of("selectors"), message)
-        .with_help(
+        .warning(Code::GatewayTie, &Path::of("selectors"), message)
+        .help(
             "a Dataplane gets one MeshGateway: add a tag to the selector of the one that is meant",
         )
 }
