@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use anyhow::Context;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
@@ -43,8 +44,13 @@ impl Backend {
     /// Answers HTTP/1.1 and HTTP/2 (with prior knowledge) with an [`Echo`], and takes upgrades, after which it sends
     /// back what it gets.
     pub async fn http(name: &str) -> anyhow::Result<Self> {
+        Self::http_on(name, 0).await
+    }
+
+    /// The same on a port that is not free to choose.
+    pub async fn http_on(name: &str, port: u16) -> anyhow::Result<Self> {
         let name = name.to_owned();
-        Self::serve(move |stream| {
+        Self::serve(port, move |stream| {
             let name = name.clone();
             async move {
                 let service = service_fn(move |request| answer(name.clone(), request));
@@ -59,14 +65,19 @@ impl Backend {
 
     /// Sends back what it gets, byte for byte.
     pub async fn tcp() -> anyhow::Result<Self> {
-        Self::serve(send_back).await
+        Self::serve(0, send_back).await
     }
 
-    async fn serve<F>(connection: impl Fn(TcpStream) -> F + Send + 'static) -> anyhow::Result<Self>
+    async fn serve<F>(
+        port: u16,
+        connection: impl Fn(TcpStream) -> F + Send + 'static,
+    ) -> anyhow::Result<Self>
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .await
+            .with_context(|| format!("a backend cannot listen on port {port}"))?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

@@ -17,10 +17,11 @@ on_each_envoy! {
 
 /// A listener of port 8443 with these Secrets.
 fn listener(hostname: &str, secrets: &[&str]) -> String {
-    let secrets: String = secrets
+    let secrets: Vec<_> = secrets
         .iter()
-        .map(|s| format!("{{secret: {s}}}, "))
+        .map(|secret| format!("{{secret: {secret}}}"))
         .collect();
+    let secrets = secrets.join(", ");
     format!(
         "  - {{port: 8443, protocol: HTTPS, hostname: '{hostname}', tls: {{mode: TERMINATE, certificates: [{secrets}]}}}}\n"
     )
@@ -50,12 +51,12 @@ async fn certificates_by_sni(version: &str) -> anyhow::Result<()> {
     let resources = [&*resources, &foo_rsa, &foo_ecdsa, &bar_rsa, ROUTE_TO_FOO];
     let gateway = Gateway::start(version, &resources).await?;
 
-    let foo = Tls::sni("foo.example.com");
+    let named = Tls::sni("foo.example.com");
     for (tls, certificate) in [
-        (foo.clone(), &foo_ecdsa_der),
-        (foo.clone().only_ecdsa(), &foo_ecdsa_der),
-        (foo.clone().only_rsa(), &foo_rsa_der),
-        (foo.clone().only_rsa().only_1_2(), &foo_rsa_der),
+        (named.clone(), &foo_ecdsa_der),
+        (named.clone().only_ecdsa(), &foo_ecdsa_der),
+        (named.clone().only_rsa(), &foo_rsa_der),
+        (named.clone().only_rsa().only_1_2(), &foo_rsa_der),
         (Tls::sni("BAR.example.com"), &bar_rsa_der),
     ] {
         let connection = gateway.connect_tls(&tls).await?;
@@ -76,8 +77,8 @@ async fn certificates_by_sni(version: &str) -> anyhow::Result<()> {
         }
     }
     for (tls, alpn) in [
-        (foo.clone().alpn(&["h2", "http/1.1"]), Some("h2")),
-        (foo.alpn(&[]), None),
+        (named.clone().alpn(&["h2", "http/1.1"]), Some("h2")),
+        (named.alpn(&[]), None),
     ] {
         assert_eq!(gateway.connect_tls(&tls).await?.alpn.as_deref(), alpn);
     }
@@ -97,13 +98,13 @@ async fn certificates_by_sni(version: &str) -> anyhow::Result<()> {
 }
 
 async fn hosts_of_another_certificate(version: &str) -> anyhow::Result<()> {
-    let (foo, _) = secret("foo", "foo.example.com", "ecdsa")?;
+    let (exact, _) = secret("foo", "foo.example.com", "ecdsa")?;
     let (bar, _) = secret("bar", "bar.example.com", "ecdsa")?;
     let resources = mesh_gateway(&[
         listener("foo.example.com", &["foo"]),
         listener("bar.example.com", &["bar"]),
     ]);
-    let gateway = Gateway::start(version, &[&resources, &foo, &bar, ROUTE_TO_FOO]).await?;
+    let gateway = Gateway::start(version, &[&resources, &exact, &bar, ROUTE_TO_FOO]).await?;
     for host in ["bar.example.com", "BAR.example.com:8443"] {
         assert_refused(
             &gateway.get_tls("foo.example.com", host).await?,
@@ -129,15 +130,15 @@ async fn hosts_of_another_certificate(version: &str) -> anyhow::Result<()> {
 }
 
 async fn hosts_of_a_narrower_listener(version: &str) -> anyhow::Result<()> {
-    let (foo, foo_der) = secret("foo", "foo.example.com", "ecdsa")?;
+    let (exact, exact_der) = secret("foo", "foo.example.com", "ecdsa")?;
     let (wild, wild_der) = secret("wild", "*.example.com", "ecdsa")?;
     let resources = mesh_gateway(&[
         listener("*.example.com", &["wild"]),
         listener("foo.example.com", &["foo"]),
     ]);
-    let gateway = Gateway::start(version, &[&resources, &foo, &wild, ROUTE_TO_FOO]).await?;
+    let gateway = Gateway::start(version, &[&resources, &exact, &wild, ROUTE_TO_FOO]).await?;
     for (sni, certificate) in [
-        ("foo.example.com", &foo_der),
+        ("foo.example.com", &exact_der),
         ("bar.example.com", &wild_der),
         ("a.foo.example.com", &wild_der),
     ] {
@@ -164,15 +165,15 @@ async fn hosts_of_a_narrower_listener(version: &str) -> anyhow::Result<()> {
 }
 
 async fn any_sni_where_a_listener_takes_any_host(version: &str) -> anyhow::Result<()> {
-    let (foo, foo_der) = secret("foo", "foo.example.com", "ecdsa")?;
+    let (exact, exact_der) = secret("foo", "foo.example.com", "ecdsa")?;
     let (any, any_der) = secret("any", "gateway.example.org", "ecdsa")?;
     let resources = mesh_gateway(&[
         listener("", &["any"]),
         listener("foo.example.com", &["foo"]),
     ]);
-    let gateway = Gateway::start(version, &[&resources, &foo, &any, ROUTE_TO_FOO]).await?;
+    let gateway = Gateway::start(version, &[&resources, &exact, &any, ROUTE_TO_FOO]).await?;
     for (tls, certificate) in [
-        (Tls::sni("foo.example.com"), &foo_der),
+        (Tls::sni("foo.example.com"), &exact_der),
         (Tls::sni("bar.example.com"), &any_der),
         (Tls::no_sni(), &any_der),
     ] {
@@ -196,9 +197,9 @@ async fn any_sni_where_a_listener_takes_any_host(version: &str) -> anyhow::Resul
 }
 
 async fn versions(version: &str) -> anyhow::Result<()> {
-    let (foo, _) = secret("foo", "foo.example.com", "rsa")?;
+    let (exact, _) = secret("foo", "foo.example.com", "rsa")?;
     let resources = mesh_gateway(&[listener("foo.example.com", &["foo"])]);
-    let gateway = Gateway::start(version, &[&resources, &foo, ROUTE_TO_FOO]).await?;
+    let gateway = Gateway::start(version, &[&resources, &exact, ROUTE_TO_FOO]).await?;
     let named = Tls::sni("foo.example.com");
     for tls in [named.clone().only_1_2(), named.only_1_3()] {
         assert!(gateway.connect_tls(&tls).await.is_ok(), "{tls:?}");
