@@ -1,2 +1,42 @@
-//! Whole-system tests of meshgate.
+//! What whole-system tests stand on: a real Envoy, backends, and clients that can send what no honest client would.
+//!
+//! - [`envoy`]: stock Envoy as a child process
+//! - [`echo`]: backends that answer with what reached them
+//! - [`client`]: connections with control over every byte, SNI, ALPN and version
+//! - [`tls`]: TLS as a client that looks at certificates and does not judge them
+//! - [`meshgate`]: the command under test
+//! - [`shared`]: test data from outside of the project, where it is there
+//! - [`wasm_host`]: Envoy's part of the Wasm ABI, with a record of every call
+
+pub mod client;
+pub mod echo;
+pub mod envoy;
+pub mod meshgate;
+pub mod shared;
+pub mod tls;
 pub mod wasm_host;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long anything may take before a test gives up; far more than it takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The root folder of the project's checkout.
+pub fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Asks until the answer is `Some`, for at most [`PATIENCE`].
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> anyhow::Result<T> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask().await {
+            return Ok(answer);
+        }
+        if tokio::time::Instant::now() > deadline {
+            anyhow::bail!("gave up waiting for {what}");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

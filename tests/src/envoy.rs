@@ -1,0 +1,238 @@
+//! Stock Envoy as a child process, on ports and in a folder of its own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use anyhow::{Context, bail, ensure};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::client::{self, Connection, Response};
+use crate::until;
+
+/// The newest and the oldest Envoy that filters and configuration are made for.
+pub const VERSIONS: [&str; 2] = ["1.40.0", "1.36.4"];
+
+/// The newest of [`VERSIONS`].
+pub const NEWEST: &str = VERSIONS[0];
+
+/// Makes a test of each async function for each of [`VERSIONS`], which it gets as its argument.
+#[macro_export]
+macro_rules! on_each_envoy {
+    ($($test:ident)*) => {
+        mod envoy_1_40_0 {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() -> anyhow::Result<()> { super::$test("1.40.0").await })*
+        }
+        mod envoy_1_36_4 {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() -> anyhow::Result<()> { super::$test("1.36.4").await })*
+        }
+    };
+}
+
+/// A running Envoy. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Envoy {
+    child: Child,
+    admin: SocketAddr,
+    dir: TempDir,
+}
+
+/// The binary of a version: `$MESHGATE_ENVOY` if set, or else the project's own copy, downloaded when it is missing.
+pub fn binary(version: &str) -> anyhow::Result<PathBuf> {
+    if let Some(own) = std::env::var_os("MESHGATE_ENVOY") {
+        return Ok(own.into());
+    }
+    let copy = crate::checkout().join(".envoy").join(version).join("envoy");
+    if copy.exists() {
+        return Ok(copy);
+    }
+    let script = crate::checkout().join("scripts").join("envoy.sh");
+    let output = Command::new(script).arg(version).output()?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(copy)
+}
+
+/// What `envoy --mode validate` says about a bootstrap: nothing, or an error with Envoy's own words.
+pub fn validate(version: &str, bootstrap: &Path) -> anyhow::Result<()> {
+    let output = Command::new(binary(version)?)
+        .args(["--mode", "validate", "--disable-hot-restart", "-c"])
+        .arg(bootstrap)
+        .stdin(Stdio::null())
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "{} does not validate: {}{}",
+        bootstrap.display(),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+impl Envoy {
+    /// Starts Envoy with a bootstrap given as JSON; one without `admin` gets an admin interface on a free port.
+    pub async fn start(version: &str, mut bootstrap: Value) -> anyhow::Result<Self> {
+        if bootstrap.get("admin").is_none() {
+            bootstrap["admin"] = json!({ "address": socket_address("127.0.0.1", 0) });
+        }
+        let dir = TempDir::new()?;
+        let file = dir.path().join("bootstrap.json");
+        fs::write(&file, serde_json::to_vec_pretty(&bootstrap)?)?;
+        Self::run(version, &file, dir).await
+    }
+
+    /// Starts Envoy with the bootstrap of a file, as it is.
+    pub async fn start_file(version: &str, bootstrap: &Path) -> anyhow::Result<Self> {
+        Self::run(version, bootstrap, TempDir::new()?).await
+    }
+
+    async fn run(version: &str, bootstrap: &Path, dir: TempDir) -> anyhow::Result<Self> {
+        let said = fs::File::create(dir.path().join("output"))?;
+        let child = Command::new(binary(version)?)
+            .arg("-c")
+            .arg(bootstrap)
+            .args(["--concurrency", "1", "--disable-hot-restart"])
+            // Soon enough for tests that read access logs.
+            .args(["--file-flush-interval-msec", "100"])
+            // The rest is a list of everything that the binary can do.
+            .args([
+                "--log-level",
+                "warning",
+                "--component-log-level",
+                "wasm:info",
+            ])
+            .arg("--log-path")
+            .arg(dir.path().join("log"))
+            .arg("--admin-address-path")
+            .arg(dir.path().join("admin"))
+            .stdin(Stdio::null())
+            .stdout(said.try_clone()?)
+            .stderr(said)
+            .spawn()
+            .context("Envoy does not start")?;
+        let mut envoy = Self {
+            child,
+            admin: SocketAddr::from(([0, 0, 0, 0], 0)),
+            dir,
+        };
+        match envoy.wait_until_ready().await {
+            Ok(()) => Ok(envoy),
+            Err(error) => bail!("{error}\n{}", envoy.log_tail()),
+        }
+    }
+
+    async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let admin = self.dir.path().join("admin");
+        let child = &mut self.child;
+        let address = until("the admin address", async || {
+            if let Ok(Some(status)) = child.try_wait() {
+                return Some(Err(anyhow::anyhow!("Envoy ended with {status}")));
+            }
+            fs::read_to_string(&admin).ok()?.parse().ok().map(Ok)
+        });
+        self.admin = address.await??;
+        until("Envoy to be ready", async || {
+            let ready = self.admin_get("/ready").await.ok()?;
+            // Before its workers run, Envoy is `LIVE` and refuses connections.
+            let workers = self.counter("listener_manager.workers_started").await;
+            (ready.status == 200 && workers.ok()? == 1).then_some(())
+        })
+        .await
+    }
+
+    /// `GET` of a path of the admin interface.
+    pub async fn admin_get(&self, path: &str) -> anyhow::Result<Response> {
+        let connection = Connection::open(self.admin).await?;
+        connection.http1(client::get("admin", path)).await
+    }
+
+    /// The value of a counter or gauge.
+    pub async fn counter(&self, name: &str) -> anyhow::Result<u64> {
+        let stats = self.admin_get("/stats").await?.body;
+        let value = stats
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+            .with_context(|| format!("no counter {name}"))?;
+        Ok(value.parse()?)
+    }
+
+    /// The listeners' names with the addresses that they really listen on.
+    pub async fn listeners(&self) -> anyhow::Result<BTreeMap<String, SocketAddr>> {
+        let answer = self.admin_get("/listeners?format=json").await?;
+        let answer: Value = serde_json::from_str(&answer.body)?;
+        let mut listeners = BTreeMap::new();
+        for status in answer["listener_statuses"].as_array().into_iter().flatten() {
+            let address = &status["local_address"]["socket_address"];
+            let host = address["address"].as_str().unwrap_or_default();
+            let port = address["port_value"].as_u64().unwrap_or_default();
+            let address = SocketAddr::new(host.parse()?, u16::try_from(port)?);
+            listeners.insert(
+                status["name"].as_str().unwrap_or_default().to_owned(),
+                address,
+            );
+        }
+        Ok(listeners)
+    }
+
+    /// The address of the only listener.
+    pub async fn listener(&self) -> anyhow::Result<SocketAddr> {
+        let listeners = self.listeners().await?;
+        ensure!(listeners.len() == 1, "the listeners are {listeners:?}");
+        listeners.into_values().next().context("no listener")
+    }
+
+    /// What Envoy wrote to its output: access logs, if they go there.
+    pub fn output(&self) -> String {
+        self.read("output")
+    }
+
+    /// Envoy's log.
+    pub fn log(&self) -> String {
+        self.read("log")
+    }
+
+    fn read(&self, file: &str) -> String {
+        let bytes = fs::read(self.dir.path().join(file)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn log_tail(&self) -> String {
+        let text = self.log() + &self.output();
+        let lines: Vec<_> = text.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    /// Ends Envoy as an operator would, and gives its exit status.
+    pub async fn stop(mut self) -> anyhow::Result<ExitStatus> {
+        let connection = Connection::open(self.admin).await?;
+        let request = client::request("POST", "admin", "/quitquitquit");
+        connection.http1(request).await?;
+        let child = &mut self.child;
+        until("Envoy to end", async || child.try_wait().ok()?).await
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.log_tail());
+        }
+        // Both fail when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An address as Envoy's configuration has it.
+pub fn socket_address(address: &str, port: u16) -> Value {
+    json!({ "socket_address": { "address": address, "port_value": port } })
+}

@@ -1,0 +1,8 @@
+//! Resources in, responses out: `meshgate bootstrap` on stock Envoys with real backends and clients.
+
+mod gateway;
+mod hosts;
+mod observed;
+mod routes;
+mod seeds;
+mod tls;
