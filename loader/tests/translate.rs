@@ -53,8 +53,8 @@ fn compare(input: &Path) -> Vec<PathBuf> {
 }
 
 fn translate(input: &Path) -> (String, Option<Proxy>) {
-    let (sources, documents, mut findings) = source::read(&[input.to_owned()]).unwrap();
-    let (resources, more) = resources::load(&sources, documents, false);
+    let (sources, documents, mut findings) = source::read(&[input.to_owned()]);
+    let (resources, more) = resources::load(documents, false);
     findings.extend(more);
     let input = Input {
         resources: &resources,

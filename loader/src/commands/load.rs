@@ -21,8 +21,8 @@ pub(super) struct Loaded {
 
 /// Reads resources, and checks each by itself; unless `resource_only`, also together.
 pub(super) fn load(paths: &[std::path::PathBuf], resource_only: bool) -> anyhow::Result<Loaded> {
-    let (sources, documents, mut findings) = source::read(paths)?;
-    let (resources, more) = resources::load(&sources, documents, resource_only);
+    let (sources, documents, mut findings) = source::read(paths);
+    let (resources, more) = resources::load(documents, resource_only);
     findings.extend(more);
     if !resource_only {
         let input = Input {

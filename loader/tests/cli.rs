@@ -1,0 +1,259 @@
+//! The command as a user calls it: exit code, standard output and standard error.
+//!
+//! `INSTA_UPDATE=always cargo test -p meshgate --test cli` rewrites the snapshots.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use insta_cmd::{assert_cmd_snapshot, get_cargo_bin};
+
+const GATEWAY: &str = "type: MeshGateway
+mesh: default
+name: edge-gateway
+selectors:
+  - match:
+      kuma.io/service: edge-gateway
+conf:
+  listeners:
+    - port: 8080
+      protocol: HTTP
+      hostname: foo.example.com
+";
+
+fn dataplane(name: &str) -> String {
+    format!(
+        "type: Dataplane
+mesh: default
+name: {name}
+networking:
+  address: 127.0.0.1
+  gateway:
+    type: BUILTIN
+    tags:
+      kuma.io/service: edge-gateway
+"
+    )
+}
+
+/// A folder with files, in which the command is run.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn with(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        Self(folder)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn meshgate(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(get_cargo_bin("meshgate"));
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env("MESHGATE_WORK_DIR", self.path().join("work"))
+            .env("PATH", "")
+            .env_remove("MESHGATE_ENVOY");
+        command
+    }
+}
+
+#[test]
+fn without_arguments_it_helps() {
+    assert_cmd_snapshot!(Folder::with(&[]).meshgate(&[]));
+}
+
+#[test]
+fn validate_prints_every_mistake_of_every_file() {
+    let misspelt = GATEWAY.replace("hostname:", "hostnam:");
+    let no_port = GATEWAY.replace("port: 8080", "port: 0");
+    let folder = Folder::with(&[
+        ("a.yaml", &misspelt),
+        ("b.yaml", "type: MeshGateway\n  mesh: default\n"),
+        ("c.yaml", &no_port.replace("edge-gateway", "other")),
+    ]);
+    assert_cmd_snapshot!(folder.meshgate(&["validate", "."]));
+}
+
+#[test]
+fn validate_says_what_it_looked_at() {
+    let folder = Folder::with(&[("a.yaml", GATEWAY)]);
+    assert_cmd_snapshot!(folder.meshgate(&["validate", "--resource-only", "."]));
+}
+
+#[test]
+fn validate_as_json() {
+    let folder = Folder::with(&[("a.yaml", &GATEWAY.replace("hostname:", "hostnam:"))]);
+    let args = ["validate", "--resource-only", "--format", "json", "a.yaml"];
+    assert_cmd_snapshot!(folder.meshgate(&args));
+}
+
+#[test]
+fn validate_as_sarif() {
+    let folder = Folder::with(&[("a.yaml", &GATEWAY.replace("hostname:", "hostnam:"))]);
+    let args = ["validate", "--resource-only", "--format", "sarif", "a.yaml"];
+    let output = folder.meshgate(&args).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let sarif: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(sarif["version"], "2.1.0");
+    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "MG0107");
+}
+
+#[test]
+fn a_path_that_is_not_there() {
+    assert_cmd_snapshot!(Folder::with(&[]).meshgate(&["validate", "missing.yaml"]));
+}
+
+#[test]
+fn with_several_dataplanes_one_has_to_be_chosen() {
+    let two = format!("{}---\n{}", dataplane("edge-1"), dataplane("edge-2"));
+    let folder = Folder::with(&[("dataplanes.yaml", &two), ("gateway.yaml", GATEWAY)]);
+    assert_cmd_snapshot!(folder.meshgate(&["bootstrap", "."]));
+    let output = folder
+        .meshgate(&["bootstrap", ".", "--dataplane", "edge-2"])
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+}
+
+#[test]
+fn a_dataplane_that_is_not_there() {
+    let folder = Folder::with(&[("d.yaml", &dataplane("edge-1")), ("gateway.yaml", GATEWAY)]);
+    assert_cmd_snapshot!(folder.meshgate(&["bootstrap", ".", "--dataplane", "edge-9"]));
+}
+
+#[test]
+fn nothing_is_written_for_resources_with_errors() {
+    let broken = GATEWAY.replace("hostname:", "hostnam:");
+    let folder = Folder::with(&[("d.yaml", &dataplane("edge-1")), ("gateway.yaml", &broken)]);
+    let output = folder
+        .meshgate(&["bootstrap", ".", "-o", "envoy.yaml"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!folder.path().join("envoy.yaml").exists());
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes_for_their_owner_only() {
+    let folder = Folder::with(&[("d.yaml", &dataplane("edge-1")), ("gateway.yaml", GATEWAY)]);
+    for format in ["yaml", "json", "pb"] {
+        let make = |file: &str| {
+            let args = ["bootstrap", ".", "--format", format, "-o", file];
+            let status = folder.meshgate(&args).stderr(Stdio::null()).status();
+            assert!(status.unwrap().success(), "{format}");
+            let path = folder.path().join(file);
+            let mode = path.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+            fs::read(path).unwrap()
+        };
+        let (first, second) = (make("first.out"), make("second.out"));
+        assert!(!first.is_empty());
+        assert!(first == second, "{format}");
+    }
+}
+
+#[test]
+fn resources_from_standard_input() {
+    let folder = Folder::with(&[("d.yaml", &dataplane("edge-1")), ("gateway.yaml", GATEWAY)]);
+    let mut command = folder.meshgate(&["bootstrap", "d.yaml", "-"]);
+    let input = fs::File::open(folder.path().join("gateway.yaml")).unwrap();
+    let output = command.stdin(input).output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("edge-gateway:HTTP:8080"));
+    assert!(text.contains("file: <stdin>"), "{text}");
+}
+
+#[test]
+fn run_without_an_envoy() {
+    let folder = Folder::with(&[("d.yaml", &dataplane("edge-1")), ("gateway.yaml", GATEWAY)]);
+    let args = ["run", "--envoy", "missing", "."];
+    assert_cmd_snapshot!(folder.meshgate(&args));
+}
+
+#[test]
+fn tls_certificate_needs_what_kumactl_needs() {
+    let folder = Folder::with(&[]);
+    let call = |args: &[&str]| {
+        let mut all = vec!["generate", "tls-certificate"];
+        all.extend(args);
+        folder.meshgate(&all)
+    };
+    assert_cmd_snapshot!("no_hostname", call(&["--type=server"]));
+    assert_cmd_snapshot!("wrong_type", call(&["--type=both", "--hostname=a.test"]));
+    assert_cmd_snapshot!(
+        "wrong_key_type",
+        call(&["--type=server", "--hostname=a.test", "--key-type=dsa"])
+    );
+}
+
+#[test]
+fn tls_certificate_files() {
+    let folder = Folder::with(&[]);
+    assert_cmd_snapshot!(folder.meshgate(&[
+        "generate",
+        "tls-certificate",
+        "--type=server",
+        "--key-type=ecdsa",
+        "--hostname=a.test,127.0.0.1",
+        "--hostname=b.test",
+    ]));
+    for (file, mode, begin) in [
+        ("key.pem", 0o400, "-----BEGIN EC PRIVATE KEY-----"),
+        ("cert.pem", 0o600, "-----BEGIN CERTIFICATE-----"),
+    ] {
+        let path = folder.path().join(file);
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, mode);
+        assert!(fs::read_to_string(path).unwrap().starts_with(begin));
+    }
+    let pem = fs::read(folder.path().join("cert.pem")).unwrap();
+    let (_, block) = x509_parser::pem::parse_x509_pem(&pem).unwrap();
+    let certificate = block.parse_x509().unwrap();
+    assert_eq!(certificate.subject().iter().count(), 0);
+    assert!(certificate.is_ca());
+    assert!(certificate.verify_signature(None).is_ok());
+    let names = certificate.subject_alternative_name().unwrap().unwrap();
+    let names: Vec<_> = names
+        .value
+        .general_names
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    let usage = certificate.key_usage().unwrap().unwrap().value;
+    assert!(usage.key_encipherment() && usage.digital_signature() && usage.key_cert_sign());
+    let extended = certificate.extended_key_usage().unwrap().unwrap().value;
+    assert!(extended.server_auth && !extended.client_auth);
+    let validity = certificate.validity();
+    let days = (validity.not_after.timestamp() - validity.not_before.timestamp()) / (24 * 60 * 60);
+    assert_eq!(days, 3650);
+}
+
+#[test]
+fn tls_certificate_on_standard_output() {
+    let folder = Folder::with(&[]);
+    let output = folder
+        .meshgate(&[
+            "generate",
+            "tls-certificate",
+            "--type=client",
+            "--hostname=a.test",
+            "--key-file=-",
+            "--cert-file=-",
+        ])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (key, certificate) = text.split_once("-----END RSA PRIVATE KEY-----\n").unwrap();
+    assert!(key.starts_with("-----BEGIN RSA PRIVATE KEY-----\n"));
+    assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----\n"));
+    assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
+}
