@@ -121,7 +121,7 @@ fn strip_enum(kind: &mut EnumDescriptorProto) {
 /// The files that `ROOTS` need for types of fields; without options, the files that define options are not among them.
 fn used_files(set: &FileDescriptorSet) -> BTreeSet<String> {
     let mut home: BTreeMap<String, &str> = BTreeMap::new();
-    let mut uses: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut types_of: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for file in &set.file {
         let scope = format!(".{}", file.package());
         let names = file
@@ -130,15 +130,15 @@ fn used_files(set: &FileDescriptorSet) -> BTreeSet<String> {
             .map(|e| format!("{scope}.{}", e.name()));
         home.extend(names.map(|name| (name, file.name())));
         for message in &file.message_type {
-            let used = uses.entry(file.name()).or_default();
-            collect(message, &scope, file.name(), &mut home, used);
+            let types = types_of.entry(file.name()).or_default();
+            collect(message, &scope, file.name(), &mut home, types);
         }
     }
     let mut used = BTreeSet::new();
     let mut open: Vec<&str> = ROOTS.to_vec();
     while let Some(file) = open.pop() {
         if used.insert(file.to_owned()) {
-            let types = uses.get(file).into_iter().flatten();
+            let types = types_of.get(file).into_iter().flatten();
             open.extend(types.map(|name| home[name]));
         }
     }
@@ -150,14 +150,14 @@ fn collect<'a>(
     scope: &str,
     file: &'a str,
     home: &mut BTreeMap<String, &'a str>,
-    used: &mut Vec<String>,
+    types: &mut Vec<String>,
 ) {
     let scope = format!("{scope}.{}", message.name());
     let enums = message.enum_type.iter();
     home.extend(enums.map(|e| (format!("{scope}.{}", e.name()), file)));
-    used.extend(message.field.iter().filter_map(|f| f.type_name.clone()));
+    types.extend(message.field.iter().filter_map(|f| f.type_name.clone()));
     for nested in &message.nested_type {
-        collect(nested, &scope, file, home, used);
+        collect(nested, &scope, file, home, types);
     }
     home.insert(scope, file);
 }

@@ -1,7 +1,6 @@
 //! A line for each request, with the filter's decision.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use envoy_types::pb::envoy::config::accesslog::v3 as accesslog;
 use envoy_types::pb::envoy::config::core::v3::{
@@ -22,7 +21,7 @@ pub enum AccessLog {
     /// To Envoy's standard output.
     Stdout,
     /// To the end of this file, which Envoy makes if it is not there.
-    File(PathBuf),
+    File(String),
 }
 
 pub(super) fn access_log(target: &AccessLog) -> accesslog::AccessLog {
@@ -40,7 +39,7 @@ pub(super) fn access_log(target: &AccessLog) -> accesslog::AccessLog {
         AccessLog::File(path) => (
             "envoy.access_loggers.file",
             pack_any(FileAccessLog {
-                path: path.display().to_string(),
+                path: path.clone(),
                 access_log_format: Some(file_access_log::AccessLogFormat::LogFormat(format)),
             }),
         ),
@@ -52,8 +51,8 @@ pub(super) fn access_log(target: &AccessLog) -> accesslog::AccessLog {
     }
 }
 
-/// What the client chooses comes last, so that nothing it sends can pass for a decision: a path may have blanks
-/// in HTTP/2.
+/// Nothing that a client sends can pass for a field: Envoy refuses blanks in method, authority and path, and replaces
+/// them in the SNI (CVE-2024-45808).
 fn line() -> String {
     let fields = fmt::from_fn(|f| {
         for (name, key) in [
@@ -63,12 +62,12 @@ fn line() -> String {
             ("listener", state::LISTENER),
             ("tags", state::TAGS),
         ] {
-            write!(f, "{name}=%FILTER_STATE({}{key}:PLAIN)% ", state::PREFIX)?;
+            write!(f, " {name}=%FILTER_STATE({}{key}:PLAIN)%", state::PREFIX)?;
         }
         Ok(())
     });
     format!(
-        "[%START_TIME%] %RESPONSE_CODE% {fields}\
-         sni=%REQUESTED_SERVER_NAME% %REQ(:METHOD)% %REQ(:AUTHORITY)%%REQ(:PATH)%\n"
+        "[%START_TIME%] %RESPONSE_CODE% %REQ(:METHOD)% %REQ(:AUTHORITY)%%REQ(:PATH)% \
+         sni=%REQUESTED_SERVER_NAME%{fields}\n"
     )
 }

@@ -40,7 +40,7 @@ pub(super) fn connection_manager(
         route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
         http_filters: http_filters(gateway_filter(port, chain, options)),
         common_http_protocol_options: Some(HttpProtocolOptions {
-            idle_timeout: Some(proto::duration(Duration::from_secs(300))),
+            idle_timeout: Some(proto::duration(Duration::from_mins(5))),
             headers_with_underscores_action: HeadersWithUnderscoresAction::RejectRequest.into(),
             ..HttpProtocolOptions::default()
         }),

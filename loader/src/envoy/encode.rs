@@ -119,3 +119,66 @@ fn packed(message: &DynamicMessage) -> Result<Option<(String, DynamicMessage)>, 
     let inner = dynamic(full_name, &value.unwrap_or_default())?;
     Ok(Some((url, inner)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use envoy_types::pb::envoy::config::bootstrap::v3::FatalAction;
+    use envoy_types::pb::envoy::config::core::v3::TypedExtensionConfig;
+    use envoy_types::pb::google::protobuf::Any;
+
+    fn with_extension(type_url: &str, value: &[u8]) -> Bootstrap {
+        let config = TypedExtensionConfig {
+            name: "extension".to_owned(),
+            typed_config: Some(Any {
+                type_url: type_url.to_owned(),
+                value: value.to_vec(),
+            }),
+        };
+        Bootstrap {
+            fatal_actions: vec![FatalAction {
+                config: Some(config),
+            }],
+            ..Bootstrap::default()
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_of_what_cannot_be_named() {
+        for (url, value, message) in [
+            (
+                "type.googleapis.com/no.Such",
+                [].as_slice(),
+                "no descriptor of Envoy's type `no.Such`",
+            ),
+            (
+                "type.googleapis.com/envoy.config.core.v3.Node",
+                &[0xff],
+                "a message of Envoy's type `envoy.config.core.v3.Node`: ",
+            ),
+        ] {
+            for format in [Format::Yaml, Format::Json, Format::Pb] {
+                let error = encode(&with_extension(url, value), format).unwrap_err();
+                assert!(error.to_string().starts_with(message), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn binary_is_protobuf_that_decodes_to_the_same() {
+        let node = "type.googleapis.com/envoy.config.core.v3.Node";
+        let bootstrap = with_extension(node, b"\x0a\x01a\x12\x01b");
+        let bytes = encode(&bootstrap, Format::Pb).unwrap();
+        assert_eq!(Bootstrap::decode(bytes.as_slice()).unwrap(), bootstrap);
+    }
+
+    #[test]
+    fn formats_have_the_names_of_file_endings() {
+        assert_eq!("pb".parse(), Ok(Format::Pb));
+        let error = "toml".parse::<Format>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "format `toml` is not known: choose yaml, json or pb"
+        );
+    }
+}

@@ -16,7 +16,7 @@ use crate::model::{Listener, Port, Protocol, Proxy};
 pub(super) fn listener(proxy: &Proxy, port: &Port, options: &Options) -> envoy::Listener {
     envoy::Listener {
         name: port.name.clone(),
-        address: Some(proto::address(proxy.address, port.number)),
+        address: Some(proto::address(&proxy.address, port.number)),
         filter_chains: filter_chains(proxy, port, options),
         per_connection_buffer_limit_bytes: Some(proto::number(32_768)),
         metadata: Some(proto::metadata(&port.origin)),
@@ -38,12 +38,6 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
             }]
         }
         Protocol::Https => {
-            let mut listeners: Vec<_> = port.listeners.iter().collect();
-            listeners.sort_by(|a, b| {
-                a.hostname
-                    .exactness_order()
-                    .cmp(&b.hostname.exactness_order())
-            });
             let chain = |listener: &Listener| {
                 let routes = route::of_chain(port, listener, &hosts);
                 let manager = connection_manager(proxy, port, Some(listener), routes, options);
@@ -56,7 +50,7 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
                     ..FilterChain::default()
                 }
             };
-            listeners.into_iter().map(chain).collect()
+            port.listeners.iter().map(chain).collect()
         }
         // Nowhere to forward to: Envoy accepts and closes, as on Kuma.
         Protocol::Tcp => vec![FilterChain::default()],

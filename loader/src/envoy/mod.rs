@@ -13,12 +13,12 @@
 //! - `hosts`: which listener owns which hosts, for Envoy's own matching
 //! - `filter`: meshgate's own filter and its configuration
 //! - `proto`: short forms of Envoy's wrappers
-//! - [`encode`]: the written forms
+//! - [`encode()`]: the written forms
 
 mod access_log;
 mod cluster;
 mod connection_manager;
-pub mod encode;
+mod encode;
 mod filter;
 mod hosts;
 mod listener;
@@ -33,7 +33,7 @@ use envoy_types::pb::envoy::config::bootstrap::v3::{Bootstrap, bootstrap::Static
 use policy::config::{Mode, Reasons};
 
 pub use access_log::AccessLog;
-pub use encode::{Format, encode};
+pub use encode::{EncodeError, Format, UnknownFormat, encode};
 pub use filter::CAPABILITIES;
 
 use crate::model::Proxy;

@@ -35,7 +35,7 @@ pub(super) fn node(proxy: &Proxy) -> Node {
 
 pub(super) fn admin(options: &Options) -> Admin {
     Admin {
-        address: Some(proto::address(options.admin.ip(), options.admin.port())),
+        address: Some(proto::address(&options.admin.ip(), options.admin.port())),
         ..Admin::default()
     }
 }

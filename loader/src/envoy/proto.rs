@@ -48,7 +48,7 @@ where
     }
 }
 
-pub(super) fn address(address: impl ToString, port: u16) -> Address {
+pub(super) fn address(address: &impl ToString, port: u16) -> Address {
     Address {
         address: Some(address::Address::SocketAddress(SocketAddress {
             address: address.to_string(),

@@ -69,7 +69,7 @@ impl Running {
             .spawn()
             .unwrap();
         let mut running = Self(child);
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let address = std::fs::read_to_string(&admin).unwrap_or_default();
             if address.contains(':') {

@@ -2,6 +2,7 @@
 //!
 //! `UPDATE=1 cargo test -p meshgate --test envoy_bootstrap` writes the golden files anew.
 
+mod agreement;
 mod envoy;
 mod models;
 

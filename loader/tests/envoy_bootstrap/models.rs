@@ -44,6 +44,26 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
+/// A listener with a virtual host for each of the domains that it holds.
+pub(crate) fn with_domains(hostname: &str, domains: &[String]) -> Listener {
+    let mut made = listener(hostname, hostname, "ip");
+    made.virtual_hosts = domains
+        .iter()
+        .flat_map(|domain| listener(hostname, domain, "ip").virtual_hosts)
+        .filter(|virtual_host| made.hostname.contains(&virtual_host.domain))
+        .collect();
+    made
+}
+
+/// A proxy with one port.
+pub(crate) fn with_listeners(protocol: Protocol, listeners: Vec<Listener>) -> Case {
+    let port = Port {
+        protocol,
+        ..http(8080, listeners)
+    };
+    case("generated", vec![port])
+}
+
 fn case(name: &'static str, ports: Vec<Port>) -> Case {
     Case {
         name,
@@ -194,7 +214,7 @@ fn traps() -> Port {
         route(PathMatch::Exact(format!("/{i}")), answer)
     });
     listener.virtual_hosts[0].routes = answers.collect();
-    listener.origin.file = "on".to_owned();
+    "on".clone_into(&mut listener.virtual_hosts[0].origin.file);
     http(8080, vec![listener])
 }
 
