@@ -1,57 +1,111 @@
-//! The stable codes of findings.
+//! The stable codes of findings, each with what a user has to know about it.
 
-/// What kind of finding it is; the number never changes its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Code {
-    /// t
-    PathNotRead,
-    /// t
-    UnreadableFile,
-    /// t
-    Syntax,
-    /// t
-    DuplicateKey,
-    /// t
-    UnusableKey,
-    /// t
-    UnknownTag,
-    /// t
-    Alias,
-    /// t
-    TooMuch,
-    /// t
-    WrongType,
-    /// t
-    UnknownField,
-    /// t
-    UnknownValue,
-    /// t
-    UnquotedText,
-    /// A value of the wrong type.
-    InvalidValue,
-    /// x
-    InvalidResource,
-    /// x
-    NoGateway,
-    /// x
-    GatewayTie,
-    /// x
-    GatewayUnused,
-    /// x
-    ListenerWithoutRoute,
-    /// x
-    RouteUnattached,
-    /// x
-    NoEndpoint,
-    /// x
-    NoSecret,
-    /// x
-    InvalidCertificate,
+mod table;
+
+use std::fmt;
+
+pub use table::Code;
+
+/// What a code says to somebody who meets it for the first time.
+#[derive(Clone, Copy, Debug)]
+pub struct Explanation {
+    /// The finding in a few words.
+    pub title: &'static str,
+    /// What it means.
+    pub means: &'static str,
+    /// Why it matters.
+    pub why: &'static str,
+    /// Resources that have it.
+    pub example: &'static str,
+    /// What to do.
+    pub fix: &'static str,
 }
 
 impl Code {
-    /// Whether the finding concerns one listener, so that all others can be served.
+    /// The code with this number.
+    pub fn from_number(number: u16) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.number() == number)
+    }
+
+    /// The code that is written like this: `MG0107`, in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text
+            .get(..2)
+            .filter(|prefix| prefix.eq_ignore_ascii_case("MG"))
+            .and(text.get(2..))?;
+        digits.parse().ok().and_then(Self::from_number)
+    }
+}
+
+impl Code {
+    /// Whether the finding concerns the certificate of one listener, so that all others can be served.
     pub fn is_isolated(self) -> bool {
-        matches!(self, Self::NoSecret | Self::InvalidCertificate)
+        matches!(self, Self::MissingSecret | Self::InvalidCertificate)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MG{:04}", self.number())
+    }
+}
+
+/// The reference of all codes, as Markdown: `docs/diagnostics.md`.
+pub fn reference() -> String {
+    const GROUPS: [(u16, &str); 5] = [
+        (0, "Reading files"),
+        (1, "A resource by itself"),
+        (2, "Resources together"),
+        (3, "Certificates"),
+        (4, "Not served"),
+    ];
+    let mut out = String::from(
+        "# Diagnostics\n\nGenerated from `loader/src/diagnostic/code/table.rs`: do not edit here.\n\
+         A code keeps its meaning for ever. `meshgate validate` prints it with each finding.\n",
+    );
+    for (group, title) in GROUPS {
+        let mut codes = Code::ALL
+            .iter()
+            .filter(|code| code.number() / 100 == group)
+            .peekable();
+        if codes.peek().is_none() {
+            continue;
+        }
+        out += &format!("\n## {title}\n");
+        for code in codes {
+            let text = code.explanation();
+            out += &format!(
+                "\n### {code}: {}\n\n{}\n\n**Why.** {}\n",
+                text.title, text.means, text.why
+            );
+            if !text.example.is_empty() {
+                out += &format!("\n**Example.**\n```yaml\n{}\n```\n", text.example);
+            }
+            out += &format!("\n**Fix.** {}\n", text.fix);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_unique_and_sorted() {
+        assert!(Code::ALL.is_sorted_by(|a, b| a.number() < b.number()));
+    }
+
+    #[test]
+    fn written_and_read_alike() {
+        for code in Code::ALL {
+            assert_eq!(Code::parse(&code.to_string()), Some(*code));
+        }
+        assert_eq!(Code::parse("mg0107"), Some(Code::UnknownField));
+        assert_eq!(Code::parse("MG"), None);
+        assert_eq!(Code::parse("é107"), None);
     }
 }

@@ -2,7 +2,7 @@
 
 mod code;
 
-pub use code::Code;
+pub use code::{Code, Explanation, reference};
 
 use crate::source::Span;
 
@@ -28,6 +28,8 @@ pub struct Diagnostic {
     pub span: Option<Span>,
     /// A few words at that place, if the message does not say it all.
     pub label: Option<String>,
+    /// Other places that belong to it, each with a few words.
+    pub related: Vec<(Span, String)>,
     /// What to write instead.
     pub help: Option<String>,
     /// The resource: `MeshGateway/default/edge-gateway`.
@@ -54,6 +56,7 @@ impl Diagnostic {
             message,
             span: None,
             label: None,
+            related: Vec::new(),
             help: None,
             resource: None,
             path: String::new(),
@@ -74,6 +77,13 @@ impl Diagnostic {
         self
     }
 
+    /// With another place that belongs to it.
+    #[must_use]
+    pub fn also(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.related.push((span, label.into()));
+        self
+    }
+
     /// With what to write instead.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -83,7 +93,7 @@ impl Diagnostic {
 
     /// With the resource and the field.
     #[must_use]
-    pub fn about(mut self, resource: impl ToString, path: impl ToString) -> Self {
+    pub fn about(mut self, resource: &impl ToString, path: &(impl ToString + ?Sized)) -> Self {
         self.resource = Some(resource.to_string());
         self.path = path.to_string();
         self

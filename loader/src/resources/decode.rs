@@ -43,10 +43,15 @@ pub enum Reader {
     Json,
 }
 
-/// Reads `node`.
-pub fn decode<T: DeserializeOwned + Default>(node: &Node, reader: Reader) -> Decoded<T> {
+/// Reads `node`. Fields of it that are in `beside` belong to somebody else; `*` stands for all.
+pub fn decode<T: DeserializeOwned + Default>(
+    node: &Node,
+    reader: Reader,
+    beside: &'static [&'static str],
+) -> Decoded<T> {
     let state = State {
         reader,
+        beside,
         found: RefCell::default(),
     };
     let decoder = Decoder {
@@ -69,6 +74,7 @@ pub fn decode<T: DeserializeOwned + Default>(node: &Node, reader: Reader) -> Dec
 
 struct State {
     reader: Reader,
+    beside: &'static [&'static str],
     found: RefCell<Found>,
 }
 

@@ -2,6 +2,12 @@
 
 pub mod decode;
 pub mod kuma;
+mod load;
+mod not_served;
+pub mod registry;
+mod report;
+
+pub use load::load;
 
 use std::sync::Arc;
 
@@ -67,6 +73,17 @@ pub struct Place {
     pub root: Arc<Node>,
     /// The way to the specification: nothing, or `spec`.
     pub spec: Path,
+    /// Paths in the specification that a finding has named already: what is said about them again is noise.
+    pub faults: Vec<Path>,
+}
+
+impl Place {
+    /// Whether a mistake has been named at `path`, above it or below it.
+    pub fn is_faulty(&self, path: &Path) -> bool {
+        self.faults
+            .iter()
+            .any(|fault| path.starts_with(fault) || fault.starts_with(path))
+    }
 }
 
 impl<T> Resource<T> {

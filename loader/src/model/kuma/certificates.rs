@@ -66,7 +66,7 @@ fn bundle(
             .ok_or_else(|| {
                 let mesh = &gateway.meta.mesh;
                 (
-                    Code::NoSecret,
+                    Code::MissingSecret,
                     format!("there is no Secret `{name}` in mesh `{mesh}`"),
                 )
             })?;

@@ -223,7 +223,7 @@ impl Builder<'_, '_> {
             let message = format!("no Dataplane has the tags {}", backend.destination);
             self.findings.push(
                 self.resource
-                    .warning(Code::NoEndpoint, &path.field("destination"), message)
+                    .warning(Code::MissingBackend, &path.field("destination"), message)
                     .help("requests to it get 503: add a Dataplane with an inbound that has these tags"),
             );
         }

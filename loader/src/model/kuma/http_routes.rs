@@ -185,7 +185,7 @@ fn build(
             let message = format!("no Dataplane has the tags {destination}");
             findings.push(
                 rule.resource
-                    .warning(Code::NoEndpoint, &path.field("name"), message)
+                    .warning(Code::MissingBackend, &path.field("name"), message)
                     .help("requests to it get 503: add a Dataplane with an inbound that has these tags"),
             );
         }

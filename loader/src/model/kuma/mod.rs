@@ -79,7 +79,7 @@ pub fn gateway(
     let Ok(address) = networking.address.parse::<IpAddr>() else {
         let path = Path::of("networking.address");
         let message = "address has to be a valid IP address";
-        findings.push(dataplane.error(Code::InvalidResource, &path, message).help(
+        findings.push(dataplane.error(Code::AddressIsNoIp, &path, message).help(
             "Envoy listens on addresses, not on names: write the one that the gateway listens on",
         ));
         return None;

@@ -90,7 +90,7 @@ fn tie(
         dataplane.meta, first.meta.name
     );
     second
-        .warning(Code::GatewayTie, &Path::of("selectors"), message)
+        .warning(Code::SelectorTie, &Path::of("selectors"), message)
         .help(
             "a Dataplane gets one MeshGateway: add a tag to the selector of the one that is meant",
         )

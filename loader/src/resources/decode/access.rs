@@ -118,6 +118,14 @@ impl<'p> Fields<'p> {
         self.names.contains(&key.name.as_str())
     }
 
+    /// Whether it is a field of what stands around the structure, in the same map.
+    fn is_beside(&self, key: &'p Key) -> bool {
+        let beside = self.parent.state.beside;
+        matches!(self.parent.trail, Trail::Root)
+            && !self.is_known(key)
+            && (beside == ["*"] || beside.contains(&key.name.as_str()))
+    }
+
     /// Of two spellings of one field the other one: `crossMesh` and `cross_mesh`.
     fn is_second_spelling(&mut self, key: &Key) -> bool {
         let common = snake_case(&key.name);
@@ -164,12 +172,17 @@ impl<'p> Fields<'p> {
 
     /// The names without those that are second spellings.
     fn main_names(&self) -> impl Iterator<Item = &'static str> {
-        self.names.iter().copied().filter(|name| {
+        let beside = match self.parent.trail {
+            Trail::Root => self.parent.state.beside,
+            _ => &[],
+        };
+        let own = self.names.iter().copied().filter(|name| {
             !self
                 .names
                 .iter()
                 .any(|other| other != name && snake_case(other) == *name)
-        })
+        });
+        own.chain(beside.iter().copied())
     }
 }
 
@@ -181,6 +194,9 @@ impl<'de> MapAccess<'de> for Fields<'_> {
         seed: K,
     ) -> Result<Option<K::Value>, DecodeError> {
         while let Some((key, node)) = self.entries.next() {
+            if self.is_beside(key) {
+                continue;
+            }
             if !self.is_known(key) {
                 self.unknown(key);
             } else if self.is_second_spelling(key) {

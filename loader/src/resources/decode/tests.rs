@@ -28,7 +28,7 @@ enum Kind {
 fn sample(yaml: &str) -> (Sample, Vec<String>) {
     let (_, documents, findings) = read_text("test.yaml", yaml);
     assert!(findings.is_empty(), "{findings:?}");
-    let decoded = decode(&documents[0].root, Reader::Proto);
+    let decoded = decode(&documents[0].root, Reader::Proto, &[]);
     let findings = decoded
         .findings
         .iter()
@@ -83,7 +83,7 @@ fn a_field_in_two_spellings() {
 #[test]
 fn second_spellings_are_not_proposed() {
     let (_, documents, _) = read_text("test.yaml", "inner: {crosmesh: true}");
-    let decoded = decode::<Sample>(&documents[0].root, Reader::Proto);
+    let decoded = decode::<Sample>(&documents[0].root, Reader::Proto, &[]);
     let finding = &decoded.findings[0];
     assert_eq!(finding.message, "unknown field `crosmesh` in `inner`");
     assert_eq!(finding.help.as_deref(), Some("write `crossMesh:`"));

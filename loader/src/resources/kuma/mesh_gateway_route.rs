@@ -3,6 +3,8 @@
 use policy::Tags;
 use serde::Deserialize;
 
+use crate::resources::decode::Anything;
+
 use super::mesh_gateway::Selector;
 
 /// Rules for requests through some listeners.
@@ -21,6 +23,8 @@ pub struct MeshGatewayRoute {
 pub struct Conf {
     /// Rules for HTTP.
     pub http: Option<HttpRoute>,
+    /// Rules for connections.
+    pub tcp: Option<Anything>,
 }
 
 /// `MeshGatewayRoute.HttpRoute`.
@@ -39,6 +43,8 @@ pub struct HttpRoute {
 pub struct Rule {
     /// Which requests: any of these.
     pub matches: Vec<Match>,
+    /// What is done to them.
+    pub filters: Vec<Filter>,
     /// Where they go.
     pub backends: Vec<Backend>,
 }
@@ -49,6 +55,165 @@ pub struct Rule {
 pub struct Match {
     /// The path.
     pub path: Option<PathMatch>,
+    /// The method.
+    pub method: Method,
+    /// Headers, all of them.
+    pub headers: Vec<HeaderMatch>,
+    /// Parameters of the query, all of them.
+    #[serde(rename = "queryParameters", alias = "query_parameters")]
+    pub query_parameters: Vec<QueryMatch>,
+}
+
+/// `HttpMethod`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[expect(missing_docs, reason = "HTTP's own names")]
+pub enum Method {
+    #[default]
+    #[serde(alias = "0")]
+    None,
+    #[serde(alias = "1")]
+    Connect,
+    #[serde(alias = "2")]
+    Delete,
+    #[serde(alias = "3")]
+    Get,
+    #[serde(alias = "4")]
+    Head,
+    #[serde(alias = "5")]
+    Options,
+    #[serde(alias = "6")]
+    Patch,
+    #[serde(alias = "7")]
+    Post,
+    #[serde(alias = "8")]
+    Put,
+    #[serde(alias = "9")]
+    Trace,
+}
+
+/// `MeshGatewayRoute.HttpRoute.Match.Header`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HeaderMatch {
+    /// How `value` is compared.
+    #[serde(rename = "match")]
+    pub kind: HeaderMatchKind,
+    /// The header.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// `MeshGatewayRoute.HttpRoute.Match.Header.MatchType`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum HeaderMatchKind {
+    /// The whole value.
+    #[default]
+    #[serde(rename = "EXACT", alias = "0")]
+    Exact,
+    /// A regular expression for the whole value.
+    #[serde(rename = "REGEX", alias = "1")]
+    Regex,
+    /// The header is not there.
+    #[serde(rename = "ABSENT", alias = "2")]
+    Absent,
+    /// The header is there.
+    #[serde(rename = "PRESENT", alias = "3")]
+    Present,
+}
+
+/// `MeshGatewayRoute.HttpRoute.Match.Query`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueryMatch {
+    /// How `value` is compared.
+    #[serde(rename = "match")]
+    pub kind: QueryMatchKind,
+    /// The parameter.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// `MeshGatewayRoute.HttpRoute.Match.Query.MatchType`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum QueryMatchKind {
+    /// The whole value.
+    #[default]
+    #[serde(rename = "EXACT", alias = "0")]
+    Exact,
+    /// A regular expression for the whole value.
+    #[serde(rename = "REGEX", alias = "1")]
+    Regex,
+}
+
+/// `MeshGatewayRoute.HttpRoute.Filter`: one of the fields.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+pub struct Filter {
+    #[serde(rename = "requestHeader", alias = "request_header")]
+    pub request_header: Option<HeaderFilter>,
+    #[serde(rename = "responseHeader", alias = "response_header")]
+    pub response_header: Option<HeaderFilter>,
+    pub mirror: Option<Mirror>,
+    pub redirect: Option<Redirect>,
+    pub rewrite: Option<Rewrite>,
+}
+
+/// `MeshGatewayRoute.HttpRoute.Filter.HeaderFilter`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+pub struct HeaderFilter {
+    pub set: Vec<Header>,
+    pub add: Vec<Header>,
+    pub remove: Vec<String>,
+}
+
+/// `MeshGatewayRoute.HttpRoute.Filter.HeaderFilter.Header`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+pub struct Header {
+    pub name: String,
+    pub value: String,
+}
+
+/// `MeshGatewayRoute.HttpRoute.Filter.Mirror`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+pub struct Mirror {
+    pub backend: Option<Backend>,
+    pub percentage: Option<f64>,
+}
+
+/// `MeshGatewayRoute.HttpRoute.Filter.Rewrite`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+pub struct Rewrite {
+    #[serde(rename = "replaceFull", alias = "replace_full")]
+    pub replace_full: Option<String>,
+    #[serde(rename = "replacePrefixMatch", alias = "replace_prefix_match")]
+    pub replace_prefix_match: Option<String>,
+    #[serde(rename = "hostToBackendHostname", alias = "host_to_backend_hostname")]
+    pub host_to_backend_hostname: bool,
+}
+
+/// `MeshGatewayRoute.HttpRoute.Filter.Redirect`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+pub struct Redirect {
+    pub scheme: String,
+    pub hostname: String,
+    pub port: u32,
+    #[serde(rename = "statusCode", alias = "status_code")]
+    pub status_code: u32,
+    pub path: Option<Rewrite>,
 }
 
 /// `MeshGatewayRoute.HttpRoute.Match.Path`.

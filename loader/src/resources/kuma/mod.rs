@@ -6,3 +6,4 @@ pub mod mesh_gateway;
 pub mod mesh_gateway_route;
 pub mod mesh_http_route;
 pub mod secret;
+mod validate;

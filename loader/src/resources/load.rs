@@ -1,0 +1,225 @@
+//! From documents to typed resources: which kind, which name, and everything that is wrong with each by itself.
+
+mod head;
+mod secret;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::source::{Document, Node, Path, Span, Value};
+
+use super::decode::{Reader, decode};
+use super::not_served;
+use super::registry::{Fate, Kind};
+use super::report::{Report, Validate};
+use super::{Meta, Place, Resource, Resources};
+
+use head::Head;
+pub(super) use head::is_subdomain;
+
+/// Reads the resources of all documents.
+///
+/// With `resource_only`, the findings are Kuma's own verdicts on each resource by itself: what Kuma accepts and
+/// nobody can serve is not among them.
+pub fn load(documents: Vec<Document>, resource_only: bool) -> (Resources, Vec<Diagnostic>) {
+    let mut loader = Loader {
+        resource_only,
+        resources: Resources::default(),
+        findings: Vec::new(),
+        seen: HashMap::new(),
+    };
+    for document in documents {
+        loader.unwrap(document.root);
+    }
+    (loader.resources, loader.findings)
+}
+
+struct Loader {
+    resource_only: bool,
+    resources: Resources,
+    findings: Vec<Diagnostic>,
+    /// The first resource of each kind, mesh and name.
+    seen: HashMap<String, Span>,
+}
+
+impl Loader {
+    /// Takes lists apart: Kubernetes' `List`, `MeshList` and so on, and what `kumactl get -o yaml` prints.
+    fn unwrap(&mut self, mut node: Node) {
+        let kind = node.get("kind").and_then(Node::text);
+        let is_list = match kind {
+            Some(kind) => kind == "List" || (kind.ends_with("List") && node.get("items").is_some()),
+            None => node.get("type").is_none() && node.get("items").is_some(),
+        };
+        if !is_list {
+            return self.resource(node);
+        }
+        let Value::Mapping(entries) = &mut node.value else {
+            return;
+        };
+        let items = entries
+            .iter_mut()
+            .find(|(key, _)| key.name == "items")
+            .map(|(_, items)| std::mem::replace(&mut items.value, Value::Null));
+        match items {
+            Some(Value::Sequence(items)) => {
+                for item in items {
+                    self.unwrap(item);
+                }
+            }
+            None | Some(Value::Null) => {}
+            Some(_) => self.findings.push(
+                Diagnostic::error(Code::WrongType, "`items` of a list is no list")
+                    .at(node.locate(&Path::of("items"))),
+            ),
+        }
+    }
+
+    fn resource(&mut self, node: Node) {
+        let Some(head) = Head::read(&node, &mut self.findings) else {
+            return;
+        };
+        match head.kind.fate {
+            Fate::Report => {}
+            Fate::LeftOut(severity, effect) => self.left_out(&head, &node, severity, effect),
+            Fate::Served => self.served(head, node),
+        }
+    }
+
+    fn left_out(&mut self, head: &Head, node: &Node, severity: Severity, effect: &str) {
+        if self.resource_only {
+            return;
+        }
+        let message = format!("{} is not served: {effect}", head.kind.name);
+        let mut finding = match severity {
+            Severity::Error => Diagnostic::error(Code::NotServedKind, message),
+            Severity::Warning => Diagnostic::warning(Code::NotServedKind, message),
+        };
+        finding.span = Some(node.locate(&head.kind_path));
+        finding.resource = Some(head.meta.to_string());
+        self.findings.push(finding);
+    }
+
+    fn served(&mut self, head: Head, node: Node) {
+        let name = head.meta.to_string();
+        let here = node.locate(&head.name_path);
+        if !head.meta.name.is_empty() {
+            if let Some(first) = self.seen.get(&name) {
+                let finding =
+                    Diagnostic::error(Code::DuplicateResource, format!("{name} is given twice"))
+                        .at(here)
+                        .also(*first, "first here");
+                self.findings.push(finding.about(&name, ""));
+            } else {
+                self.seen.insert(name, here);
+            }
+        }
+        match head.kind.name {
+            "Mesh" => {
+                let resource = self.typed(head, node, Reader::Proto);
+                self.resources.meshes.push(resource);
+            }
+            "Dataplane" => {
+                let resource = self.typed(head, node, Reader::Proto);
+                self.resources.dataplanes.push(resource);
+            }
+            "MeshGateway" => {
+                let resource = self.typed(head, node, Reader::Proto);
+                self.resources.mesh_gateways.push(resource);
+            }
+            "MeshGatewayRoute" => {
+                let resource = self.typed(head, node, Reader::Proto);
+                self.resources.mesh_gateway_routes.push(resource);
+            }
+            "MeshHTTPRoute" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_http_routes.push(resource);
+            }
+            "Secret" => {
+                let Some(secret) = secret::read(&head, &node, &mut self.findings) else {
+                    return;
+                };
+                let place = Place {
+                    root: Arc::new(node),
+                    spec: Path::root(),
+                    faults: Vec::new(),
+                };
+                self.resources.secrets.push(Resource {
+                    meta: head.meta,
+                    spec: secret,
+                    place,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn typed<T>(&mut self, head: Head, node: Node, reader: Reader) -> Resource<T>
+    where
+        T: DeserializeOwned + Default + Validate,
+    {
+        let null = Node {
+            span: node.span,
+            value: Value::Null,
+        };
+        let spec = match head.spec.segments() {
+            [] => &node,
+            _ => node.get("spec").unwrap_or(&null),
+        };
+        let decoded = decode::<T>(spec, reader, head.skip);
+        let name = head.meta.to_string();
+        let prefix = said_path(head.kind);
+        for mut finding in decoded.findings {
+            finding.resource = Some(name.clone());
+            if finding.code != Code::UnknownField && !finding.path.is_empty() {
+                finding.message = format!("{}: {}", finding.path, finding.message);
+            }
+            if !prefix.segments().is_empty() {
+                finding.path = match finding.path.as_str() {
+                    "" => prefix.to_string(),
+                    path => format!("{prefix}.{path}"),
+                };
+            }
+            self.findings.push(finding);
+        }
+        let mut resource = Resource {
+            meta: head.meta,
+            spec: decoded.value,
+            place: Place {
+                root: Arc::new(node),
+                spec: head.spec,
+                faults: decoded.named,
+            },
+        };
+        let mut report = Report::new(&resource.meta, &resource.place, prefix);
+        resource.spec.validate(&mut report);
+        if !self.resource_only {
+            resource.spec.pitfalls(&mut report);
+            not_served::fields(head.kind.name, &mut report);
+        }
+        let (findings, faults) = report.finish();
+        self.findings.extend(findings);
+        resource.place.faults.extend(faults);
+        resource
+    }
+}
+
+/// How Kuma begins the paths of fields: new policies say `spec`, older resources do not.
+fn said_path(kind: &Kind) -> Path {
+    match kind.name {
+        "MeshHTTPRoute" => Path::of("spec"),
+        _ => Path::root(),
+    }
+}
+
+/// What a resource of a kind is called before it is read.
+fn meta(kind: &Kind, name: String, mesh: String) -> Meta {
+    Meta {
+        kind: kind.name.to_owned(),
+        mesh: if kind.in_mesh { mesh } else { String::new() },
+        name,
+        ..Meta::default()
+    }
+}

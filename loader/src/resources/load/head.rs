@@ -1,0 +1,324 @@
+//! What all resources have, in both formats: kind, mesh, name and labels.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::resources::Meta;
+use crate::resources::decode::{Anything, Reader, decode, nearest};
+use crate::resources::registry::{self, Fate, KINDS, Kind};
+use crate::source::{Node, Path, Value};
+
+use super::meta;
+
+/// Fields around a Universal resource that are not its own.
+const UNIVERSAL: &[&str] = &[
+    "type",
+    "mesh",
+    "name",
+    "labels",
+    "creationTime",
+    "modificationTime",
+    "kri",
+    "status",
+];
+
+/// Fields around a Kubernetes resource; `status` is what a cluster says about it.
+const KUBERNETES: &[&str] = &["apiVersion", "kind", "mesh", "metadata", "spec", "status"];
+
+/// Fields of a Secret of Kubernetes that are in no `spec`.
+const KUBERNETES_SECRET: &[&str] = &["data", "stringData", "type", "immutable"];
+
+/// The mesh of Kubernetes resources that name none (Kuma `pkg/plugins/runtime/k8s/util/util.go` at 2.14.3).
+const DEFAULT_MESH: &str = "default";
+
+/// Kind and name of a document, and where its specification is.
+pub(super) struct Head {
+    pub(super) kind: &'static Kind,
+    pub(super) meta: Meta,
+    pub(super) is_kubernetes: bool,
+    /// Nothing or `spec`.
+    pub(super) spec: Path,
+    /// Fields beside the specification, where both are one map.
+    pub(super) skip: &'static [&'static str],
+    /// Where the kind is written.
+    pub(super) kind_path: Path,
+    /// Where the name is written.
+    pub(super) name_path: Path,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Universal {
+    mesh: String,
+    name: String,
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Kubernetes {
+    mesh: String,
+    metadata: ObjectMeta,
+}
+
+/// `metav1.ObjectMeta`.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ObjectMeta {
+    name: String,
+    namespace: String,
+    labels: BTreeMap<String, String>,
+    annotations: Anything,
+    creation_timestamp: Anything,
+    deletion_grace_period_seconds: Anything,
+    deletion_timestamp: Anything,
+    finalizers: Anything,
+    generate_name: Anything,
+    generation: Anything,
+    managed_fields: Anything,
+    owner_references: Anything,
+    resource_version: Anything,
+    self_link: Anything,
+    uid: Anything,
+}
+
+impl Head {
+    /// Kind and name of `node`, unless it is none that is known; then a finding says so.
+    pub(super) fn read(node: &Node, findings: &mut Vec<Diagnostic>) -> Option<Self> {
+        if !matches!(node.value, Value::Mapping(_)) {
+            findings.push(
+                Diagnostic::error(Code::NotAResource, "a resource is a map")
+                    .at(node.span)
+                    .help("if this is prose or a list, move it out of the file"),
+            );
+            return None;
+        }
+        let is_kubernetes = node.get("apiVersion").is_some() || node.get("kind").is_some();
+        if is_kubernetes {
+            Self::kubernetes(node, findings)
+        } else if node.get("type").is_some() {
+            Self::universal(node, findings)
+        } else {
+            let mut finding =
+                Diagnostic::error(Code::NotAResource, "a resource has a `type` or a `kind`")
+                    .at(node.locate(&Path::root()));
+            if let Value::Mapping(entries) = &node.value
+                && let Some(near) = entries
+                    .iter()
+                    .find_map(|(key, _)| nearest(&key.name, ["type", "kind"]))
+            {
+                finding = finding.help(format!("write `{near}:`"));
+            }
+            findings.push(finding);
+            None
+        }
+    }
+
+    fn universal(node: &Node, findings: &mut Vec<Diagnostic>) -> Option<Self> {
+        let kind_path = Path::of("type");
+        let kind = known(node, &kind_path, findings)?;
+        let has_spec = kind.name == "MeshHTTPRoute" && node.get("spec").is_some();
+        let decoded = decode::<Universal>(node, Reader::Json, ANY);
+        let mut meta = meta(kind, decoded.value.name, decoded.value.mesh);
+        meta.labels = decoded.value.labels;
+        meta.created = text(node.get("creationTime"));
+        let head = Self {
+            kind,
+            meta,
+            is_kubernetes: false,
+            spec: if has_spec {
+                Path::of("spec")
+            } else {
+                Path::root()
+            },
+            skip: if has_spec { &[] } else { UNIVERSAL },
+            kind_path,
+            name_path: Path::of("name"),
+        };
+        if kind.fate == Fate::Served {
+            findings.extend(decoded.findings);
+            if has_spec {
+                head.beside_spec(node, &[UNIVERSAL, &["spec"]], findings);
+            }
+            head.names(node, &decoded.named, findings);
+        }
+        Some(head)
+    }
+
+    fn kubernetes(node: &Node, findings: &mut Vec<Diagnostic>) -> Option<Self> {
+        let kind_path = Path::of("kind");
+        let version = node
+            .get("apiVersion")
+            .and_then(Node::text)
+            .unwrap_or_default();
+        let is_secret = version == "v1" && node.get("kind").and_then(Node::text) == Some("Secret");
+        if version != "kuma.io/v1alpha1" && !is_secret {
+            foreign(node, version, findings);
+            return None;
+        }
+        let kind = known(node, &kind_path, findings)?;
+        let decoded = decode::<Kubernetes>(node, Reader::Json, ANY);
+        let object = decoded.value.metadata;
+        let label = object
+            .labels
+            .get("kuma.io/mesh")
+            .cloned()
+            .unwrap_or_default();
+        let mesh = [decoded.value.mesh, label, DEFAULT_MESH.to_owned()]
+            .into_iter()
+            .find(|mesh| !mesh.is_empty())
+            .unwrap_or_default();
+        let mut meta = meta(kind, object.name, mesh);
+        meta.namespace = Some(object.namespace).filter(|namespace| !namespace.is_empty());
+        meta.labels = object.labels;
+        meta.created = text(node.get("metadata").and_then(|m| m.get("creationTimestamp")));
+        let head = Self {
+            kind,
+            meta,
+            is_kubernetes: true,
+            spec: Path::of("spec"),
+            skip: &[],
+            kind_path,
+            name_path: Path::of("metadata.name"),
+        };
+        if kind.fate == Fate::Served {
+            findings.extend(decoded.findings);
+            let known = [KUBERNETES, if is_secret { KUBERNETES_SECRET } else { &[] }];
+            head.beside_spec(node, &known, findings);
+            head.names(node, &decoded.named, findings);
+        }
+        Some(head)
+    }
+
+    /// Names fields that stand beside `spec` and do not belong there.
+    fn beside_spec(&self, node: &Node, known: &[&[&'static str]], findings: &mut Vec<Diagnostic>) {
+        let Value::Mapping(entries) = &node.value else {
+            return;
+        };
+        let known = || known.iter().copied().flatten().copied();
+        for (key, _) in entries {
+            if known().any(|name| name == key.name) {
+                continue;
+            }
+            let mut finding =
+                Diagnostic::error(Code::UnknownField, format!("unknown field `{}`", key.name))
+                    .at(key.span)
+                    .about(&self.meta, &key.name);
+            finding = match nearest(&key.name, known()) {
+                Some(near) => finding
+                    .label(format!("did you mean `{near}`?"))
+                    .help(format!("write `{near}:`")),
+                None => finding.help("what the resource says stands below `spec:`"),
+            };
+            findings.push(finding);
+        }
+    }
+
+    /// Kuma's rules for names (`pkg/core/resources/apis/mesh/meta_validator.go` at 2.14.3).
+    fn names(&self, node: &Node, named: &[Path], findings: &mut Vec<Diagnostic>) {
+        let mut check = |path: &Path, value: &str, is_valid: fn(&str) -> bool, text: &str| {
+            let message = match value {
+                "" => "cannot be empty",
+                _ if value.len() > 253 => "value length must less or equal 253",
+                _ if !is_valid(value) => text,
+                _ => return,
+            };
+            if !named.contains(path) {
+                findings.push(
+                    Diagnostic::error(Code::InvalidName, format!("{path}: {message}"))
+                        .at(node.locate(path))
+                        .about(&self.meta, path),
+                );
+            }
+        };
+        check(
+            &self.name_path,
+            &self.meta.name,
+            is_subdomain,
+            "invalid characters. A lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, \
+             '-' or '.', and must start and end with an alphanumeric character",
+        );
+        if self.kind.in_mesh {
+            check(
+                &Path::of("mesh"),
+                &self.meta.mesh,
+                |mesh| {
+                    mesh.bytes()
+                        .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'-' | b'_' | b'.'))
+                },
+                "invalid characters. Valid characters are numbers, lowercase latin letters and '-', '_', '.' symbols.",
+            );
+        }
+    }
+}
+
+/// Labels joined by dots, each of lower-case letters, digits and inner `-`.
+pub(in crate::resources) fn is_subdomain(name: &str) -> bool {
+    name.split('.').all(|label| {
+        let is_inner = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'-');
+        !label.is_empty()
+            && label.bytes().all(is_inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    })
+}
+
+fn text(node: Option<&Node>) -> Option<String> {
+    node.and_then(Node::text).map(str::to_owned)
+}
+
+/// Every field that is not asked for.
+const ANY: &[&str] = &["*"];
+
+fn known(node: &Node, path: &Path, findings: &mut Vec<Diagnostic>) -> Option<&'static Kind> {
+    let field = path.to_string();
+    let name = node.get(&field).and_then(Node::text).unwrap_or_default();
+    let kind = registry::find(name);
+    if kind.is_none() {
+        let mut finding = Diagnostic::error(
+            Code::UnknownKind,
+            match name {
+                "" => format!("`{field}` is empty"),
+                _ => format!("unknown kind `{name}`"),
+            },
+        )
+        .at(node.locate(path));
+        if let Some(near) = nearest(name, KINDS.iter().map(|kind| kind.name)) {
+            finding = finding
+                .label(format!("did you mean `{near}`?"))
+                .help(format!("write `{field}: {near}`"));
+        }
+        findings.push(finding);
+    }
+    kind
+}
+
+/// A resource of another API than Kuma's.
+fn foreign(node: &Node, version: &str, findings: &mut Vec<Diagnostic>) {
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    let kind = node.get("kind").and_then(Node::text).unwrap_or_default();
+    let fate = if version.is_empty() {
+        None
+    } else {
+        registry::foreign(group)
+    };
+    let finding = match fate {
+        Some(Fate::LeftOut(severity, effect)) => {
+            let message = format!("{version} {kind} is not served: {effect}");
+            let finding = match severity {
+                Severity::Error => Diagnostic::error(Code::NotServedKind, message),
+                Severity::Warning => Diagnostic::warning(Code::NotServedKind, message),
+            };
+            finding.at(node.locate(&Path::of("kind")))
+        }
+        _ => Diagnostic::error(
+            Code::UnknownVersion,
+            format!("unknown apiVersion `{version}`"),
+        )
+        .at(node.locate(&Path::of("apiVersion")))
+        .help("Kuma's resources have `apiVersion: kuma.io/v1alpha1`"),
+    };
+    findings.push(finding);
+}

@@ -1,0 +1,290 @@
+//! Fields that are known and not served yet. To serve one, remove its row.
+//!
+//! A row is an error where leaving the field out could let a request in that Kuma keeps out, or send one elsewhere;
+//! where it could not, it is a warning.
+
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::source::node::snake_case;
+use crate::source::{Node, Path, Value};
+
+use super::report::Report;
+
+use Severity::{Error, Warning};
+
+/// A field that has no effect.
+struct Field {
+    kind: &'static str,
+    /// From the specification, with `[]` for each element of a list.
+    path: &'static str,
+    /// The values without effect; all that mean something if there are none here.
+    values: &'static [&'static str],
+    severity: Severity,
+    /// What the field would have done.
+    effect: &'static str,
+}
+
+const WIDER: &str = "requests that it excludes would match";
+const CHANGED: &str = "requests would reach the service unchanged, or another one";
+const UNCHANGED: &str = "requests and responses pass without the change";
+const MESH: &str = "it is for the proxies of a mesh; the gateway goes without";
+
+const FIELDS: &[Field] = &[
+    any(
+        "Mesh",
+        "mtls.enabledBackend",
+        Warning,
+        "requests go to services without mTLS",
+    ),
+    any("Mesh", "tracing", Warning, MESH),
+    any("Mesh", "logging", Warning, MESH),
+    any("Mesh", "metrics", Warning, MESH),
+    any(
+        "Mesh",
+        "routing.zoneEgress",
+        Warning,
+        "requests go to services directly",
+    ),
+    any(
+        "Mesh",
+        "routing.localityAwareLoadBalancing",
+        Warning,
+        "all endpoints of a service are used in turn",
+    ),
+    any(
+        "Mesh",
+        "constraints",
+        Warning,
+        "any Dataplane may be in the mesh: whoever writes the files decides",
+    ),
+    only(
+        "Mesh",
+        "meshServices.mode",
+        &["Exclusive", "3"],
+        Warning,
+        "services are found by the tags of their Dataplanes",
+    ),
+    any("Dataplane", "metrics", Warning, MESH),
+    any(
+        "Dataplane",
+        "networking.admin",
+        Warning,
+        "the admin port is set when Envoy is started",
+    ),
+    any(
+        "Dataplane",
+        "networking.listeners",
+        Warning,
+        "other zones are not reached",
+    ),
+    any(
+        "Dataplane",
+        "networking.inbound[].serviceProbe",
+        Warning,
+        "endpoints are not probed",
+    ),
+    any(
+        "MeshGateway",
+        "conf.listeners[].crossMesh",
+        Error,
+        "cross-mesh listeners are not served yet: this one would be open to clients of no mesh",
+    ),
+    only(
+        "MeshGateway",
+        "conf.listeners[].protocol",
+        &["TLS", "3"],
+        Warning,
+        "TLS listeners are not served yet: the port stays closed",
+    ),
+    any(
+        "MeshGatewayRoute",
+        "conf.tcp",
+        Warning,
+        "connections are closed",
+    ),
+    any(
+        "MeshGatewayRoute",
+        "conf.http.rules[].matches[].method",
+        Error,
+        WIDER,
+    ),
+    any(
+        "MeshGatewayRoute",
+        "conf.http.rules[].matches[].headers",
+        Error,
+        WIDER,
+    ),
+    any(
+        "MeshGatewayRoute",
+        "conf.http.rules[].matches[].queryParameters",
+        Error,
+        WIDER,
+    ),
+    any(
+        "MeshGatewayRoute",
+        "conf.http.rules[].filters[].requestHeader",
+        Error,
+        CHANGED,
+    ),
+    any(
+        "MeshGatewayRoute",
+        "conf.http.rules[].filters[].redirect",
+        Error,
+        CHANGED,
+    ),
+    any(
+        "MeshGatewayRoute",
+        "conf.http.rules[].filters[].rewrite",
+        Error,
+        CHANGED,
+    ),
+    any(
+        "MeshGatewayRoute",
+        "conf.http.rules[].filters[].responseHeader",
+        Warning,
+        UNCHANGED,
+    ),
+    any(
+        "MeshGatewayRoute",
+        "conf.http.rules[].filters[].mirror",
+        Warning,
+        "requests are not mirrored",
+    ),
+    any(
+        "MeshHTTPRoute",
+        "targetRef.proxyTypes",
+        Error,
+        "the route would also apply to proxies that it excludes",
+    ),
+    any(
+        "MeshHTTPRoute",
+        "to[].rules[].matches[].method",
+        Error,
+        WIDER,
+    ),
+    any(
+        "MeshHTTPRoute",
+        "to[].rules[].matches[].headers",
+        Error,
+        WIDER,
+    ),
+    any(
+        "MeshHTTPRoute",
+        "to[].rules[].matches[].queryParams",
+        Error,
+        WIDER,
+    ),
+    only(
+        "MeshHTTPRoute",
+        "to[].rules[].default.filters[].type",
+        &["RequestHeaderModifier", "RequestRedirect", "URLRewrite"],
+        Error,
+        CHANGED,
+    ),
+    only(
+        "MeshHTTPRoute",
+        "to[].rules[].default.filters[].type",
+        &["ResponseHeaderModifier", "RequestMirror"],
+        Warning,
+        UNCHANGED,
+    ),
+    only(
+        "MeshHTTPRoute",
+        "to[].rules[].default.backendRefs[].kind",
+        &["MeshExternalService", "MeshMultiZoneService"],
+        Warning,
+        "requests to it are answered with 500",
+    ),
+];
+
+const fn any(
+    kind: &'static str,
+    path: &'static str,
+    severity: Severity,
+    effect: &'static str,
+) -> Field {
+    only(kind, path, &[], severity, effect)
+}
+
+const fn only(
+    kind: &'static str,
+    path: &'static str,
+    values: &'static [&'static str],
+    severity: Severity,
+    effect: &'static str,
+) -> Field {
+    Field {
+        kind,
+        path,
+        values,
+        severity,
+        effect,
+    }
+}
+
+/// Names the fields of a resource that are not served.
+pub(super) fn fields(kind: &str, report: &mut Report<'_>) {
+    for field in FIELDS.iter().filter(|field| field.kind == kind) {
+        let mut found = Vec::new();
+        search(
+            report.node(),
+            field.path,
+            Path::root(),
+            &mut |path, node| {
+                if field.values.is_empty() && means_something(node)
+                    || node.text().is_some_and(|text| field.values.contains(&text))
+                {
+                    found.push(path);
+                }
+            },
+        );
+        for path in found {
+            let message = format!("not served: {}", field.effect);
+            let finding = match field.severity {
+                Severity::Error => Diagnostic::error(Code::NotServedField, message),
+                Severity::Warning => Diagnostic::warning(Code::NotServedField, message),
+            };
+            report.say(&path, finding);
+        }
+    }
+}
+
+/// Calls `found` for each value at `pattern`.
+fn search<'n>(node: &'n Node, pattern: &str, path: Path, found: &mut impl FnMut(Path, &'n Node)) {
+    let (first, rest) = match pattern.split_once('.') {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (pattern, None),
+    };
+    let (name, is_list) = match first.strip_suffix("[]") {
+        Some(name) => (name, true),
+        None => (first, false),
+    };
+    let Some(value) = node.get(name).or_else(|| node.get(&snake_case(name))) else {
+        return;
+    };
+    let path = path.field(name);
+    let mut step = |node, path| match rest {
+        Some(rest) => search(node, rest, path, found),
+        None => found(path, node),
+    };
+    match &value.value {
+        Value::Sequence(items) if is_list => {
+            for (index, item) in items.iter().enumerate() {
+                step(item, path.index(index));
+            }
+        }
+        _ if is_list => {}
+        _ => step(value, path),
+    }
+}
+
+/// Whether a value differs from leaving the field out.
+fn means_something(node: &Node) -> bool {
+    match &node.value {
+        Value::Null => false,
+        Value::Scalar { text, .. } => {
+            !matches!(text.as_str(), "" | "0" | "false" | "no" | "off" | "NONE")
+        }
+        Value::Sequence(items) => !items.is_empty(),
+        Value::Mapping(entries) => !entries.is_empty(),
+    }
+}

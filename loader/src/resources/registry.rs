@@ -1,0 +1,207 @@
+//! Every kind of Kuma 2.14, and what becomes of it here.
+//!
+//! A kind that is known and not served is an error where leaving it out could let a request in that Kuma keeps out, or
+//! send one elsewhere; where it could not, it is a warning. The text says what the kind would have done.
+
+use crate::diagnostic::Severity;
+
+/// A kind of resource.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// `MeshGateway`.
+    pub name: &'static str,
+    /// Whether a resource of it lies in a mesh.
+    pub in_mesh: bool,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+/// What becomes of the resources of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// They are served.
+    Served,
+    /// Nothing: they are reports of a control plane, which every export has.
+    Report,
+    /// They are named and left out.
+    LeftOut(Severity, &'static str),
+}
+
+use Fate::{LeftOut, Report, Served};
+use Severity::{Error, Warning};
+
+const TIMES: &str = "its timeouts, retries and limits do not apply; the gateway's own defaults do";
+const SIGNALS: &str = "its logs, traces and metrics are not written";
+const LIMITS: &str = "requests that it would refuse would get in";
+const PERMISSION: &str =
+    "Kuma does not apply it to gateways either; it keeps deciding in front of the services";
+const BACKENDS: &str = "routes to it have no endpoints";
+const ENVOY: &str = "what it changes in Envoy's configuration, refusals included, would be missing";
+const ZONES: &str = "other zones are not reached";
+const SIDECARS: &str = "it is for the proxies next to services, not for gateways";
+const PLANE: &str = "only a control plane uses it";
+
+/// All kinds, by name.
+pub const KINDS: &[Kind] = &[
+    kind("CircuitBreaker", LeftOut(Warning, TIMES)),
+    global("Config", Report),
+    kind("ContainerPatch", LeftOut(Warning, SIDECARS)),
+    kind("Dataplane", Served),
+    kind("DataplaneInsight", Report),
+    kind("DataplaneOverview", Report),
+    kind("ExternalService", LeftOut(Warning, BACKENDS)),
+    kind("FaultInjection", LeftOut(Error, LIMITS)),
+    global("GlobalSecret", LeftOut(Warning, PLANE)),
+    kind("HealthCheck", LeftOut(Warning, "endpoints are not probed")),
+    global(
+        "HostnameGenerator",
+        LeftOut(Warning, "no host names are made for services"),
+    ),
+    global("Mesh", Served),
+    kind("MeshAccessLog", LeftOut(Warning, SIGNALS)),
+    kind("MeshCircuitBreaker", LeftOut(Warning, TIMES)),
+    kind("MeshExternalService", LeftOut(Warning, BACKENDS)),
+    kind("MeshFaultInjection", LeftOut(Error, LIMITS)),
+    kind("MeshGateway", Served),
+    global(
+        "MeshGatewayConfig",
+        LeftOut(Warning, "it has Kubernetes create gateways"),
+    ),
+    kind(
+        "MeshGatewayInstance",
+        LeftOut(
+            Warning,
+            "it has Kubernetes create a gateway; write a Dataplane instead",
+        ),
+    ),
+    kind("MeshGatewayRoute", Served),
+    kind("MeshHTTPRoute", Served),
+    kind(
+        "MeshHealthCheck",
+        LeftOut(Warning, "endpoints are not probed"),
+    ),
+    kind(
+        "MeshIdentity",
+        LeftOut(Warning, "requests go to services without mTLS"),
+    ),
+    global("MeshInsight", Report),
+    kind(
+        "MeshLoadBalancingStrategy",
+        LeftOut(Warning, "all endpoints of a service are used in turn"),
+    ),
+    kind("MeshMetric", LeftOut(Warning, SIGNALS)),
+    kind("MeshMultiZoneService", LeftOut(Warning, BACKENDS)),
+    kind("MeshOpenTelemetryBackend", LeftOut(Warning, SIGNALS)),
+    kind(
+        "MeshPassthrough",
+        LeftOut(Warning, "Kuma does not apply it to gateways either"),
+    ),
+    kind("MeshProxyPatch", LeftOut(Error, ENVOY)),
+    kind("MeshRateLimit", LeftOut(Error, LIMITS)),
+    kind("MeshRetry", LeftOut(Warning, TIMES)),
+    kind(
+        "MeshService",
+        LeftOut(
+            Warning,
+            "services are found by the tags of their Dataplanes only",
+        ),
+    ),
+    kind(
+        "MeshTCPRoute",
+        LeftOut(
+            Error,
+            "connections that it sends to a service would go elsewhere",
+        ),
+    ),
+    kind(
+        "MeshTLS",
+        LeftOut(Warning, "it is for the TLS between proxies of a mesh"),
+    ),
+    kind("MeshTimeout", LeftOut(Warning, TIMES)),
+    kind("MeshTrace", LeftOut(Warning, SIGNALS)),
+    kind("MeshTrafficPermission", LeftOut(Warning, PERMISSION)),
+    kind(
+        "MeshTrust",
+        LeftOut(Warning, "requests go to services without mTLS"),
+    ),
+    kind("MeshZoneAddress", LeftOut(Warning, ZONES)),
+    kind("ProxyTemplate", LeftOut(Error, ENVOY)),
+    kind("RateLimit", LeftOut(Error, LIMITS)),
+    kind("Retry", LeftOut(Warning, TIMES)),
+    kind("Secret", Served),
+    kind("ServiceInsight", Report),
+    kind("ServiceOverview", Report),
+    kind("Timeout", LeftOut(Warning, TIMES)),
+    kind("TrafficLog", LeftOut(Warning, SIGNALS)),
+    kind("TrafficPermission", LeftOut(Warning, PERMISSION)),
+    kind("TrafficRoute", LeftOut(Warning, SIDECARS)),
+    kind("TrafficTrace", LeftOut(Warning, SIGNALS)),
+    kind("VirtualOutbound", LeftOut(Warning, SIDECARS)),
+    kind("Workload", LeftOut(Warning, PLANE)),
+    global("Zone", LeftOut(Warning, ZONES)),
+    global("ZoneEgress", LeftOut(Warning, ZONES)),
+    global("ZoneEgressInsight", Report),
+    global("ZoneEgressOverview", Report),
+    global("ZoneIngress", LeftOut(Warning, ZONES)),
+    global("ZoneIngressInsight", Report),
+    global("ZoneIngressOverview", Report),
+    global("ZoneInsight", Report),
+    global("ZoneOverview", Report),
+];
+
+const fn kind(name: &'static str, fate: Fate) -> Kind {
+    Kind {
+        name,
+        in_mesh: true,
+        fate,
+    }
+}
+
+const fn global(name: &'static str, fate: Fate) -> Kind {
+    Kind {
+        name,
+        in_mesh: false,
+        fate,
+    }
+}
+
+/// The kind with this name.
+pub fn find(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}
+
+/// What becomes of the kinds of other APIs, by the group in `apiVersion`; nothing for groups that are unknown.
+pub fn foreign(group: &str) -> Option<Fate> {
+    match group {
+        "security.istio.io" => Some(LeftOut(
+            Error,
+            "Istio's resources are not served yet: requests that it refuses would get in",
+        )),
+        "networking.istio.io"
+        | "telemetry.istio.io"
+        | "extensions.istio.io"
+        | "install.istio.io" => Some(LeftOut(Warning, "Istio's resources are not served yet")),
+        "gateway.networking.k8s.io" => Some(LeftOut(
+            Warning,
+            "resources of the Gateway API are not served",
+        )),
+        // The groups of Kubernetes itself: `v1`, `apps/v1`, `rbac.authorization.k8s.io/v1`.
+        "" | "apps" | "batch" | "autoscaling" | "policy" | "extensions" => {
+            Some(LeftOut(Warning, "it is none of a mesh's resources"))
+        }
+        _ if group.ends_with(".k8s.io") => {
+            Some(LeftOut(Warning, "it is none of a mesh's resources"))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_kind_twice() {
+        assert!(KINDS.is_sorted_by(|a, b| a.name < b.name));
+    }
+}

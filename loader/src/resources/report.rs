@@ -1,0 +1,90 @@
+//! What validators say, and where it goes.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::source::{Node, Path};
+
+use super::{Meta, Place};
+
+/// A resource that knows what is wrong with it by itself.
+pub(crate) trait Validate {
+    /// The rules of Kuma's own validator, in its words.
+    fn validate(&self, report: &mut Report<'_>);
+
+    /// What Kuma accepts and then cannot serve, or serves in another way than it reads.
+    fn pitfalls(&self, report: &mut Report<'_>) {
+        let _ = report;
+    }
+}
+
+/// Gathers what is wrong with one resource.
+pub(crate) struct Report<'a> {
+    meta: &'a Meta,
+    place: &'a Place,
+    /// How Kuma begins the paths of this kind.
+    prefix: Path,
+    faults: Vec<Path>,
+    findings: Vec<Diagnostic>,
+}
+
+impl<'a> Report<'a> {
+    pub(crate) fn new(meta: &'a Meta, place: &'a Place, prefix: Path) -> Self {
+        Self {
+            meta,
+            place,
+            prefix,
+            faults: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    pub(crate) fn finish(self) -> (Vec<Diagnostic>, Vec<Path>) {
+        (self.findings, self.faults)
+    }
+
+    /// What Kuma's validator says about `path`.
+    pub(crate) fn violation(&mut self, path: &Path, text: impl AsRef<str>) {
+        self.say(path, Diagnostic::error(Code::InvalidValue, text.as_ref()));
+    }
+
+    /// What Kuma's validator says about `path`, and what to write instead.
+    pub(crate) fn advise(&mut self, path: &Path, text: impl AsRef<str>, help: impl Into<String>) {
+        self.say(
+            path,
+            Diagnostic::error(Code::InvalidValue, text.as_ref()).help(help),
+        );
+    }
+
+    /// A finding about `path`, unless a mistake there has been named already.
+    pub(crate) fn say(&mut self, path: &Path, mut finding: Diagnostic) {
+        if self.is_named(path) {
+            return;
+        }
+        let said = self.prefix.join(path);
+        if finding.span.is_none() {
+            finding.span = Some(self.place.root.locate(&self.place.spec.join(path)));
+        }
+        if said != Path::root() {
+            finding.message = format!("{said}: {}", finding.message);
+        }
+        self.findings.push(finding.about(self.meta, &said));
+        self.faults.push(path.clone());
+    }
+
+    /// Whether a mistake was named while the resource was read, at `path` or above it.
+    pub(crate) fn is_named(&self, path: &Path) -> bool {
+        self.place
+            .faults
+            .iter()
+            .any(|fault| path.starts_with(fault))
+    }
+
+    /// The specification as it was written.
+    pub(crate) fn node(&self) -> &'a Node {
+        self.place
+            .spec
+            .segments()
+            .first()
+            .and_then(|_| self.place.root.get("spec"))
+            .unwrap_or(&self.place.root)
+    }
+}
