@@ -117,7 +117,7 @@ pub struct BootstrapArgs {
     /// YAML and JSON for reading, the binary form for speed.
     #[arg(long, value_enum, default_value_t)]
     pub format: ConfigFormat,
-    /// Where Envoy writes its access log; no log without it.
+    /// Where Envoy writes its access log, - for its standard output; no log without it.
     #[arg(long, value_name = "FILE")]
     pub access_log: Option<String>,
 }
@@ -143,8 +143,8 @@ pub struct RunArgs {
     /// The Envoy to start; without it the one in $PATH, or the project's own.
     #[arg(long, value_name = "FILE", env = "MESHGATE_ENVOY")]
     pub envoy: Option<PathBuf>,
-    /// Where Envoy writes its access log.
-    #[arg(long, value_name = "FILE", default_value = "/dev/stdout")]
+    /// Where Envoy writes its access log, - for standard output.
+    #[arg(long, value_name = "FILE", default_value = "-")]
     pub access_log: String,
     /// How many seconds open requests get to end after SIGTERM or Ctrl-C. A second signal ends them at once.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]

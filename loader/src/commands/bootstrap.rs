@@ -2,6 +2,7 @@
 
 use super::{Exit, load};
 use crate::cli::BootstrapArgs;
+use crate::envoy::EnvoyRange;
 use crate::files;
 use crate::output::Output;
 
@@ -9,7 +10,9 @@ pub(super) fn run(args: &BootstrapArgs, output: &Output) -> anyhow::Result<Exit>
     let Some(proxy) = load::proxy(&args.proxy, output)? else {
         return Ok(Exit::Findings);
     };
-    let bytes = load::configuration(&proxy, &args.proxy, args.access_log.clone(), args.format)?;
+    let access_log = args.access_log.as_deref().map(load::access_log);
+    let range = EnvoyRange::From1_36;
+    let bytes = load::configuration(&proxy, &args.proxy, access_log, range, args.format)?;
     match &args.output {
         Some(file) if file.as_os_str() != "-" => files::write(file, &bytes, 0o600)?,
         _ => output.data(&bytes)?,

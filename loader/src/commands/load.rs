@@ -3,6 +3,7 @@
 use anyhow::bail;
 
 use crate::cli::{ConfigFormat, ProxyArgs, Reasons};
+use crate::envoy::{AccessLog, EnvoyRange};
 use crate::diagnostic::{Diagnostic, Severity, render};
 use crate::model::Proxy;
 use crate::model::kuma::{self, Input};
@@ -110,7 +111,8 @@ fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {
 pub(super) fn configuration(
     proxy: &Proxy,
     args: &ProxyArgs,
-    access_log: Option<String>,
+    access_log: Option<AccessLog>,
+    range: EnvoyRange,
     format: ConfigFormat,
 ) -> anyhow::Result<Vec<u8>> {
     let options = envoy::Options {
@@ -126,6 +128,7 @@ pub(super) fn configuration(
             Reasons::None => policy::config::Reasons::None,
         },
         access_log,
+        range,
     };
     let format = match format {
         ConfigFormat::Yaml => envoy::Format::Yaml,
@@ -133,6 +136,14 @@ pub(super) fn configuration(
         ConfigFormat::Pb => envoy::Format::Pb,
     };
     Ok(envoy::encode(&envoy::bootstrap(proxy, &options), format)?)
+}
+
+/// The place of an access log: `-` is Envoy's standard output.
+pub(super) fn access_log(path: &str) -> AccessLog {
+    match path {
+        "-" => AccessLog::Stdout,
+        path => AccessLog::File(path.into()),
+    }
 }
 
 /// Puts the filter where Envoy can read it. Its name changes with its content, because Envoy does not look at a file

@@ -6,15 +6,17 @@ use super::{Exit, load};
 use crate::cli::{ConfigFormat, RunArgs};
 use crate::files;
 use crate::output::Output;
-use crate::run::{Envoy, find_envoy, overview};
+use crate::run::{Envoy, find_envoy, overview, version_range};
 
 pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
     let Some(proxy) = load::proxy(&args.proxy, output)? else {
         return Ok(Exit::Findings);
     };
     let envoy = find_envoy(args.envoy.as_deref())?;
-    let access_log = Some(args.access_log.clone());
-    let bytes = load::configuration(&proxy, &args.proxy, access_log, ConfigFormat::Pb)?;
+    let access_log = Some(load::access_log(&args.access_log));
+    let range = version_range(&envoy)?;
+    let bytes =
+        load::configuration(&proxy, &args.proxy, access_log, range, ConfigFormat::Pb)?;
     let folder = tempfile::Builder::new()
         .prefix("run-")
         .tempdir_in(files::work_dir()?)

@@ -86,7 +86,10 @@ fn capabilities() -> CapabilityRestrictionConfig {
 /// Of the filter chains of a TLS port the first one brings the listeners and the others name them, because the whole
 /// table in each chain would grow with the square of the listeners.
 fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> PluginConfig {
-    let first = port.listeners.first().map(|listener| &listener.name);
+    let first = port
+        .with_certificate()
+        .next()
+        .map(|listener| &listener.name);
     let brings_listeners = chain.is_none_or(|chain| Some(&chain.name) == first);
     PluginConfig {
         version: VERSION,

@@ -74,6 +74,7 @@ pub fn bootstrap(proxy: &Proxy, options: &Options) -> Bootstrap {
             listeners: proxy
                 .ports
                 .iter()
+                .filter(|port| port.is_open())
                 .map(|port| listener::listener(proxy, port, options))
                 .collect(),
             clusters: proxy.clusters.iter().map(cluster::cluster).collect(),

@@ -43,6 +43,20 @@ pub struct Port {
     pub origin: Origin,
 }
 
+impl Port {
+    /// The listeners that TLS sessions can be opened with: those that have a certificate.
+    pub fn with_certificate(&self) -> impl Iterator<Item = &Listener> {
+        self.listeners
+            .iter()
+            .filter(|listener| !listener.certificates.is_empty())
+    }
+
+    /// Whether anything can be served on it.
+    pub fn is_open(&self) -> bool {
+        self.protocol != Protocol::Https || self.with_certificate().next().is_some()
+    }
+}
+
 /// What is spoken on a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -63,7 +77,8 @@ pub struct Listener {
     pub hostname: HostPattern,
     /// The tags of Dataplane, gateway and listener, merged.
     pub tags: Tags,
-    /// Its certificates, one for each kind of key; none without TLS.
+    /// Its certificates, one for each kind of key; none without TLS. On HTTPS a listener without any is not served, but
+    /// its hosts stay its own: no other listener gets them.
     pub certificates: Vec<Certificate>,
     /// Where its requests go.
     pub virtual_hosts: Vec<VirtualHost>,

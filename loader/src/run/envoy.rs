@@ -47,6 +47,8 @@ impl Envoy {
             .arg("--config-path")
             .arg(config)
             .args(["--log-level", "warning"])
+            // The access log is looked at while requests are tried; by default Envoy writes it every 10 s.
+            .args(["--file-flush-interval-msec", "200"])
             // Ctrl-C reaches the whole group of a terminal; Envoy has to wait for its turn.
             .process_group(0)
             .args(args)

@@ -6,7 +6,7 @@ mod find;
 use std::fmt::Write;
 
 pub use envoy::Envoy;
-pub use find::find_envoy;
+pub use find::{find_envoy, version_range};
 
 use crate::model::{Protocol, Proxy};
 use policy::HostPattern;

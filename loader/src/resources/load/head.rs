@@ -173,7 +173,10 @@ impl Head {
         let mut meta = meta(kind, object.name, mesh);
         meta.namespace = Some(object.namespace).filter(|namespace| !namespace.is_empty());
         meta.labels = object.labels;
-        meta.created = text(node.get("metadata").and_then(|m| m.get("creationTimestamp")));
+        meta.created = text(
+            node.get("metadata")
+                .and_then(|m| m.get("creationTimestamp")),
+        );
         let head = Self {
             kind,
             meta,
