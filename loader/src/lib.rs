@@ -4,6 +4,7 @@
 //! bytes ──source──▶ documents ──resources──▶ typed resources ──model──▶ one proxy ──envoy──▶ configuration ──▶ output
 //! ```
 
+pub mod commands;
 pub mod diagnostic;
 pub mod envoy;
 pub mod model;

@@ -1,0 +1,3 @@
+//! What the command does: one file for each verb.
+
+pub mod validate;
