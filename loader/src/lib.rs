@@ -7,6 +7,7 @@
 pub mod certs;
 pub mod check;
 pub mod cli;
+pub mod commands;
 pub mod diagnostic;
 pub mod envoy;
 pub mod files;

@@ -7,22 +7,28 @@ use std::process;
 /// Where a command prints.
 #[derive(Debug)]
 pub struct Output {
-    color: bool,
+    color_on_stdout: bool,
+    color_on_stderr: bool,
 }
 
 impl Output {
-    /// The streams of this process; with colours if standard error is a terminal and nobody minds
-    /// (<https://no-color.org>).
+    /// The streams of this process; with colours on those that are terminals, if nobody minds (<https://no-color.org>).
     pub fn of_process() -> Self {
         let minds = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
-            color: io::stderr().is_terminal() && !minds,
+            color_on_stdout: io::stdout().is_terminal() && !minds,
+            color_on_stderr: io::stderr().is_terminal() && !minds,
         }
     }
 
+    /// Whether colours may be used on standard output.
+    pub fn color_on_stdout(&self) -> bool {
+        self.color_on_stdout
+    }
+
     /// Whether colours may be used on standard error.
-    pub fn color(&self) -> bool {
-        self.color
+    pub fn color_on_stderr(&self) -> bool {
+        self.color_on_stderr
     }
 
     /// Prints what the user asked for.

@@ -33,7 +33,13 @@ fn tls_certificate(args: &TlsCertificateArgs, output: &Output) -> anyhow::Result
     }
     let pair = certs::self_signed(role, key_type, &args.hostname)?;
     save(&args.key_file, &pair.key, 0o400, "Private key", output)?;
-    save(&args.cert_file, &pair.certificate, 0o600, "Certificate", output)?;
+    save(
+        &args.cert_file,
+        &pair.certificate,
+        0o600,
+        "Certificate",
+        output,
+    )?;
     Ok(Exit::Fine)
 }
 

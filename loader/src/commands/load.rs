@@ -1,10 +1,12 @@
 //! What `bootstrap` and `run` begin with: resources, and the one proxy to be made of them.
 
+use std::path::PathBuf;
+
 use anyhow::bail;
 
 use crate::cli::{ConfigFormat, ProxyArgs, Reasons};
+use crate::diagnostic::{Code, Diagnostic, Severity, render};
 use crate::envoy::{AccessLog, EnvoyRange};
-use crate::diagnostic::{Diagnostic, Severity, render};
 use crate::model::Proxy;
 use crate::model::kuma::{self, Input};
 use crate::output::Output;
@@ -17,12 +19,46 @@ use crate::{check, envoy, files, wasm};
 pub(super) struct Loaded {
     pub(super) sources: Sources,
     pub(super) resources: Resources,
+    /// In the order of files and lines.
     pub(super) findings: Vec<Diagnostic>,
 }
 
+impl Loaded {
+    pub(super) fn has_errors(&self) -> bool {
+        self.findings.iter().any(|f| f.severity == Severity::Error)
+    }
+
+    /// Whether a proxy made of the resources might do what its user did not mean.
+    ///
+    /// A listener without its certificate is left out and all others are served; any other error may be about this
+    /// proxy, whatever resource it is in.
+    fn has_fatal_errors(&self) -> bool {
+        let fatal = |f: &Diagnostic| f.severity == Severity::Error && !f.code.is_isolated();
+        self.findings.iter().any(fatal)
+    }
+}
+
 /// Reads resources, and checks each by itself; unless `resource_only`, also together.
-pub(super) fn load(paths: &[std::path::PathBuf], resource_only: bool) -> anyhow::Result<Loaded> {
+pub(super) fn load(
+    paths: &[PathBuf],
+    resource_only: bool,
+    output: &Output,
+) -> anyhow::Result<Loaded> {
     let (sources, documents, mut findings) = source::read(paths);
+    let (unread, rest): (Vec<_>, Vec<_>) = findings
+        .into_iter()
+        .partition(|finding| finding.code == Code::PathNotRead);
+    if !unread.is_empty() {
+        output.talk(render::human(&sources, &unread, output.color_on_stderr()).trim_end());
+        bail!("nothing was done, because not all paths could be read");
+    }
+    findings = rest;
+    if documents.is_empty() && findings.is_empty() {
+        findings.push(Diagnostic::warning(
+            Code::NoResources,
+            "there are no resources in what was named",
+        ));
+    }
     let (resources, more) = resources::load(documents, resource_only);
     findings.extend(more);
     if !resource_only {
@@ -32,6 +68,7 @@ pub(super) fn load(paths: &[std::path::PathBuf], resource_only: bool) -> anyhow:
         };
         findings.extend(check::all(input));
     }
+    render::sort(&mut findings);
     Ok(Loaded {
         sources,
         resources,
@@ -41,14 +78,12 @@ pub(super) fn load(paths: &[std::path::PathBuf], resource_only: bool) -> anyhow:
 
 /// The proxy that the arguments name, or nothing if its resources have errors; all findings are printed.
 pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<Proxy>> {
-    let loaded = load(&args.paths.paths, false)?;
+    let loaded = load(&args.paths.paths, false, output)?;
     if !loaded.findings.is_empty() {
-        output.talk(render::human(&loaded.sources, &loaded.findings, output.color()).trim_end());
+        let color = output.color_on_stderr();
+        output.talk(render::human(&loaded.sources, &loaded.findings, color).trim_end());
     }
-    // A listener without its certificate is left out and all others are served; any other error may be about this
-    // proxy, whatever resource it is in.
-    let fatal = |f: &Diagnostic| f.severity == Severity::Error && !f.code.is_isolated();
-    if loaded.findings.iter().any(fatal) {
+    if loaded.has_fatal_errors() {
         return Ok(None);
     }
     let dataplane = choose(args, &loaded)?;
@@ -59,7 +94,10 @@ pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<
     // What it finds was found and printed above.
     match kuma::gateway(input, dataplane, &mut Vec::new()) {
         Some(proxy) => Ok(Some(proxy)),
-        None => bail!("{}: no MeshGateway selects it, so there is nothing to serve", dataplane.meta),
+        None => bail!(
+            "{}: no MeshGateway selects it, so there is nothing to serve",
+            dataplane.meta
+        ),
     }
 }
 
@@ -74,7 +112,11 @@ fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<&'a Resour
     let named: Vec<_> = candidates
         .iter()
         .copied()
-        .filter(|d| args.dataplane.as_ref().is_none_or(|name| d.meta.name == *name))
+        .filter(|d| {
+            args.dataplane
+                .as_ref()
+                .is_none_or(|name| d.meta.name == *name)
+        })
         .filter(|d| args.mesh.as_ref().is_none_or(|mesh| d.meta.mesh == *mesh))
         .collect();
     match (named.as_slice(), candidates.as_slice()) {
@@ -95,14 +137,23 @@ fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<&'a Resour
 }
 
 fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {
-    let width = dataplanes.iter().map(|d| d.meta.name.len()).max().unwrap_or(0);
+    let width = dataplanes
+        .iter()
+        .map(|d| d.meta.name.len())
+        .max()
+        .unwrap_or(0);
     let line = |d: &&Resource<Dataplane>| {
         let gateway = kuma::gateway_of(&loaded.resources, d, &mut Vec::new());
-        let gateway = gateway.map_or("no gateway".to_owned(), |g| format!("gateway {}", g.meta.name));
+        let gateway = gateway.map_or("no gateway".to_owned(), |g| {
+            format!("gateway {}", g.meta.name)
+        });
         let span = d.span(&source::Path::root());
         let file = &loaded.sources.file(span.file).name;
         let (row, _) = loaded.sources.line_column(span);
-        format!("  {:width$}   mesh {}   {gateway}   {file}:{row}", d.meta.name, d.meta.mesh)
+        format!(
+            "  {:width$}   mesh {}   {gateway}   {file}:{row}",
+            d.meta.name, d.meta.mesh
+        )
     };
     dataplanes.iter().map(line).collect::<Vec<_>>().join("\n")
 }
@@ -121,7 +172,11 @@ pub(super) fn configuration(
             Some(file) => file.clone(),
             None => wasm_file()?,
         },
-        mode: if args.audit { policy::config::Mode::Audit } else { policy::config::Mode::Enforce },
+        mode: if args.audit {
+            policy::config::Mode::Audit
+        } else {
+            policy::config::Mode::Enforce
+        },
         reasons: match args.reasons {
             Reasons::Full => policy::config::Reasons::Full,
             Reasons::Short => policy::config::Reasons::Short,

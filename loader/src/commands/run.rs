@@ -15,8 +15,7 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
     let envoy = find_envoy(args.envoy.as_deref())?;
     let access_log = Some(load::access_log(&args.access_log));
     let range = version_range(&envoy)?;
-    let bytes =
-        load::configuration(&proxy, &args.proxy, access_log, range, ConfigFormat::Pb)?;
+    let bytes = load::configuration(&proxy, &args.proxy, access_log, range, ConfigFormat::Pb)?;
     let folder = tempfile::Builder::new()
         .prefix("run-")
         .tempdir_in(files::work_dir()?)

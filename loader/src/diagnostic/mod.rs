@@ -1,6 +1,7 @@
 //! What a user is told about their resources: findings, not errors, all of them at once.
 
 mod code;
+pub mod render;
 
 pub use code::{Code, Explanation, reference};
 

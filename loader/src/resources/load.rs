@@ -81,6 +81,7 @@ impl Loader {
         let Some(head) = Head::read(&node, &mut self.findings) else {
             return;
         };
+        self.resources.total += 1;
         match head.kind.fate {
             Fate::Report => {}
             Fate::LeftOut(severity, effect) => self.left_out(&head, &node, severity, effect),

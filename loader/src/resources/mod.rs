@@ -24,6 +24,8 @@ use kuma::secret::Secret;
 /// All resources of the kinds that are served, in the order of the input.
 #[derive(Clone, Debug, Default)]
 pub struct Resources {
+    /// How many resources there were, those of kinds that are not served among them.
+    pub total: usize,
     /// `Mesh`.
     pub meshes: Vec<Resource<Mesh>>,
     /// `Dataplane`.
