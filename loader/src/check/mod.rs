@@ -92,8 +92,8 @@ fn unattached(input: Input<'_>, served: &Served, findings: &mut Vec<Diagnostic>)
             let path = Path::of("targetRef");
             findings.push(
                 route
-                    .warning(Code::RouteUnattached, &path, "the route is for no listener: no request gets to it")
-                    .help("compare `targetRef`, its tags and `hostnames` with the listeners of the MeshGateway"),
+                    .warning(Code::RouteUnattached, &path, "no request gets to this route")
+                    .help("compare `targetRef`, its tags and `hostnames` with the listeners; of rules for the same requests the narrower policy's serves, then the first by name"),
             );
         }
     }
@@ -118,7 +118,7 @@ fn unattached(input: Input<'_>, served: &Served, findings: &mut Vec<Diagnostic>)
                 .warning(
                     Code::RouteUnattached,
                     &path,
-                    "the route is for no listener: no request gets to it",
+                    "no request gets to this route",
                 )
                 .help(help),
         );

@@ -7,7 +7,7 @@ use policy::{HostPattern, Tags};
 use super::backends::Backends;
 use super::{Input, certificates, gateway_routes, http_routes};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Listener, Port, Protocol};
+use crate::model::{Action, Listener, Port, Protocol};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::{self, MeshGateway};
 use crate::source::Path;
@@ -90,11 +90,8 @@ fn attach_routes<'a>(
             gateway_routes::attach(input, gateway, port, backends, findings);
         }
         for listener in &port.listeners {
-            if listener
-                .virtual_hosts
-                .iter()
-                .all(|host| host.routes.is_empty())
-            {
+            let mut routes = listener.virtual_hosts.iter().flat_map(|host| &host.routes);
+            if !routes.any(|route| matches!(route.action, Action::Forward(_))) {
                 findings.push(without_route(gateway, listener));
             }
         }
