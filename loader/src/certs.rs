@@ -3,13 +3,16 @@
 use std::net::IpAddr;
 
 use anyhow::{Context, bail};
-use p256::pkcs8::EncodePrivateKey as _;
+use p256::NistP256;
+use p256::pkcs8::{AssociatedOid as _, EncodePrivateKey as _, SecretDocument};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, SanType, SerialNumber,
 };
 use rsa::pkcs1::{EncodeRsaPrivateKey as _, LineEnding};
 use rsa::rand_core::{OsRng, RngCore as _};
+use sec1::der::pem::PemLabel as _;
+use sec1::{EcParameters, EcPrivateKey};
 use time::{Duration, OffsetDateTime};
 
 /// Whom a certificate names.
@@ -90,12 +93,27 @@ fn private_key(key_type: KeyType) -> anyhow::Result<PrivateKey> {
         }
         KeyType::Ecdsa => {
             let key = p256::SecretKey::random(&mut OsRng);
-            let pem = key.to_sec1_pem(LineEnding::LF)?.to_string();
+            let pem = sec1_pem(&key)?;
             (key.to_pkcs8_der()?, pem)
         }
     };
     let signer = KeyPair::try_from(pkcs8.as_bytes())?;
     Ok(PrivateKey { signer, pem })
+}
+
+/// With the curve, which p256 itself leaves out and OpenSSL wants (RFC 5915 §3: it is optional only where the context
+/// has it).
+fn sec1_pem(key: &p256::SecretKey) -> anyhow::Result<String> {
+    let bytes = key.to_bytes();
+    let key = EcPrivateKey {
+        private_key: &bytes,
+        parameters: Some(EcParameters::NamedCurve(NistP256::OID)),
+        public_key: None,
+    };
+    let document = SecretDocument::encode_msg(&key)?;
+    Ok(document
+        .to_pem(EcPrivateKey::PEM_LABEL, LineEnding::LF)?
+        .to_string())
 }
 
 fn subject_alt_name(hostname: &str) -> anyhow::Result<SanType> {

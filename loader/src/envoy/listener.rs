@@ -50,7 +50,7 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
                     ..FilterChain::default()
                 }
             };
-            port.listeners.iter().map(chain).collect()
+            port.with_certificate().map(chain).collect()
         }
         // Nowhere to forward to: Envoy accepts and closes, as on Kuma.
         Protocol::Tcp => vec![FilterChain::default()],

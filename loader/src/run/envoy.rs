@@ -47,6 +47,8 @@ impl Envoy {
             .arg("--config-path")
             .arg(config)
             .args(["--log-level", "warning"])
+            // Hot restart shares memory under a name that a second Envoy on the machine would also want.
+            .arg("--disable-hot-restart")
             // The access log is looked at while requests are tried; by default Envoy writes it every 10 s.
             .args(["--file-flush-interval-msec", "200"])
             // Ctrl-C reaches the whole group of a terminal; Envoy has to wait for its turn.

@@ -44,10 +44,11 @@ pub fn version_range(envoy: &Path) -> anyhow::Result<EnvoyRange> {
     Ok(range(&text))
 }
 
-/// `envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL`; what is not understood is taken for an old one, which
+/// `/bin/envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL`; what is not understood is taken for an old one, which
 /// all read.
 fn range(version: &str) -> EnvoyRange {
-    let number = version.split('/').nth(1).unwrap_or_default();
+    let (_, build) = version.split_once("version: ").unwrap_or_default();
+    let number = build.split('/').nth(1).unwrap_or_default();
     let mut parts = number
         .split('.')
         .map(|part| part.parse::<u32>().unwrap_or(0));
