@@ -5,6 +5,14 @@
 //! (`request_headers_to_remove` of the route configuration), which every request to a backend goes through and which
 //! costs no route look-up.
 #![cfg(target_arch = "wasm32")]
+// One panic ends the VM for every request of an Envoy worker.
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used
+)]
 
 use policy::telemetry::requests_counter;
 use policy::{Decision, Outcome, PluginConfig, RequestView};

@@ -3,6 +3,14 @@
 //! It decides and counts. Listener names and tags in the filter state are the work of `listener_tags.wasm`;
 //! `gateway.wasm` does both at the price of one.
 #![cfg(target_arch = "wasm32")]
+// One panic ends the VM for every request of an Envoy worker.
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used
+)]
 
 use policy::telemetry::requests_counter;
 use policy::{Decision, Outcome, PluginConfig, RequestView};

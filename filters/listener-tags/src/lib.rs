@@ -4,6 +4,14 @@
 //! It refuses nothing (that is the work of `host_match.wasm`): a request that no listener owns has no tags, nor has one
 //! on the connection of another listener.
 #![cfg(target_arch = "wasm32")]
+// One panic ends the VM for every request of an Envoy worker.
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used
+)]
 
 use policy::config::Mode;
 use policy::telemetry::tagged_counter;

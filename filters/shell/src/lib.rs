@@ -6,8 +6,8 @@
 //! about a third dearer. What a filter costs is the crossings between Envoy and the VM, so there are few of them: two
 //! callbacks a request, one returned value.
 //!
-//! - [`filter!`] makes a [`Filter`] into a module that Envoy loads
-//! - [`Gate`] is what a filter decides with and acts through
+//! - `filter!` makes a `Filter` into a module that Envoy loads
+//! - `Gate` is what a filter decides with and acts through
 //! - `roots`: the configured plugins of the VM and the tables that they share
 //! - `host`, `memory`: the ABI
 #![cfg(target_arch = "wasm32")]
