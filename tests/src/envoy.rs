@@ -152,7 +152,7 @@ impl Envoy {
         what: &str,
         mut ask: impl AsyncFnMut(&mut Self) -> Option<()>,
     ) -> anyhow::Result<()> {
-        until(&what, async || {
+        until(what, async || {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Some(Err(anyhow::anyhow!("Envoy ended with {status}")));
             }
