@@ -28,6 +28,7 @@ demo: ## a gateway with backends on loopback, and requests to it; DEMO_ONCE=1 en
 	@exec $(CARGO) run --quiet --locked --package system-tests --bin demo
 
 test: setup ## every test
+	scripts/test-policy-in-node.sh
 	$(CARGO) test --workspace --locked
 
 check: fmt-check clippy docs test ## what CI runs; stale generated files fail their tests

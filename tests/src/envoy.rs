@@ -132,21 +132,33 @@ impl Envoy {
 
     async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
         let admin = self.dir.path().join("admin");
-        let child = &mut self.child;
-        let address = until("the admin address", async || {
-            if let Ok(Some(status)) = child.try_wait() {
-                return Some(Err(anyhow::anyhow!("Envoy ended with {status}")));
-            }
-            fs::read_to_string(&admin).ok()?.parse().ok().map(Ok)
-        });
-        self.admin = address.await??;
-        until("Envoy to be ready", async || {
-            let ready = self.admin_get("/ready").await.ok()?;
+        self.while_running("Envoy's admin address", async |envoy| {
+            envoy.admin = fs::read_to_string(&admin).ok()?.parse().ok()?;
+            Some(())
+        })
+        .await?;
+        self.while_running("Envoy to be ready", async |envoy| {
+            let ready = envoy.admin_get("/ready").await.ok()?;
             // Before its workers run, Envoy is `LIVE` and refuses connections.
-            let workers = self.counter("listener_manager.workers_started").await;
+            let workers = envoy.counter("listener_manager.workers_started").await;
             (ready.status == 200 && workers.ok()? == 1).then_some(())
         })
         .await
+    }
+
+    /// Asks until the answer is `Some`, unless Envoy ends before.
+    async fn while_running(
+        &mut self,
+        what: &str,
+        mut ask: impl AsyncFnMut(&mut Self) -> Option<()>,
+    ) -> anyhow::Result<()> {
+        until(what, async || {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(Err(anyhow::anyhow!("Envoy ended with {status}")));
+            }
+            ask(self).await.map(Ok)
+        })
+        .await?
     }
 
     /// `GET` of a path of the admin interface.

@@ -3,8 +3,12 @@
 //! `seeds/kuma-*`: Kuma's page on built-in listeners; `seeds/kong-*`: Kong Mesh's page on `MeshGateway`, where each
 //! example is there in the Universal and in the Kubernetes format. Examples with `crossMesh` are not served yet.
 
+use std::ffi::OsStr;
+
+use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 use system_tests::tls::Tls;
 use system_tests::{checkout, envoy, meshgate, on_each_envoy};
 
@@ -138,20 +142,26 @@ fn as_the_shell_would(secret: &str) -> anyhow::Result<String> {
     Ok(secret.replace(command, &STANDARD.encode(bundle)))
 }
 
-/// A selector's tag that is indented too little becomes a field of the selector, and a gateway without `conf` serves
-/// nothing.
+/// A tag that is indented less than the `match` above it, and a gateway without `conf`.
 #[test]
 fn what_is_no_complete_gateway_is_refused() -> anyhow::Result<()> {
-    for (file, field) in [
-        ("kong-6-broken-indentation.yaml", "selectors"),
-        ("kuma-1-selectors-only.yaml", "conf"),
+    for (file, line, path) in [
+        ("kong-6-broken-indentation.yaml", Some(9), ""),
+        ("kuma-1-selectors-only.yaml", None, "conf"),
     ] {
-        let seeds = checkout().join("tests/tests/end_to_end/seeds");
-        let output = meshgate::run(["validate".as_ref(), seeds.join(file).as_os_str()])?;
-        let said =
-            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains(file) && said.contains(field), "{said}");
+        let seed = checkout().join("tests/tests/end_to_end/seeds").join(file);
+        let args = ["validate", "--format", "json"].map(OsStr::new);
+        let output = meshgate::run(args.into_iter().chain([seed.as_os_str()]))?;
+        let findings: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+        assert_eq!(output.status.code(), Some(1), "{findings:?}");
+        let named = findings
+            .iter()
+            .find(|finding| finding["severity"] == "error");
+        let named = named.context("no error")?;
+        let text = |field: &str| named[field].as_str().unwrap_or_default();
+        assert!(text("file").ends_with(file), "{named}");
+        assert!(text("path").ends_with(path), "{named}");
+        assert!(line.is_none_or(|line| named["line"] == line), "{named}");
     }
     Ok(())
 }
