@@ -178,7 +178,13 @@ impl<'a> Decoder<'a> {
         let quoted = !plain && self.state.reader == Reader::Json;
         match text.parse::<i128>() {
             _ if quoted => self.wrong_type("a number"),
-            Ok(_) if !scalar::is_decimal(text) => self.wrong_type("a plain whole number"),
+            Ok(number) if !scalar::is_decimal(text) => self.finding(
+                Diagnostic::error(
+                    Code::WrongType,
+                    format!("`{text}` is no plain whole number"),
+                )
+                .help(format!("write `{number}`")),
+            ),
             Ok(number) => match T::try_from(number) {
                 Ok(number) => return number,
                 Err(_) => self.finding(Diagnostic::error(
@@ -186,7 +192,13 @@ impl<'a> Decoder<'a> {
                     format!("{number} is out of range: {range}"),
                 )),
             },
-            Err(_) => self.wrong_type("a plain whole number"),
+            Err(_) if Scalar::of(text, *plain) == Scalar::Number => {
+                self.finding(Diagnostic::error(
+                    Code::WrongType,
+                    format!("`{text}` is no plain whole number"),
+                ))
+            }
+            Err(_) => self.wrong_type("a whole number"),
         }
         T::default()
     }
@@ -255,10 +267,9 @@ impl<'a> Decoder<'a> {
             Value::Scalar { text, .. } if variants.contains(&text.as_str()) => return text,
             Value::Scalar { text, .. } => {
                 let names = || {
-                    variants
-                        .iter()
-                        .copied()
-                        .filter(|name| !name.starts_with(|c: char| c.is_ascii_digit()))
+                    variants.iter().copied().filter(|name| {
+                        *name != "NONE" && !name.starts_with(|c: char| c.is_ascii_digit())
+                    })
                 };
                 let allowed = names().collect::<Vec<_>>().join(", ");
                 let mut finding =

@@ -172,18 +172,15 @@ impl Loader {
         let decoded = decode::<T>(spec, reader, head.skip);
         let name = head.meta.to_string();
         let prefix = said_path(head.kind);
-        for mut finding in decoded.findings {
-            finding.resource = Some(name.clone());
-            if finding.code != Code::UnknownField && !finding.path.is_empty() {
-                finding.message = format!("{}: {}", finding.path, finding.message);
-            }
-            if !prefix.segments().is_empty() {
-                finding.path = match finding.path.as_str() {
-                    "" => prefix.to_string(),
-                    path => format!("{prefix}.{path}"),
-                };
-            }
-            self.findings.push(finding);
+        self.findings.extend(
+            decoded
+                .findings
+                .into_iter()
+                .map(|finding| about(finding, &name, &prefix)),
+        );
+        let mut faults = decoded.named;
+        if head.is_misplaced {
+            faults.push(Path::root());
         }
         let mut resource = Resource {
             meta: head.meta,
@@ -191,7 +188,7 @@ impl Loader {
             place: Place {
                 root: Arc::new(node),
                 spec: head.spec,
-                faults: decoded.named,
+                faults,
             },
         };
         let mut report = Report::new(&resource.meta, &resource.place, prefix);
@@ -205,6 +202,20 @@ impl Loader {
         resource.place.faults.extend(faults);
         resource
     }
+}
+
+/// A finding of the decoder, with the name of its resource and the path that Kuma would give.
+fn about(mut finding: Diagnostic, resource: &str, prefix: &Path) -> Diagnostic {
+    finding.resource = Some(resource.to_owned());
+    finding.path = match (prefix.segments(), finding.path.as_str()) {
+        ([], path) => path.to_owned(),
+        (_, "") => prefix.to_string(),
+        (_, path) => format!("{prefix}.{path}"),
+    };
+    if finding.code != Code::UnknownField && !finding.path.is_empty() {
+        finding.message = format!("{}: {}", finding.path, finding.message);
+    }
+    finding
 }
 
 /// How Kuma begins the paths of fields: new policies say `spec`, older resources do not.

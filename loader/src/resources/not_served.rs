@@ -86,14 +86,14 @@ const FIELDS: &[Field] = &[
         "MeshGateway",
         "conf.listeners[].crossMesh",
         Error,
-        "cross-mesh listeners are not served yet: this one would be open to clients of no mesh",
+        "the listener would be open to clients of no mesh",
     ),
     only(
         "MeshGateway",
         "conf.listeners[].protocol",
         &["TLS", "3"],
         Warning,
-        "TLS listeners are not served yet: the port stays closed",
+        "the port stays closed",
     ),
     any(
         "MeshGatewayRoute",

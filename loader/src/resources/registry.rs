@@ -175,12 +175,12 @@ pub fn foreign(group: &str) -> Option<Fate> {
     match group {
         "security.istio.io" => Some(LeftOut(
             Error,
-            "Istio's resources are not served yet: requests that it refuses would get in",
+            "Istio's resources have no effect yet, and requests that it refuses would get in",
         )),
         "networking.istio.io"
         | "telemetry.istio.io"
         | "extensions.istio.io"
-        | "install.istio.io" => Some(LeftOut(Warning, "Istio's resources are not served yet")),
+        | "install.istio.io" => Some(LeftOut(Warning, "Istio's resources have no effect yet")),
         "gateway.networking.k8s.io" => Some(LeftOut(
             Warning,
             "resources of the Gateway API are not served",

@@ -10,7 +10,7 @@ use crate::resources::decode::{Anything, Reader, decode, nearest};
 use crate::resources::registry::{self, Fate, KINDS, Kind};
 use crate::source::{Node, Path, Value};
 
-use super::meta;
+use super::{about, meta};
 
 /// Fields around a Universal resource that are not its own.
 const UNIVERSAL: &[&str] = &[
@@ -42,6 +42,8 @@ pub(super) struct Head {
     pub(super) spec: Path,
     /// Fields beside the specification, where both are one map.
     pub(super) skip: &'static [&'static str],
+    /// Whether the specification stands beside the place where it belongs.
+    pub(super) is_misplaced: bool,
     /// Where the kind is written.
     pub(super) kind_path: Path,
     /// Where the name is written.
@@ -123,7 +125,7 @@ impl Head {
         let decoded = decode::<Universal>(node, Reader::Json, ANY);
         let mut meta = meta(kind, decoded.value.name, decoded.value.mesh);
         meta.labels = decoded.value.labels;
-        let head = Self {
+        let mut head = Self {
             kind,
             meta,
             is_kubernetes: false,
@@ -133,11 +135,14 @@ impl Head {
                 Path::root()
             },
             skip: if has_spec { &[] } else { UNIVERSAL },
+            is_misplaced: false,
             kind_path,
             name_path: Path::of("name"),
         };
         if kind.fate == Fate::Served {
-            findings.extend(decoded.findings);
+            let name = head.meta.to_string();
+            let named = decoded.findings.into_iter();
+            findings.extend(named.map(|finding| about(finding, &name, &Path::root())));
             if has_spec {
                 head.beside_spec(node, &[UNIVERSAL, &["spec"]], findings);
             }
@@ -172,17 +177,20 @@ impl Head {
         let mut meta = meta(kind, object.name, mesh);
         meta.namespace = Some(object.namespace).filter(|namespace| !namespace.is_empty());
         meta.labels = object.labels;
-        let head = Self {
+        let mut head = Self {
             kind,
             meta,
             is_kubernetes: true,
             spec: Path::of("spec"),
             skip: &[],
+            is_misplaced: false,
             kind_path,
             name_path: Path::of("metadata.name"),
         };
         if kind.fate == Fate::Served {
-            findings.extend(decoded.findings);
+            let name = head.meta.to_string();
+            let named = decoded.findings.into_iter();
+            findings.extend(named.map(|finding| about(finding, &name, &Path::root())));
             let known = [KUBERNETES, if is_secret { KUBERNETES_SECRET } else { &[] }];
             head.beside_spec(node, &known, findings);
             head.names(node, &decoded.named, findings);
@@ -191,7 +199,12 @@ impl Head {
     }
 
     /// Names fields that stand beside `spec` and do not belong there.
-    fn beside_spec(&self, node: &Node, known: &[&[&'static str]], findings: &mut Vec<Diagnostic>) {
+    fn beside_spec(
+        &mut self,
+        node: &Node,
+        known: &[&[&'static str]],
+        findings: &mut Vec<Diagnostic>,
+    ) {
         let Value::Mapping(entries) = &node.value else {
             return;
         };
@@ -208,7 +221,10 @@ impl Head {
                 Some(near) => finding
                     .label(format!("did you mean `{near}`?"))
                     .help(format!("write `{near}:`")),
-                None => finding.help("what the resource says stands below `spec:`"),
+                None => {
+                    self.is_misplaced |= node.get("spec").is_none();
+                    finding.help("what the resource says stands below `spec:`")
+                }
             };
             findings.push(finding);
         }

@@ -96,6 +96,11 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Whether the file has more values than are read.
+    pub(super) fn is_spent(&self) -> bool {
+        self.budget == 0
+    }
+
     pub(super) fn start_document(&mut self) {
         self.open.clear();
         self.anchors.clear();
@@ -213,7 +218,7 @@ impl<'a> Builder<'a> {
                         .into_iter()
                         .filter(|(key, _)| names.insert(key.name.clone()));
                     kept.extend(new);
-                } else {
+                } else if !matches!(source.value, Value::Null) {
                     self.finding(
                         Diagnostic::error(Code::Alias, "`<<` takes a map or a list of maps")
                             .at(source.span),
