@@ -193,10 +193,8 @@ impl<'a> Decoder<'a> {
                 )),
             },
             Err(_) if Scalar::of(text, *plain) == Scalar::Number => {
-                self.finding(Diagnostic::error(
-                    Code::WrongType,
-                    format!("`{text}` is no plain whole number"),
-                ))
+                let message = format!("`{text}` is no plain whole number");
+                self.finding(Diagnostic::error(Code::WrongType, message));
             }
             Err(_) => self.wrong_type("a whole number"),
         }
@@ -223,13 +221,13 @@ impl<'a> Decoder<'a> {
     fn truth(&self) -> bool {
         match &self.node.value {
             Value::Null => false,
-            Value::Scalar { text, plain } => match Scalar::of(text, *plain) {
-                Scalar::Truth(value) => value,
-                _ => {
+            Value::Scalar { text, plain } => {
+                let Scalar::Truth(value) = Scalar::of(text, *plain) else {
                     self.wrong_type("`true` or `false`");
-                    false
-                }
-            },
+                    return false;
+                };
+                value
+            }
             _ => {
                 self.wrong_type("`true` or `false`");
                 false

@@ -46,6 +46,9 @@ fn secrets_are_not_shown() {
         assert!(!shown.contains("aHVudGVyMg"), "{shown}");
         assert!(shown.contains("<redacted>"), "{shown}");
     }
+    let list = "items:\n- kind: Secret\n  a: one\n- kind: Mesh\n  a: two\n";
+    assert!(!shown(list, "one").contains("one"));
+    assert!(shown(list, "two").contains("two"));
     assert!(shown("kind: Secret\nmetadata:\n  name: edge\n", "edge").contains("name: edge"));
 }
 

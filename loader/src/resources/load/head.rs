@@ -217,14 +217,13 @@ impl Head {
                 Diagnostic::error(Code::UnknownField, format!("unknown field `{}`", key.name))
                     .at(key.span)
                     .about(&self.meta, &key.name);
-            finding = match nearest(&key.name, known()) {
-                Some(near) => finding
+            finding = if let Some(near) = nearest(&key.name, known()) {
+                finding
                     .label(format!("did you mean `{near}`?"))
-                    .help(format!("write `{near}:`")),
-                None => {
-                    self.is_misplaced |= node.get("spec").is_none();
-                    finding.help("what the resource says stands below `spec:`")
-                }
+                    .help(format!("write `{near}:`"))
+            } else {
+                self.is_misplaced |= node.get("spec").is_none();
+                finding.help("what the resource says stands below `spec:`")
             };
             findings.push(finding);
         }

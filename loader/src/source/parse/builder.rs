@@ -354,13 +354,15 @@ impl<'a> Builder<'a> {
         let tag = match tag {
             None => None,
             Some(tag) if tag.original() == "!" => Some("str"),
-            Some(tag) => match tag.core_suffix() {
-                Some(name @ ("str" | "int" | "float" | "bool" | "null")) => Some(name),
-                _ => {
+            Some(tag) => {
+                let known = tag
+                    .core_suffix()
+                    .filter(|name| matches!(*name, "str" | "int" | "float" | "bool" | "null"));
+                if known.is_none() {
                     self.unknown_tag(tag, range);
-                    None
                 }
-            },
+                known
+            }
         };
         let plain = match tag {
             Some("null") => return Value::Null,

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use crate::diagnostic::Code;
 use crate::source::{Document, Node, Path, Sources, Value, read_text};
 
@@ -121,7 +123,7 @@ fn bombs_of_aliases_are_refused() {
     let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..20 {
         let below = vec![format!("*a{}", level - 1); 10].join(", ");
-        text += &format!("a{level}: &a{level} [{below}]\n");
+        let _ = writeln!(text, "a{level}: &a{level} [{below}]");
     }
     let (_, _, codes) = read(&text);
     assert_eq!(codes, [Code::TooMuch]);
@@ -138,9 +140,9 @@ fn nesting_has_an_end() {
         "[".repeat(100_000),
         "{a: ".repeat(100_000),
         "- ".repeat(100_000),
-        (0..1000)
-            .map(|depth| format!("{}a:\n", " ".repeat(depth)))
-            .collect(),
+        (0..1000).fold(String::new(), |text, depth| {
+            text + &" ".repeat(depth) + "a:\n"
+        }),
     ] {
         let (_, documents, codes) = read(&text);
         assert_eq!(documents.len(), 0);
@@ -148,7 +150,7 @@ fn nesting_has_an_end() {
     }
     let mut text = String::from("a0: &a0 [x]\n");
     for level in 1..1000 {
-        text += &format!("a{level}: &a{level} [*a{}]\n", level - 1);
+        let _ = writeln!(text, "a{level}: &a{level} [*a{}]", level - 1);
     }
     assert!(read(&text).2.contains(&Code::TooMuch));
 }

@@ -71,13 +71,11 @@ fn listener(report: &mut Report<'_>, path: &Path, listener: &Listener) {
         _ => {}
     }
     match &listener.tls {
-        Some(conf) if listener.cross_mesh => {
-            if conf.mode != TlsMode::None || !conf.certificates.is_empty() {
-                report.violation(&tls, "must be empty with crossMesh");
-            }
+        Some(conf) if !listener.cross_mesh => termination(report, &tls, conf),
+        Some(conf) if conf.mode != TlsMode::None || !conf.certificates.is_empty() => {
+            report.violation(&tls, "must be empty with crossMesh");
         }
-        Some(conf) => termination(report, &tls, conf),
-        None => {}
+        _ => {}
     }
     tags::additional(report, &path.field("tags"), &listener.tags);
 }
