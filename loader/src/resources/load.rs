@@ -4,6 +4,7 @@ mod head;
 mod secret;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -41,7 +42,7 @@ struct Loader {
     resource_only: bool,
     resources: Resources,
     findings: Vec<Diagnostic>,
-    /// The first resource of each kind, mesh and name.
+    /// The first resource of each namespace, kind, mesh and name.
     seen: HashMap<String, Span>,
 }
 
@@ -104,18 +105,8 @@ impl Loader {
     }
 
     fn served(&mut self, head: Head, node: Node) {
-        let name = head.meta.to_string();
-        let here = node.locate(&head.name_path);
-        if !head.meta.name.is_empty() {
-            if let Some(first) = self.seen.get(&name) {
-                let finding =
-                    Diagnostic::error(Code::DuplicateResource, format!("{name} is given twice"))
-                        .at(here)
-                        .also(*first, "first here");
-                self.findings.push(finding.about(&name, ""));
-            } else {
-                self.seen.insert(name, here);
-            }
+        if secret::is_used(&head, &node) {
+            self.once(&head, &node);
         }
         match head.kind.name {
             "Mesh" => {
@@ -154,6 +145,27 @@ impl Loader {
                 });
             }
             _ => {}
+        }
+    }
+
+    /// Names a resource that has been there before.
+    fn once(&mut self, head: &Head, node: &Node) {
+        if head.meta.name.is_empty() {
+            return;
+        }
+        let name = head.meta.to_string();
+        let namespace = head.meta.namespace.as_deref().unwrap_or_default();
+        let here = node.locate(&head.name_path);
+        match self.seen.entry(format!("{namespace}/{name}")) {
+            Entry::Vacant(entry) => {
+                entry.insert(here);
+            }
+            Entry::Occupied(entry) => self.findings.push(
+                Diagnostic::error(Code::DuplicateResource, format!("{name} is given twice"))
+                    .at(here)
+                    .also(*entry.get(), "first here")
+                    .about(&name, ""),
+            ),
         }
     }
 

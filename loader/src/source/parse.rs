@@ -1,6 +1,7 @@
 //! From text to trees, within bounds: no input makes it panic, recurse without end or take memory without end.
 
 mod builder;
+mod entries;
 
 use granit_parser::{Event, Parser, ScanError, options};
 

@@ -111,16 +111,21 @@ fn visible(line: &str, is_secret: bool) -> usize {
     let harmless = |key: &str| HARMLESS.contains(&key) || key.starts_with("kuma.io/");
     let value = &line[value_start..];
     let is_hidden = match key.map(|key| key.trim_matches(['"', '\''])) {
-        Some("inline" | "inlineString" | "inline_string") => true,
         Some(key) if is_secret && !harmless(key) => true,
         None if is_secret => true,
         _ => value.contains('{') && is_secret || looks_secret(value),
     };
-    if is_hidden && !is_key_only {
+    let shown = if is_hidden && !is_key_only {
         value_start
     } else {
         line.len()
-    }
+    };
+    // `inline: …` and `inlineString: …`, in a map of one line too.
+    let inline = line.find("inline").and_then(|at| {
+        let end = at + line[at..].find(':')? + 1;
+        (!line[end..].trim().is_empty()).then_some(end)
+    });
+    inline.map_or(shown, |end| shown.min(end))
 }
 
 /// Long runs of base64, and PEM.

@@ -41,6 +41,7 @@ fn secrets_are_not_shown() {
             "type",
         ),
         ("certificates:\n- inline: aHVudGVyMg==\n", "inline"),
+        ("- {secret: a, inlineString: aHVudGVyMg==}\n", "secret"),
     ] {
         let shown = shown(text, part);
         assert!(!shown.contains("aHVudGVyMg"), "{shown}");

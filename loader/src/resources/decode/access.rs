@@ -10,7 +10,8 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::source::node::snake_case;
 use crate::source::{Key, Node, Path};
 
-use super::{DecodeError, Decoder, Trail, nearest};
+use super::deserializer::DecodeError;
+use super::{Decoder, Trail, nearest};
 
 /// The elements of a list.
 pub(super) struct Elements<'p> {
@@ -135,6 +136,9 @@ impl<'p> Fields<'p> {
     }
 
     fn unknown(&self, key: &Key) {
+        if self.parent.is_full() {
+            return;
+        }
         let trail = &self.parent.trail;
         let place = trail.path();
         let message = if place == Path::root() {

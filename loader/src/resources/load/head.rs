@@ -33,6 +33,9 @@ const KUBERNETES_SECRET: &[&str] = &["data", "stringData", "type", "immutable"];
 /// The mesh of Kubernetes resources that name none (Kuma `pkg/plugins/runtime/k8s/util/util.go` at 2.14.3).
 const DEFAULT_MESH: &str = "default";
 
+/// After so many fields that do not belong there, further ones say nothing new.
+const MAX_UNKNOWN: usize = 100;
+
 /// Kind and name of a document, and where its specification is.
 pub(super) struct Head {
     pub(super) kind: &'static Kind,
@@ -209,10 +212,11 @@ impl Head {
             return;
         };
         let known = || known.iter().copied().flatten().copied();
-        for (key, _) in entries {
-            if known().any(|name| name == key.name) {
-                continue;
-            }
+        let unknown = entries
+            .iter()
+            .map(|(key, _)| key)
+            .filter(|key| !known().any(|name| name == key.name));
+        for key in unknown.take(MAX_UNKNOWN) {
             let mut finding =
                 Diagnostic::error(Code::UnknownField, format!("unknown field `{}`", key.name))
                     .at(key.span)

@@ -29,13 +29,22 @@ enum InvalidSecret {
     CutOff,
 }
 
+/// Whether Kuma reads the resource: it leaves most of Kubernetes' Secrets alone.
+pub(super) fn is_used(head: &Head, node: &Node) -> bool {
+    head.kind.name != "Secret" || !head.is_kubernetes || kind(node) == TYPE
+}
+
+fn kind(node: &Node) -> &str {
+    node.get("type").and_then(Node::text).unwrap_or("Opaque")
+}
+
 /// The secret of `node`; nothing where it is none of Kuma's or cannot be read, after a finding.
 pub(super) fn read(head: &Head, node: &Node, findings: &mut Vec<Diagnostic>) -> Option<Secret> {
     if !head.is_kubernetes {
         let secret = base64(node.get("data"), "data");
         return named(head, node, &Path::of("data"), secret, findings);
     }
-    let kind = node.get("type").and_then(Node::text).unwrap_or("Opaque");
+    let kind = kind(node);
     if kind != TYPE {
         let path = Path::of("type");
         let unused = Diagnostic::warning(
