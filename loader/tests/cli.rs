@@ -113,6 +113,40 @@ fn validate_as_sarif() {
 }
 
 #[test]
+fn the_status_says_whether_there_are_errors() {
+    const NAME: &str = "type: Mesh\nname: ";
+    let warned = "type: MeshTimeout\nmesh: default\nname: timeouts\n";
+    let (good, bad) = (format!("{NAME}default\n"), format!("{NAME}Default\n"));
+    for (text, status) in [(&*good, 0), (warned, 0), (&bad, 1), ("a: [", 1), ("", 0)] {
+        let folder = Folder::with(&[("a.yaml", text)]);
+        let output = folder.meshgate(&["validate", "."]).output().unwrap();
+        assert_eq!(output.status.code(), Some(status), "{text}");
+    }
+}
+
+#[test]
+fn findings_come_in_the_order_of_files_and_lines() {
+    let gateway = GATEWAY.replace("hostname:", "hostnam:");
+    let two = format!("{gateway}---\n{}", gateway.replace("edge-gateway", "Other"));
+    let folder = Folder::with(&[("b.yaml", &two), ("a.yaml", &two)]);
+    let args = ["validate", "--resource-only", "--format", "json", "."];
+    let output = folder.meshgate(&args).output().unwrap();
+    let findings: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let places: Vec<_> = findings
+        .iter()
+        .map(|f| (f["file"].as_str().unwrap(), f["line"].as_u64().unwrap()))
+        .collect();
+    assert!(places.len() >= 6, "{places:?}");
+    assert!(places.is_sorted(), "{places:?}");
+}
+
+#[test]
+fn a_rule_explained() {
+    assert_cmd_snapshot!(Folder::with(&[]).meshgate(&["rule", "MG0107"]));
+    assert_cmd_snapshot!("no_rule", Folder::with(&[]).meshgate(&["rule", "MG9999"]));
+}
+
+#[test]
 fn a_path_that_is_not_there() {
     assert_cmd_snapshot!(Folder::with(&[]).meshgate(&["validate", "missing.yaml"]));
 }

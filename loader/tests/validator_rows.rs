@@ -74,10 +74,11 @@ fn judge(row: &Row) -> Result<(), String> {
         .filter(|finding| finding.severity == Severity::Error)
         .collect();
     let said = || {
-        errors
+        let messages: Vec<_> = errors
             .iter()
-            .map(|finding| format!("  {}\n", finding.message))
-            .collect::<String>()
+            .map(|finding| finding.message.as_str())
+            .collect();
+        messages.join("\n")
     };
     if (row.result == "accept") != errors.is_empty() {
         return Err(format!("expected {}, got\n{}", row.result, said()));

@@ -2,7 +2,7 @@
 
 mod table;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 pub use table::Code;
 
@@ -74,17 +74,18 @@ pub fn reference() -> String {
         if codes.peek().is_none() {
             continue;
         }
-        out += &format!("\n## {title}\n");
+        let _ = write!(out, "\n## {title}\n");
         for code in codes {
             let text = code.explanation();
-            out += &format!(
+            let _ = write!(
+                out,
                 "\n### {code}: {}\n\n{}\n\n**Why.** {}\n",
                 text.title, text.means, text.why
             );
             if !text.example.is_empty() {
-                out += &format!("\n**Example.**\n```yaml\n{}\n```\n", text.example);
+                let _ = write!(out, "\n**Example.**\n```yaml\n{}\n```\n", text.example);
             }
-            out += &format!("\n**Fix.** {}\n", text.fix);
+            let _ = write!(out, "\n**Fix.** {}\n", text.fix);
         }
     }
     out

@@ -5,19 +5,17 @@
 //! would only repeat the mistake in other words.
 
 mod access;
+mod deserializer;
 mod scalar;
 
 use std::cell::RefCell;
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::value::StrDeserializer;
-use serde::de::{DeserializeOwned, Deserializer, Visitor};
+use serde::de::{DeserializeOwned, Deserializer};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Node, Path, Value};
 
-use access::{Elements, Entries, Fields};
 use scalar::Scalar;
 
 /// After so many mistakes in one resource, further ones say nothing new.
@@ -112,17 +110,23 @@ struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
+    /// Whether enough is said about the resource.
+    fn is_full(&self) -> bool {
+        self.state.found.borrow().findings.len() >= MAX_FINDINGS
+    }
+
     fn finding(&self, finding: Diagnostic) {
-        let path = self.trail.path();
-        let mut found = self.state.found.borrow_mut();
-        if found.findings.len() < MAX_FINDINGS {
-            let span = finding
-                .span
-                .unwrap_or_else(|| self.node.locate(&Path::root()));
-            let mut finding = finding.at(span);
-            finding.path = path.to_string();
-            found.findings.push(finding);
+        if self.is_full() {
+            return;
         }
+        let path = self.trail.path();
+        let span = finding
+            .span
+            .unwrap_or_else(|| self.node.locate(&Path::root()));
+        let mut finding = finding.at(span);
+        finding.path = path.to_string();
+        let mut found = self.state.found.borrow_mut();
+        found.findings.push(finding);
         found.named.push(path);
     }
 
@@ -178,7 +182,13 @@ impl<'a> Decoder<'a> {
         let quoted = !plain && self.state.reader == Reader::Json;
         match text.parse::<i128>() {
             _ if quoted => self.wrong_type("a number"),
-            Ok(_) if !scalar::is_decimal(text) => self.wrong_type("a plain whole number"),
+            Ok(number) if !scalar::is_decimal(text) => self.finding(
+                Diagnostic::error(
+                    Code::WrongType,
+                    format!("`{text}` is no plain whole number"),
+                )
+                .help(format!("write `{number}`")),
+            ),
             Ok(number) => match T::try_from(number) {
                 Ok(number) => return number,
                 Err(_) => self.finding(Diagnostic::error(
@@ -186,7 +196,11 @@ impl<'a> Decoder<'a> {
                     format!("{number} is out of range: {range}"),
                 )),
             },
-            Err(_) => self.wrong_type("a plain whole number"),
+            Err(_) if Scalar::of(text, *plain) == Scalar::Number => {
+                let message = format!("`{text}` is no plain whole number");
+                self.finding(Diagnostic::error(Code::WrongType, message));
+            }
+            Err(_) => self.wrong_type("a whole number"),
         }
         T::default()
     }
@@ -211,13 +225,13 @@ impl<'a> Decoder<'a> {
     fn truth(&self) -> bool {
         match &self.node.value {
             Value::Null => false,
-            Value::Scalar { text, plain } => match Scalar::of(text, *plain) {
-                Scalar::Truth(value) => value,
-                _ => {
+            Value::Scalar { text, plain } => {
+                let Scalar::Truth(value) = Scalar::of(text, *plain) else {
                     self.wrong_type("`true` or `false`");
-                    false
-                }
-            },
+                    return false;
+                };
+                value
+            }
             _ => {
                 self.wrong_type("`true` or `false`");
                 false
@@ -255,10 +269,9 @@ impl<'a> Decoder<'a> {
             Value::Scalar { text, .. } if variants.contains(&text.as_str()) => return text,
             Value::Scalar { text, .. } => {
                 let names = || {
-                    variants
-                        .iter()
-                        .copied()
-                        .filter(|name| !name.starts_with(|c: char| c.is_ascii_digit()))
+                    variants.iter().copied().filter(|name| {
+                        *name != "NONE" && !name.starts_with(|c: char| c.is_ascii_digit())
+                    })
                 };
                 let allowed = names().collect::<Vec<_>>().join(", ");
                 let mut finding =
@@ -290,177 +303,6 @@ pub(crate) fn nearest<'n>(
         .filter(|(near, _)| *near >= 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)))
         .map(|(_, name)| name)
-}
-
-/// What serde itself has to say, where it cannot go on.
-#[derive(Debug)]
-pub struct DecodeError {
-    message: String,
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for DecodeError {}
-
-impl serde::de::Error for DecodeError {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self {
-            message: message.to_string(),
-        }
-    }
-}
-
-macro_rules! integers {
-    ($($method:ident $visit:ident $type:ty: $range:literal),* $(,)?) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-            visitor.$visit(self.integer::<$type>($range))
-        }
-    )*};
-}
-
-impl<'de> Deserializer<'de> for Decoder<'_> {
-    type Error = DecodeError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match &self.node.value {
-            Value::Null => visitor.visit_unit(),
-            Value::Sequence(_) => self.deserialize_seq(visitor),
-            Value::Mapping(_) => self.deserialize_map(visitor),
-            Value::Scalar { text, plain } => match Scalar::of(text, *plain) {
-                Scalar::Text => visitor.visit_str(text),
-                Scalar::Truth(value) => visitor.visit_bool(value),
-                Scalar::Number => match text.parse::<i64>() {
-                    Ok(number) => visitor.visit_i64(number),
-                    Err(_) => visitor.visit_f64(self.float()),
-                },
-            },
-        }
-    }
-
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_bool(self.truth())
-    }
-
-    integers! {
-        deserialize_i8 visit_i8 i8: "-128 to 127",
-        deserialize_i16 visit_i16 i16: "-32768 to 32767",
-        deserialize_i32 visit_i32 i32: "-2147483648 to 2147483647",
-        deserialize_i64 visit_i64 i64: "64 bits",
-        deserialize_u8 visit_u8 u8: "0 to 255",
-        deserialize_u16 visit_u16 u16: "0 to 65535",
-        deserialize_u32 visit_u32 u32: "0 to 4294967295",
-        deserialize_u64 visit_u64 u64: "64 bits, not negative",
-    }
-
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.deserialize_f64(visitor)
-    }
-
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_f64(self.float())
-    }
-
-    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.deserialize_str(visitor)
-    }
-
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_str(self.text())
-    }
-
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.deserialize_str(visitor)
-    }
-
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.deserialize_str(visitor)
-    }
-
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.deserialize_str(visitor)
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match &self.node.value {
-            Value::Null => visitor.visit_none(),
-            _ => visitor.visit_some(self),
-        }
-    }
-
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_unit()
-    }
-
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        visitor.visit_unit()
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_seq(Elements::new(&self))
-    }
-
-    fn deserialize_tuple<V: Visitor<'de>>(
-        self,
-        _len: usize,
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        self.deserialize_seq(visitor)
-    }
-
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        _len: usize,
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        self.deserialize_seq(visitor)
-    }
-
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_map(Entries::new(&self))
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        visitor.visit_map(Fields::new(&self, fields))
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        visitor.visit_enum(StrDeserializer::new(self.variant(variants)))
-    }
-
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.deserialize_str(visitor)
-    }
-
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_unit()
-    }
 }
 
 /// A value that is known by name and not looked into.

@@ -4,6 +4,7 @@ mod head;
 mod secret;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -41,7 +42,7 @@ struct Loader {
     resource_only: bool,
     resources: Resources,
     findings: Vec<Diagnostic>,
-    /// The first resource of each kind, mesh and name.
+    /// The first resource of each namespace, kind, mesh and name.
     seen: HashMap<String, Span>,
 }
 
@@ -104,18 +105,8 @@ impl Loader {
     }
 
     fn served(&mut self, head: Head, node: Node) {
-        let name = head.meta.to_string();
-        let here = node.locate(&head.name_path);
-        if !head.meta.name.is_empty() {
-            if let Some(first) = self.seen.get(&name) {
-                let finding =
-                    Diagnostic::error(Code::DuplicateResource, format!("{name} is given twice"))
-                        .at(here)
-                        .also(*first, "first here");
-                self.findings.push(finding.about(&name, ""));
-            } else {
-                self.seen.insert(name, here);
-            }
+        if secret::is_used(&head, &node) {
+            self.once(&head, &node);
         }
         match head.kind.name {
             "Mesh" => {
@@ -157,6 +148,27 @@ impl Loader {
         }
     }
 
+    /// Names a resource that has been there before.
+    fn once(&mut self, head: &Head, node: &Node) {
+        if head.meta.name.is_empty() {
+            return;
+        }
+        let name = head.meta.to_string();
+        let namespace = head.meta.namespace.as_deref().unwrap_or_default();
+        let here = node.locate(&head.name_path);
+        match self.seen.entry(format!("{namespace}/{name}")) {
+            Entry::Vacant(entry) => {
+                entry.insert(here);
+            }
+            Entry::Occupied(entry) => self.findings.push(
+                Diagnostic::error(Code::DuplicateResource, format!("{name} is given twice"))
+                    .at(here)
+                    .also(*entry.get(), "first here")
+                    .about(&name, ""),
+            ),
+        }
+    }
+
     fn typed<T>(&mut self, head: Head, node: Node, reader: Reader) -> Resource<T>
     where
         T: DeserializeOwned + Default + Validate,
@@ -172,18 +184,15 @@ impl Loader {
         let decoded = decode::<T>(spec, reader, head.skip);
         let name = head.meta.to_string();
         let prefix = said_path(head.kind);
-        for mut finding in decoded.findings {
-            finding.resource = Some(name.clone());
-            if finding.code != Code::UnknownField && !finding.path.is_empty() {
-                finding.message = format!("{}: {}", finding.path, finding.message);
-            }
-            if !prefix.segments().is_empty() {
-                finding.path = match finding.path.as_str() {
-                    "" => prefix.to_string(),
-                    path => format!("{prefix}.{path}"),
-                };
-            }
-            self.findings.push(finding);
+        self.findings.extend(
+            decoded
+                .findings
+                .into_iter()
+                .map(|finding| about(finding, &name, &prefix)),
+        );
+        let mut faults = decoded.named;
+        if head.is_misplaced {
+            faults.push(Path::root());
         }
         let mut resource = Resource {
             meta: head.meta,
@@ -191,7 +200,7 @@ impl Loader {
             place: Place {
                 root: Arc::new(node),
                 spec: head.spec,
-                faults: decoded.named,
+                faults,
             },
         };
         let mut report = Report::new(&resource.meta, &resource.place, prefix);
@@ -205,6 +214,20 @@ impl Loader {
         resource.place.faults.extend(faults);
         resource
     }
+}
+
+/// A finding of the decoder, with the name of its resource and the path that Kuma would give.
+fn about(mut finding: Diagnostic, resource: &str, prefix: &Path) -> Diagnostic {
+    finding.resource = Some(resource.to_owned());
+    finding.path = match (prefix.segments(), finding.path.as_str()) {
+        ([], path) => path.to_owned(),
+        (_, "") => prefix.to_string(),
+        (_, path) => format!("{prefix}.{path}"),
+    };
+    if finding.code != Code::UnknownField && !finding.path.is_empty() {
+        finding.message = format!("{}: {}", finding.path, finding.message);
+    }
+    finding
 }
 
 /// How Kuma begins the paths of fields: new policies say `spec`, older resources do not.

@@ -28,172 +28,38 @@ const CHANGED: &str = "requests would reach the service unchanged, or another on
 const UNCHANGED: &str = "requests and responses pass without the change";
 const MESH: &str = "it is for the proxies of a mesh; the gateway goes without";
 
+#[rustfmt::skip] // One row, one line.
 const FIELDS: &[Field] = &[
-    any(
-        "Mesh",
-        "mtls.enabledBackend",
-        Warning,
-        "requests go to services without mTLS",
-    ),
+    any("Mesh", "mtls.enabledBackend", Warning, "requests go to services without mTLS"),
     any("Mesh", "tracing", Warning, MESH),
     any("Mesh", "logging", Warning, MESH),
     any("Mesh", "metrics", Warning, MESH),
-    any(
-        "Mesh",
-        "routing.zoneEgress",
-        Warning,
-        "requests go to services directly",
-    ),
-    any(
-        "Mesh",
-        "routing.localityAwareLoadBalancing",
-        Warning,
-        "all endpoints of a service are used in turn",
-    ),
-    any(
-        "Mesh",
-        "constraints",
-        Warning,
-        "any Dataplane may be in the mesh: whoever writes the files decides",
-    ),
-    only(
-        "Mesh",
-        "meshServices.mode",
-        &["Exclusive", "3"],
-        Warning,
-        "services are found by the tags of their Dataplanes",
-    ),
+    any("Mesh", "routing.zoneEgress", Warning, "requests go to services directly"),
+    any("Mesh", "routing.localityAwareLoadBalancing", Warning, "all endpoints of a service are used in turn"),
+    any("Mesh", "constraints", Warning, "any Dataplane may be in the mesh: whoever writes the files decides"),
+    only("Mesh", "meshServices.mode", &["Exclusive", "3"], Warning, "services are found by the tags of their Dataplanes"),
     any("Dataplane", "metrics", Warning, MESH),
-    any(
-        "Dataplane",
-        "networking.admin",
-        Warning,
-        "the admin port is set when Envoy is started",
-    ),
-    any(
-        "Dataplane",
-        "networking.listeners",
-        Warning,
-        "other zones are not reached",
-    ),
-    any(
-        "Dataplane",
-        "networking.inbound[].serviceProbe",
-        Warning,
-        "endpoints are not probed",
-    ),
-    any(
-        "MeshGateway",
-        "conf.listeners[].crossMesh",
-        Error,
-        "cross-mesh listeners are not served yet: this one would be open to clients of no mesh",
-    ),
-    only(
-        "MeshGateway",
-        "conf.listeners[].protocol",
-        &["TLS", "3"],
-        Warning,
-        "TLS listeners are not served yet: the port stays closed",
-    ),
-    any(
-        "MeshGatewayRoute",
-        "conf.tcp",
-        Warning,
-        "connections are closed",
-    ),
-    any(
-        "MeshGatewayRoute",
-        "conf.http.rules[].matches[].method",
-        Error,
-        WIDER,
-    ),
-    any(
-        "MeshGatewayRoute",
-        "conf.http.rules[].matches[].headers",
-        Error,
-        WIDER,
-    ),
-    any(
-        "MeshGatewayRoute",
-        "conf.http.rules[].matches[].queryParameters",
-        Error,
-        WIDER,
-    ),
-    any(
-        "MeshGatewayRoute",
-        "conf.http.rules[].filters[].requestHeader",
-        Error,
-        CHANGED,
-    ),
-    any(
-        "MeshGatewayRoute",
-        "conf.http.rules[].filters[].redirect",
-        Error,
-        CHANGED,
-    ),
-    any(
-        "MeshGatewayRoute",
-        "conf.http.rules[].filters[].rewrite",
-        Error,
-        CHANGED,
-    ),
-    any(
-        "MeshGatewayRoute",
-        "conf.http.rules[].filters[].responseHeader",
-        Warning,
-        UNCHANGED,
-    ),
-    any(
-        "MeshGatewayRoute",
-        "conf.http.rules[].filters[].mirror",
-        Warning,
-        "requests are not mirrored",
-    ),
-    any(
-        "MeshHTTPRoute",
-        "targetRef.proxyTypes",
-        Error,
-        "the route would also apply to proxies that it excludes",
-    ),
-    any(
-        "MeshHTTPRoute",
-        "to[].rules[].matches[].method",
-        Error,
-        WIDER,
-    ),
-    any(
-        "MeshHTTPRoute",
-        "to[].rules[].matches[].headers",
-        Error,
-        WIDER,
-    ),
-    any(
-        "MeshHTTPRoute",
-        "to[].rules[].matches[].queryParams",
-        Error,
-        WIDER,
-    ),
-    only(
-        "MeshHTTPRoute",
-        "to[].rules[].default.filters[].type",
-        &["RequestHeaderModifier", "RequestRedirect", "URLRewrite"],
-        Error,
-        CHANGED,
-    ),
-    only(
-        "MeshHTTPRoute",
-        "to[].rules[].default.filters[].type",
-        &["ResponseHeaderModifier", "RequestMirror"],
-        Warning,
-        UNCHANGED,
-    ),
-    only(
-        "MeshHTTPRoute",
-        "to[].rules[].default.backendRefs[].kind",
-        &["MeshExternalService", "MeshMultiZoneService"],
-        Warning,
-        "requests to it are answered with 500",
-    ),
+    any("Dataplane", "networking.admin", Warning, "the admin port is set when Envoy is started"),
+    any("Dataplane", "networking.listeners", Warning, "other zones are not reached"),
+    any("Dataplane", "networking.inbound[].serviceProbe", Warning, "endpoints are not probed"),
+    any("MeshGateway", "conf.listeners[].crossMesh", Error, "the listener would be open to clients of no mesh"),
+    only("MeshGateway", "conf.listeners[].protocol", &["TLS", "3"], Warning, "the port stays closed"),
+    any("MeshGatewayRoute", "conf.tcp", Warning, "connections are closed"),
+    any("MeshGatewayRoute", "conf.http.rules[].matches[].method", Error, WIDER),
+    any("MeshGatewayRoute", "conf.http.rules[].matches[].headers", Error, WIDER),
+    any("MeshGatewayRoute", "conf.http.rules[].matches[].queryParameters", Error, WIDER),
+    any("MeshGatewayRoute", "conf.http.rules[].filters[].requestHeader", Error, CHANGED),
+    any("MeshGatewayRoute", "conf.http.rules[].filters[].redirect", Error, CHANGED),
+    any("MeshGatewayRoute", "conf.http.rules[].filters[].rewrite", Error, CHANGED),
+    any("MeshGatewayRoute", "conf.http.rules[].filters[].responseHeader", Warning, UNCHANGED),
+    any("MeshGatewayRoute", "conf.http.rules[].filters[].mirror", Warning, "requests are not mirrored"),
+    any("MeshHTTPRoute", "targetRef.proxyTypes", Error, "the route would also apply to proxies that it excludes"),
+    any("MeshHTTPRoute", "to[].rules[].matches[].method", Error, WIDER),
+    any("MeshHTTPRoute", "to[].rules[].matches[].headers", Error, WIDER),
+    any("MeshHTTPRoute", "to[].rules[].matches[].queryParams", Error, WIDER),
+    only("MeshHTTPRoute", "to[].rules[].default.filters[].type", &["RequestHeaderModifier", "RequestRedirect", "URLRewrite"], Error, CHANGED),
+    only("MeshHTTPRoute", "to[].rules[].default.filters[].type", &["ResponseHeaderModifier", "RequestMirror"], Warning, UNCHANGED),
+    only("MeshHTTPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "requests to it are answered with 500"),
 ];
 
 const fn any(
@@ -228,7 +94,7 @@ pub(super) fn fields(kind: &str, report: &mut Report<'_>) {
         search(
             report.node(),
             field.path,
-            Path::root(),
+            &Path::root(),
             &mut |path, node| {
                 if field.values.is_empty() && means_something(node)
                     || node.text().is_some_and(|text| field.values.contains(&text))
@@ -249,7 +115,7 @@ pub(super) fn fields(kind: &str, report: &mut Report<'_>) {
 }
 
 /// Calls `found` for each value at `pattern`.
-fn search<'n>(node: &'n Node, pattern: &str, path: Path, found: &mut impl FnMut(Path, &'n Node)) {
+fn search<'n>(node: &'n Node, pattern: &str, path: &Path, found: &mut impl FnMut(Path, &'n Node)) {
     let (first, rest) = match pattern.split_once('.') {
         Some((first, rest)) => (first, Some(rest)),
         None => (pattern, None),
@@ -263,7 +129,7 @@ fn search<'n>(node: &'n Node, pattern: &str, path: Path, found: &mut impl FnMut(
     };
     let path = path.field(name);
     let mut step = |node, path| match rest {
-        Some(rest) => search(node, rest, path, found),
+        Some(rest) => search(node, rest, &path, found),
         None => found(path, node),
     };
     match &value.value {
@@ -286,5 +152,52 @@ fn means_something(node: &Node) -> bool {
         }
         Value::Sequence(items) => !items.is_empty(),
         Value::Mapping(entries) => !entries.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+    use crate::resources::decode::{Reader, decode};
+    use crate::resources::kuma::{
+        dataplane::Dataplane, mesh::Mesh, mesh_gateway::MeshGateway,
+        mesh_gateway_route::MeshGatewayRoute, mesh_http_route::MeshHttpRoute,
+    };
+    use crate::source::read_text;
+
+    fn unknown<T: DeserializeOwned + Default>(yaml: &str) -> Vec<String> {
+        let (_, documents, _) = read_text("test.yaml", yaml);
+        decode::<T>(&documents[0].root, Reader::Proto, &[])
+            .findings
+            .into_iter()
+            .filter(|finding| finding.code == Code::UnknownField)
+            .map(|finding| finding.message)
+            .collect()
+    }
+
+    #[test]
+    fn every_row_is_a_field_of_its_kind() {
+        for field in FIELDS {
+            let yaml = field
+                .path
+                .rsplit('.')
+                .fold("x".to_owned(), |inner, segment| {
+                    match segment.strip_suffix("[]") {
+                        Some(name) => format!("{{{name}: [{inner}]}}"),
+                        None => format!("{{{segment}: {inner}}}"),
+                    }
+                });
+            let unknown = match field.kind {
+                "Mesh" => unknown::<Mesh>(&yaml),
+                "Dataplane" => unknown::<Dataplane>(&yaml),
+                "MeshGateway" => unknown::<MeshGateway>(&yaml),
+                "MeshGatewayRoute" => unknown::<MeshGatewayRoute>(&yaml),
+                "MeshHTTPRoute" => unknown::<MeshHttpRoute>(&yaml),
+                kind => vec![format!("unknown kind {kind}")],
+            };
+            assert_eq!(unknown, [""; 0], "{yaml}");
+        }
     }
 }

@@ -42,6 +42,7 @@ const SIDECARS: &str = "it is for the proxies next to services, not for gateways
 const PLANE: &str = "only a control plane uses it";
 
 /// All kinds, by name.
+#[rustfmt::skip] // One row, one line.
 pub const KINDS: &[Kind] = &[
     kind("CircuitBreaker", LeftOut(Warning, TIMES)),
     global("Config", Report),
@@ -53,77 +54,35 @@ pub const KINDS: &[Kind] = &[
     kind("FaultInjection", LeftOut(Error, LIMITS)),
     global("GlobalSecret", LeftOut(Warning, PLANE)),
     kind("HealthCheck", LeftOut(Warning, "endpoints are not probed")),
-    global(
-        "HostnameGenerator",
-        LeftOut(Warning, "no host names are made for services"),
-    ),
+    global("HostnameGenerator", LeftOut(Warning, "no host names are made for services")),
     global("Mesh", Served),
     kind("MeshAccessLog", LeftOut(Warning, SIGNALS)),
     kind("MeshCircuitBreaker", LeftOut(Warning, TIMES)),
     kind("MeshExternalService", LeftOut(Warning, BACKENDS)),
     kind("MeshFaultInjection", LeftOut(Error, LIMITS)),
     kind("MeshGateway", Served),
-    global(
-        "MeshGatewayConfig",
-        LeftOut(Warning, "it has Kubernetes create gateways"),
-    ),
-    kind(
-        "MeshGatewayInstance",
-        LeftOut(
-            Warning,
-            "it has Kubernetes create a gateway; write a Dataplane instead",
-        ),
-    ),
+    global("MeshGatewayConfig", LeftOut(Warning, "it has Kubernetes create gateways")),
+    kind("MeshGatewayInstance", LeftOut(Warning, "it has Kubernetes create a gateway; write a Dataplane instead")),
     kind("MeshGatewayRoute", Served),
     kind("MeshHTTPRoute", Served),
-    kind(
-        "MeshHealthCheck",
-        LeftOut(Warning, "endpoints are not probed"),
-    ),
-    kind(
-        "MeshIdentity",
-        LeftOut(Warning, "requests go to services without mTLS"),
-    ),
+    kind("MeshHealthCheck", LeftOut(Warning, "endpoints are not probed")),
+    kind("MeshIdentity", LeftOut(Warning, "requests go to services without mTLS")),
     global("MeshInsight", Report),
-    kind(
-        "MeshLoadBalancingStrategy",
-        LeftOut(Warning, "all endpoints of a service are used in turn"),
-    ),
+    kind("MeshLoadBalancingStrategy", LeftOut(Warning, "all endpoints of a service are used in turn")),
     kind("MeshMetric", LeftOut(Warning, SIGNALS)),
     kind("MeshMultiZoneService", LeftOut(Warning, BACKENDS)),
     kind("MeshOpenTelemetryBackend", LeftOut(Warning, SIGNALS)),
-    kind(
-        "MeshPassthrough",
-        LeftOut(Warning, "Kuma does not apply it to gateways either"),
-    ),
+    kind("MeshPassthrough", LeftOut(Warning, "Kuma does not apply it to gateways either")),
     kind("MeshProxyPatch", LeftOut(Error, ENVOY)),
     kind("MeshRateLimit", LeftOut(Error, LIMITS)),
     kind("MeshRetry", LeftOut(Warning, TIMES)),
-    kind(
-        "MeshService",
-        LeftOut(
-            Warning,
-            "services are found by the tags of their Dataplanes only",
-        ),
-    ),
-    kind(
-        "MeshTCPRoute",
-        LeftOut(
-            Error,
-            "connections that it sends to a service would go elsewhere",
-        ),
-    ),
-    kind(
-        "MeshTLS",
-        LeftOut(Warning, "it is for the TLS between proxies of a mesh"),
-    ),
+    kind("MeshService", LeftOut(Warning, "services are found by the tags of their Dataplanes only")),
+    kind("MeshTCPRoute", LeftOut(Error, "connections that it sends to a service would go elsewhere")),
+    kind("MeshTLS", LeftOut(Warning, "it is for the TLS between proxies of a mesh")),
     kind("MeshTimeout", LeftOut(Warning, TIMES)),
     kind("MeshTrace", LeftOut(Warning, SIGNALS)),
     kind("MeshTrafficPermission", LeftOut(Warning, PERMISSION)),
-    kind(
-        "MeshTrust",
-        LeftOut(Warning, "requests go to services without mTLS"),
-    ),
+    kind("MeshTrust", LeftOut(Warning, "requests go to services without mTLS")),
     kind("MeshZoneAddress", LeftOut(Warning, ZONES)),
     kind("ProxyTemplate", LeftOut(Error, ENVOY)),
     kind("RateLimit", LeftOut(Error, LIMITS)),
@@ -175,12 +134,12 @@ pub fn foreign(group: &str) -> Option<Fate> {
     match group {
         "security.istio.io" => Some(LeftOut(
             Error,
-            "Istio's resources are not served yet: requests that it refuses would get in",
+            "Istio's resources have no effect yet, and requests that it refuses would get in",
         )),
         "networking.istio.io"
         | "telemetry.istio.io"
         | "extensions.istio.io"
-        | "install.istio.io" => Some(LeftOut(Warning, "Istio's resources are not served yet")),
+        | "install.istio.io" => Some(LeftOut(Warning, "Istio's resources have no effect yet")),
         "gateway.networking.k8s.io" => Some(LeftOut(
             Warning,
             "resources of the Gateway API are not served",

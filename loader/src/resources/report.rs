@@ -5,6 +5,9 @@ use crate::source::{Node, Path};
 
 use super::{Meta, Place};
 
+/// After so many findings about one resource, further ones say nothing new.
+const MAX_FINDINGS: usize = 100;
+
 /// A resource that knows what is wrong with it by itself.
 pub(crate) trait Validate {
     /// The rules of Kuma's own validator, in its words.
@@ -56,7 +59,7 @@ impl<'a> Report<'a> {
 
     /// A finding about `path`, unless a mistake there has been named already.
     pub(crate) fn say(&mut self, path: &Path, mut finding: Diagnostic) {
-        if self.is_named(path) {
+        if self.findings.len() >= MAX_FINDINGS || self.is_named(path) {
             return;
         }
         let said = self.prefix.join(path);

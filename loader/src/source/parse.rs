@@ -1,6 +1,7 @@
 //! From text to trees, within bounds: no input makes it panic, recurse without end or take memory without end.
 
 mod builder;
+mod entries;
 
 use granit_parser::{Event, Parser, ScanError, options};
 
@@ -46,6 +47,9 @@ pub(super) fn documents(
             Ok((event, span)) => {
                 let range = span.byte_range().unwrap_or_default();
                 builder.event(event, range);
+                if builder.is_spent() {
+                    return;
+                }
                 continue;
             }
             Err(error) => error,
@@ -69,8 +73,9 @@ fn syntax_error(error: &ScanError, text: &str, file: FileId) -> Diagnostic {
         .byte_offset()
         .unwrap_or(text.len())
         .min(text.len());
-    let mut finding = Diagnostic::error(Code::Syntax, format!("not YAML: {}", error.info()))
-        .at(Span::point(file, at));
+    let info = error.info();
+    let finding =
+        Diagnostic::error(Code::Syntax, format!("not YAML: {info}")).at(Span::point(file, at));
     let line_start = text
         .get(..at)
         .and_then(|before| before.rfind('\n'))
@@ -80,9 +85,19 @@ fn syntax_error(error: &ScanError, text: &str, file: FileId) -> Diagnostic {
         .and_then(|rest| rest.lines().next())
         .unwrap_or_default();
     if line.trim_start_matches(' ').starts_with('\t') {
-        finding = finding.help("indent with spaces: YAML takes no tabs there");
+        finding.help("indent with spaces: YAML takes no tabs there")
     } else if line.contains("{{") {
-        finding = finding.help("this looks like a template: render it first");
+        finding.help("this looks like a template: render it first")
+    } else if info.contains("'-' indicator") {
+        finding.help(
+            "the line stands in the column of the list's `-` and begins no entry: indent it more",
+        )
+    } else if info.contains("expected key") {
+        finding.help("nothing above begins in the column of this line: move it to where it belongs")
+    } else {
+        finding
     }
-    finding
 }
+
+#[cfg(test)]
+mod tests;

@@ -188,3 +188,6 @@ fn has_extension(path: &Path) -> bool {
                 .any(|known| found.eq_ignore_ascii_case(known))
         })
 }
+
+#[cfg(test)]
+mod tests;

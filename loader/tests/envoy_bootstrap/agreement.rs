@@ -44,6 +44,7 @@ fn listeners() -> impl Strategy<Value = Vec<Listener>> {
                 seen.push(virtual_host.domain.clone());
                 is_new
             });
+            listener.certificates = vec![models::certificate("rsa")];
             listener.origin.line = i;
             for virtual_host in &mut listener.virtual_hosts {
                 virtual_host.origin.line = i;

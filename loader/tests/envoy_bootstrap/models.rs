@@ -294,7 +294,7 @@ fn clusters() -> Vec<Cluster> {
 }
 
 /// A certificate with names in place of PEM, which the golden files show.
-fn certificate(kind: &str) -> Certificate {
+pub(crate) fn certificate(kind: &str) -> Certificate {
     Certificate {
         name: format!("cert.{kind}:secret:example"),
         chain: format!("{kind} chain\nin lines\n"),

@@ -56,7 +56,7 @@ async fn tags_and_decisions_in_the_access_log(version: &str) -> anyhow::Result<(
                 " 200 ",
                 "decision=- reason=- ",
                 "listener=edge-gateway/8080/foo.example.com ",
-                "tags=&kuma.io/service=edge-gateway&team=b&tier=front&vhost=foo.example.com& ",
+                "tags=&kuma.io/service=edge-gateway&team=b&tier=front&vhost=foo.example.com&",
             ][..],
         ),
         (

@@ -111,16 +111,21 @@ fn visible(line: &str, is_secret: bool) -> usize {
     let harmless = |key: &str| HARMLESS.contains(&key) || key.starts_with("kuma.io/");
     let value = &line[value_start..];
     let is_hidden = match key.map(|key| key.trim_matches(['"', '\''])) {
-        Some("inline" | "inlineString" | "inline_string") => true,
         Some(key) if is_secret && !harmless(key) => true,
         None if is_secret => true,
         _ => value.contains('{') && is_secret || looks_secret(value),
     };
-    if is_hidden && !is_key_only {
+    let shown = if is_hidden && !is_key_only {
         value_start
     } else {
         line.len()
-    }
+    };
+    // `inline: …` and `inlineString: …`, in a map of one line too.
+    let inline = line.find("inline").and_then(|at| {
+        let end = at + line[at..].find(':')? + 1;
+        (!line[end..].trim().is_empty()).then_some(end)
+    });
+    inline.map_or(shown, |end| shown.min(end))
 }
 
 /// Long runs of base64, and PEM.
@@ -129,14 +134,27 @@ fn looks_secret(value: &str) -> bool {
     value.contains("PRIVATE KEY") || value.split(|c| !is_symbol(c)).any(|run| run.len() >= 60)
 }
 
-/// The documents that hold a Secret. They may be broken, so this looks at the text.
+/// The documents, and the items of lists, that hold a Secret. They may be broken, so this looks at the text.
 fn secret_documents(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut start = 0;
     let mut is_secret = false;
     let mut at = 0;
+    let mut is_list = false;
+    // The column of the list's items.
+    let mut item = None;
     for line in text.split_inclusive('\n') {
+        let column = line.len() - line.trim_start_matches(' ').len();
+        let is_entry = line[column..].starts_with("- ");
         if line.starts_with("---") {
+            (is_list, item) = (false, None);
+        } else if line.starts_with("items:") {
+            is_list = true;
+        } else if is_list && is_entry && item.is_none() {
+            item = Some(column);
+        }
+        let is_item = is_entry && item == Some(column);
+        if line.starts_with("---") || is_item {
             if is_secret {
                 found.push(start..at);
             }

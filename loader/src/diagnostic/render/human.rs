@@ -68,15 +68,14 @@ fn place(
     label: Option<String>,
 ) -> Element<'static> {
     let path = clean(&sources.file(span.file).name).into_owned();
-    match excerpts.of(span) {
-        Some(excerpt) => Snippet::source(excerpt.text)
+    if let Some(excerpt) = excerpts.of(span) {
+        Snippet::source(excerpt.text)
             .line_start(excerpt.line)
             .path(path)
             .annotation(kind.span(excerpt.marked).label(label))
-            .into(),
-        None => {
-            let (line, column) = sources.line_column(span);
-            Origin::path(path).line(line).char_column(column).into()
-        }
+            .into()
+    } else {
+        let (line, column) = sources.line_column(span);
+        Origin::path(path).line(line).char_column(column).into()
     }
 }

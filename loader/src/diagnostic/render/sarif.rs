@@ -1,6 +1,7 @@
 //! Findings as SARIF 2.1.0, which code hosts show next to the lines.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
@@ -109,7 +110,9 @@ fn uri(name: &str) -> String {
         match byte {
             b'/' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
             _ if byte.is_ascii_alphanumeric() => out.push(char::from(byte)),
-            _ => out += &format!("%{byte:02X}"),
+            _ => {
+                let _ = write!(out, "%{byte:02X}");
+            }
         }
     }
     out

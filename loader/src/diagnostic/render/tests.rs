@@ -41,11 +41,15 @@ fn secrets_are_not_shown() {
             "type",
         ),
         ("certificates:\n- inline: aHVudGVyMg==\n", "inline"),
+        ("- {secret: a, inlineString: aHVudGVyMg==}\n", "secret"),
     ] {
         let shown = shown(text, part);
         assert!(!shown.contains("aHVudGVyMg"), "{shown}");
         assert!(shown.contains("<redacted>"), "{shown}");
     }
+    let list = "items:\n- kind: Secret\n  a: one\n- kind: Mesh\n  a: two\n";
+    assert!(!shown(list, "one").contains("one"));
+    assert!(shown(list, "two").contains("two"));
     assert!(shown("kind: Secret\nmetadata:\n  name: edge\n", "edge").contains("name: edge"));
 }
 

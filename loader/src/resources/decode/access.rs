@@ -10,7 +10,8 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::source::node::snake_case;
 use crate::source::{Key, Node, Path};
 
-use super::{DecodeError, Decoder, Trail, nearest};
+use super::deserializer::DecodeError;
+use super::{Decoder, Trail, nearest};
 
 /// The elements of a list.
 pub(super) struct Elements<'p> {
@@ -50,7 +51,7 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
 /// The entries of a map whose keys are data.
 pub(super) struct Entries<'p> {
     parent: &'p Decoder<'p>,
-    entries: Iter<'p, (Key, Node)>,
+    rest: Iter<'p, (Key, Node)>,
     value: Option<(&'p str, &'p Node)>,
 }
 
@@ -58,7 +59,7 @@ impl<'p> Entries<'p> {
     pub(super) fn new(parent: &'p Decoder<'p>) -> Self {
         Self {
             parent,
-            entries: parent.entries().iter(),
+            rest: parent.entries().iter(),
             value: None,
         }
     }
@@ -71,7 +72,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, DecodeError> {
-        let Some((key, node)) = self.entries.next() else {
+        let Some((key, node)) = self.rest.next() else {
             return Ok(None);
         };
         self.value = Some((&key.name, node));
@@ -135,6 +136,9 @@ impl<'p> Fields<'p> {
     }
 
     fn unknown(&self, key: &Key) {
+        if self.parent.is_full() {
+            return;
+        }
         let trail = &self.parent.trail;
         let place = trail.path();
         let message = if place == Path::root() {
@@ -143,24 +147,21 @@ impl<'p> Fields<'p> {
             format!("unknown field `{}` in `{place}`", key.name)
         };
         let mut finding = Diagnostic::error(Code::UnknownField, message).at(key.span);
-        match nearest(&key.name, self.main_names()) {
-            Some(near) => {
-                finding = finding
-                    .label(format!(
-                        "did you mean `{near}`? Kuma drops this field in silence"
-                    ))
-                    .help(format!("write `{near}:`"));
-                // What is missing because it was misspelt is no mistake of its own.
-                let mut found = self.parent.state.found.borrow_mut();
-                found.named.push(place.field(near));
-            }
-            None => {
-                let mut names: Vec<_> = self.main_names().collect();
-                names.sort_unstable();
-                finding = finding.label("Kuma drops this field in silence");
-                if !names.is_empty() {
-                    finding = finding.help(format!("known here: {}", names.join(", ")));
-                }
+        if let Some(near) = nearest(&key.name, self.main_names()) {
+            finding = finding
+                .label(format!(
+                    "did you mean `{near}`? Kuma drops this field in silence"
+                ))
+                .help(format!("write `{near}:`"));
+            // What is missing because it was misspelt is no mistake of its own.
+            let mut found = self.parent.state.found.borrow_mut();
+            found.named.push(place.field(near));
+        } else {
+            let mut names: Vec<_> = self.main_names().collect();
+            names.sort_unstable();
+            finding = finding.label("Kuma drops this field in silence");
+            if !names.is_empty() {
+                finding = finding.help(format!("known here: {}", names.join(", ")));
             }
         }
         let decoder = Decoder {

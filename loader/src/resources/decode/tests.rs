@@ -48,7 +48,7 @@ fn all_mistakes_at_once() {
             "text: `2` is a number where a text is wanted",
             "port: 70000 is out of range: 0 to 65535",
             "crossMesh: a text where `true` or `false` is wanted",
-            "list[1]: a text where a plain whole number is wanted",
+            "list[1]: a text where a whole number is wanted",
             "tags[\"a\"]: `on` is a truth value where a text is wanted",
             "kind: unknown value \"http\"",
             "inner: a list where a map is wanted",

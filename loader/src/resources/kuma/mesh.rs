@@ -21,5 +21,5 @@ pub struct Mesh {
     )]
     skip_creating_initial_policies: Anything,
     #[serde(rename = "meshServices", alias = "mesh_services")]
-    mesh_services: Anything,
+    services: Anything,
 }

@@ -10,7 +10,7 @@ use crate::resources::decode::{Anything, Reader, decode, nearest};
 use crate::resources::registry::{self, Fate, KINDS, Kind};
 use crate::source::{Node, Path, Value};
 
-use super::meta;
+use super::{about, meta};
 
 /// Fields around a Universal resource that are not its own.
 const UNIVERSAL: &[&str] = &[
@@ -33,6 +33,9 @@ const KUBERNETES_SECRET: &[&str] = &["data", "stringData", "type", "immutable"];
 /// The mesh of Kubernetes resources that name none (Kuma `pkg/plugins/runtime/k8s/util/util.go` at 2.14.3).
 const DEFAULT_MESH: &str = "default";
 
+/// After so many fields that do not belong there, further ones say nothing new.
+const MAX_UNKNOWN: usize = 100;
+
 /// Kind and name of a document, and where its specification is.
 pub(super) struct Head {
     pub(super) kind: &'static Kind,
@@ -42,6 +45,8 @@ pub(super) struct Head {
     pub(super) spec: Path,
     /// Fields beside the specification, where both are one map.
     pub(super) skip: &'static [&'static str],
+    /// Whether the specification stands beside the place where it belongs.
+    pub(super) is_misplaced: bool,
     /// Where the kind is written.
     pub(super) kind_path: Path,
     /// Where the name is written.
@@ -124,7 +129,7 @@ impl Head {
         let mut meta = meta(kind, decoded.value.name, decoded.value.mesh);
         meta.labels = decoded.value.labels;
         meta.created = text(node.get("creationTime"));
-        let head = Self {
+        let mut head = Self {
             kind,
             meta,
             is_kubernetes: false,
@@ -134,11 +139,14 @@ impl Head {
                 Path::root()
             },
             skip: if has_spec { &[] } else { UNIVERSAL },
+            is_misplaced: false,
             kind_path,
             name_path: Path::of("name"),
         };
         if kind.fate == Fate::Served {
-            findings.extend(decoded.findings);
+            let name = head.meta.to_string();
+            let named = decoded.findings.into_iter();
+            findings.extend(named.map(|finding| about(finding, &name, &Path::root())));
             if has_spec {
                 head.beside_spec(node, &[UNIVERSAL, &["spec"]], findings);
             }
@@ -177,17 +185,20 @@ impl Head {
             node.get("metadata")
                 .and_then(|m| m.get("creationTimestamp")),
         );
-        let head = Self {
+        let mut head = Self {
             kind,
             meta,
             is_kubernetes: true,
             spec: Path::of("spec"),
             skip: &[],
+            is_misplaced: false,
             kind_path,
             name_path: Path::of("metadata.name"),
         };
         if kind.fate == Fate::Served {
-            findings.extend(decoded.findings);
+            let name = head.meta.to_string();
+            let named = decoded.findings.into_iter();
+            findings.extend(named.map(|finding| about(finding, &name, &Path::root())));
             let known = [KUBERNETES, if is_secret { KUBERNETES_SECRET } else { &[] }];
             head.beside_spec(node, &known, findings);
             head.names(node, &decoded.named, findings);
@@ -196,24 +207,32 @@ impl Head {
     }
 
     /// Names fields that stand beside `spec` and do not belong there.
-    fn beside_spec(&self, node: &Node, known: &[&[&'static str]], findings: &mut Vec<Diagnostic>) {
+    fn beside_spec(
+        &mut self,
+        node: &Node,
+        known: &[&[&'static str]],
+        findings: &mut Vec<Diagnostic>,
+    ) {
         let Value::Mapping(entries) = &node.value else {
             return;
         };
         let known = || known.iter().copied().flatten().copied();
-        for (key, _) in entries {
-            if known().any(|name| name == key.name) {
-                continue;
-            }
+        let unknown = entries
+            .iter()
+            .map(|(key, _)| key)
+            .filter(|key| !known().any(|name| name == key.name));
+        for key in unknown.take(MAX_UNKNOWN) {
             let mut finding =
                 Diagnostic::error(Code::UnknownField, format!("unknown field `{}`", key.name))
                     .at(key.span)
                     .about(&self.meta, &key.name);
-            finding = match nearest(&key.name, known()) {
-                Some(near) => finding
+            finding = if let Some(near) = nearest(&key.name, known()) {
+                finding
                     .label(format!("did you mean `{near}`?"))
-                    .help(format!("write `{near}:`")),
-                None => finding.help("what the resource says stands below `spec:`"),
+                    .help(format!("write `{near}:`"))
+            } else {
+                self.is_misplaced |= node.get("spec").is_none();
+                finding.help("what the resource says stands below `spec:`")
             };
             findings.push(finding);
         }

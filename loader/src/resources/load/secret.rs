@@ -12,103 +12,112 @@ use super::head::Head;
 /// The type of Kubernetes Secrets that Kuma reads.
 const TYPE: &str = "system.kuma.io/secret";
 
+/// Why there is no secret. Nothing of what is in it is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum InvalidSecret {
+    #[error("the secret has no `{0}`")]
+    Missing(&'static str),
+    #[error("the secret is no text")]
+    NotText,
+    #[error("the secret is shell text that no shell has run")]
+    Shell,
+    #[error("the secret is PEM, not base64")]
+    Pem,
+    #[error("the secret is not base64: symbol {0} is none of it")]
+    Symbol(usize),
+    #[error("the secret is not base64: it is cut off")]
+    CutOff,
+}
+
+/// Whether Kuma reads the resource: it leaves most of Kubernetes' Secrets alone.
+pub(super) fn is_used(head: &Head, node: &Node) -> bool {
+    head.kind.name != "Secret" || !head.is_kubernetes || kind(node) == TYPE
+}
+
+fn kind(node: &Node) -> &str {
+    node.get("type").and_then(Node::text).unwrap_or("Opaque")
+}
+
 /// The secret of `node`; nothing where it is none of Kuma's or cannot be read, after a finding.
-///
-/// No finding repeats what is in it.
 pub(super) fn read(head: &Head, node: &Node, findings: &mut Vec<Diagnostic>) -> Option<Secret> {
-    let mut finding = |finding: Diagnostic, path: &Path| {
-        let finding = finding.at(node.locate(path)).about(&head.meta, path);
-        findings.push(finding);
-    };
     if !head.is_kubernetes {
-        return text(node, &Path::of("data"))
-            .and_then(|data| base64(data))
-            .map_err(|error| finding(error, &Path::of("data")))
-            .ok();
+        let secret = base64(node.get("data"), "data");
+        return named(head, node, &Path::of("data"), secret, findings);
     }
-    let kind = node.get("type").and_then(Node::text).unwrap_or("Opaque");
+    let kind = kind(node);
     if kind != TYPE {
+        let path = Path::of("type");
         let unused = Diagnostic::warning(
             Code::UnusedSecret,
             format!("a Secret of type {kind} is not used: Kuma reads only {TYPE}"),
         )
         .help("put private key and certificates, PEM one after the other, into the key `value`");
-        finding(unused, &Path::of("type"));
+        findings.push(unused.at(node.locate(&path)).about(&head.meta, &path));
         return None;
     }
+    let value = |field: &str| node.get(field).and_then(|data| data.get("value"));
     // The API server adds `stringData` to `data`, in base64, and lets it win.
-    if let Some(string) = node.get("stringData").and_then(|data| data.get("value")) {
-        return match string.text() {
-            Some(text) => Some(Secret {
-                data: STANDARD.encode(text),
-            }),
-            None => {
-                finding(not_text(), &Path::of("stringData.value"));
-                None
-            }
-        };
+    if let Some(string) = value("stringData") {
+        let secret = text(Some(string), "stringData.value").map(|text| Secret {
+            data: STANDARD.encode(text),
+        });
+        return named(head, node, &Path::of("stringData.value"), secret, findings);
     }
-    let path = Path::of("data.value");
-    text(node.get("data").unwrap_or(node), &Path::of("value"))
-        .and_then(|data| base64(data))
-        .map_err(|error| finding(error, &path))
-        .ok()
+    let secret = base64(value("data"), "data.value");
+    named(head, node, &Path::of("data.value"), secret, findings)
 }
 
-fn text<'n>(node: &'n Node, path: &Path) -> Result<&'n str, Diagnostic> {
-    let field = path.to_string();
-    match node.get(&field) {
-        Some(node) => match &node.value {
-            Value::Scalar { text, .. } => Ok(text),
-            Value::Null => Err(missing(&field)),
-            _ => Err(not_text()),
-        },
-        None => Err(missing(&field)),
-    }
-}
-
-fn missing(field: &str) -> Diagnostic {
-    Diagnostic::error(Code::InvalidSecret, format!("the secret has no `{field}`"))
-}
-
-fn not_text() -> Diagnostic {
-    Diagnostic::error(Code::InvalidSecret, "the secret is no text")
-}
-
-/// The secret, with the line breaks that base64 tools put in taken out.
-fn base64(text: &str) -> Result<Secret, Diagnostic> {
-    let data: String = text.split_whitespace().collect();
-    if text.contains("$(") {
-        let finding = Diagnostic::error(
+fn named(
+    head: &Head,
+    node: &Node,
+    path: &Path,
+    secret: Result<Secret, InvalidSecret>,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Secret> {
+    let error = match secret {
+        Ok(secret) => return Some(secret),
+        Err(error) => error,
+    };
+    let (code, help) = match error {
+        InvalidSecret::Shell => (
             Code::ShellInSecret,
-            "the secret is shell text that no shell has run",
-        )
-        .help(
-            "run `meshgate generate tls-certificate --type=server --hostname=… --key-file=- --cert-file=- | base64 \
-             -w0` and write here what it prints",
-        );
-        return Err(finding);
-    }
-    if let Err(error) = STANDARD.decode(&data) {
-        let mut finding = Diagnostic::error(
-            Code::InvalidSecret,
-            format!("the secret is not base64: {}", reason(error)),
-        );
-        if text.contains("-----BEGIN ") {
-            finding = finding.help("this is PEM: encode it with `base64 -w0`");
-        }
-        return Err(finding);
-    }
-    Ok(Secret { data })
+            Some(
+                "run `meshgate generate tls-certificate --type=server --hostname=… --key-file=- --cert-file=- | \
+                 base64 -w0` and write here what it prints",
+            ),
+        ),
+        InvalidSecret::Pem => (Code::InvalidSecret, Some("encode it with `base64 -w0`")),
+        _ => (Code::InvalidSecret, None),
+    };
+    let mut finding = Diagnostic::error(code, error.to_string())
+        .at(node.locate(path))
+        .about(&head.meta, path);
+    finding.help = help.map(str::to_owned);
+    findings.push(finding);
+    None
 }
 
-/// What is wrong, without the symbols themselves.
-fn reason(error: base64::DecodeError) -> String {
-    match error {
-        base64::DecodeError::InvalidByte(at, _) => format!("symbol {} is none of it", at + 1),
-        base64::DecodeError::InvalidLength(_) => "its length is not a multiple of 4".to_owned(),
-        base64::DecodeError::InvalidLastSymbol(..) | base64::DecodeError::InvalidPadding => {
-            "its end is damaged".to_owned()
-        }
+fn text<'n>(node: Option<&'n Node>, field: &'static str) -> Result<&'n str, InvalidSecret> {
+    match node.map(|node| &node.value) {
+        Some(Value::Scalar { text, .. }) => Ok(text),
+        Some(Value::Null) | None => Err(InvalidSecret::Missing(field)),
+        Some(_) => Err(InvalidSecret::NotText),
+    }
+}
+
+/// The secret, without the line breaks that tools put into base64.
+fn base64(node: Option<&Node>, field: &'static str) -> Result<Secret, InvalidSecret> {
+    let text = text(node, field)?;
+    if text.contains("$(") {
+        return Err(InvalidSecret::Shell);
+    }
+    if text.contains("-----BEGIN ") {
+        return Err(InvalidSecret::Pem);
+    }
+    let data: String = text.split_whitespace().collect();
+    match STANDARD.decode(&data) {
+        Ok(_) => Ok(Secret { data }),
+        Err(base64::DecodeError::InvalidByte(at, _)) => Err(InvalidSecret::Symbol(at + 1)),
+        Err(_) => Err(InvalidSecret::CutOff),
     }
 }

@@ -1,6 +1,6 @@
 //! The tree of a document, out of the parser's events.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 
 use granit_parser::{Event, ScalarStyle, StructureStyle, Tag};
@@ -8,7 +8,7 @@ use granit_parser::{Event, ScalarStyle, StructureStyle, Tag};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{FileId, Key, Node, Span, Value};
 
-use super::MAX_DEPTH;
+use super::{MAX_DEPTH, entries};
 
 /// How much a file may grow to: a node counts 1, and each 64 bytes of copied text another 1.
 /// Some 100 bytes of memory stand behind each.
@@ -96,6 +96,11 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Whether the file has more values than are read.
+    pub(super) fn is_spent(&self) -> bool {
+        self.budget == 0
+    }
+
     pub(super) fn start_document(&mut self) {
         self.open.clear();
         self.anchors.clear();
@@ -174,7 +179,7 @@ impl<'a> Builder<'a> {
                 entries, merged, ..
             } => {
                 let last = entries.last().map(|(_, value)| value.span);
-                (Value::Mapping(self.entries(entries, merged)), last)
+                (Value::Mapping(self.settle(entries, merged)), last)
             }
         };
         // A block ends where the next thing begins, after blank lines and comments that are not its own.
@@ -186,42 +191,13 @@ impl<'a> Builder<'a> {
         self.close(value, &range, collection.anchor, collection.size, false);
     }
 
-    /// The entries that stay: of several with one name the first, and of merged ones those with new names.
-    fn entries(&mut self, entries: Vec<(Key, Node)>, merged: Vec<Node>) -> Vec<(Key, Node)> {
-        let mut names = HashSet::with_capacity(entries.len());
-        let mut kept = Vec::with_capacity(entries.len());
-        for (key, value) in entries {
-            if names.contains(&key.name) {
-                self.finding(
-                    Diagnostic::error(Code::DuplicateKey, format!("`{}` is given twice", key.name))
-                        .at(key.span)
-                        .label("each key once: readers differ in which of two they take"),
-                );
-            } else {
-                names.insert(key.name.clone());
-                kept.push((key, value));
-            }
+    fn settle(&mut self, entries: Vec<(Key, Node)>, merged: Vec<Node>) -> Vec<(Key, Node)> {
+        let mut findings = Vec::new();
+        let entries = entries::settle(entries, merged, &mut findings);
+        for finding in findings {
+            self.finding(finding);
         }
-        for node in merged {
-            let sources = match node.value {
-                Value::Sequence(items) => items,
-                _ => vec![node],
-            };
-            for source in sources {
-                if let Value::Mapping(inherited) = source.value {
-                    let new = inherited
-                        .into_iter()
-                        .filter(|(key, _)| names.insert(key.name.clone()));
-                    kept.extend(new);
-                } else {
-                    self.finding(
-                        Diagnostic::error(Code::Alias, "`<<` takes a map or a list of maps")
-                            .at(source.span),
-                    );
-                }
-            }
-        }
-        kept
+        entries
     }
 
     /// Puts a finished node where it belongs.
@@ -349,13 +325,15 @@ impl<'a> Builder<'a> {
         let tag = match tag {
             None => None,
             Some(tag) if tag.original() == "!" => Some("str"),
-            Some(tag) => match tag.core_suffix() {
-                Some(name @ ("str" | "int" | "float" | "bool" | "null")) => Some(name),
-                _ => {
+            Some(tag) => {
+                let known = tag
+                    .core_suffix()
+                    .filter(|name| matches!(*name, "str" | "int" | "float" | "bool" | "null"));
+                if known.is_none() {
                     self.unknown_tag(tag, range);
-                    None
                 }
-            },
+                known
+            }
         };
         let plain = match tag {
             Some("null") => return Value::Null,

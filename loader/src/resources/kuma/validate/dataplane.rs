@@ -27,15 +27,13 @@ impl Validate for Dataplane {
         }
         let net = &self.networking;
         admin(report, &root, net);
-        match &net.gateway {
-            Some(gateway) => self.gateway(report, &root, gateway),
-            None => {
-                networking(report, &root, net);
-                probes(report, self.probes.as_ref());
-                metrics(report, self.metrics.as_ref());
-                listeners(report, &root.field("listeners"), net);
-            }
+        if let Some(gateway) = &net.gateway {
+            return self.gateway(report, &root, gateway);
         }
+        networking(report, &root, net);
+        probes(report, self.probes.as_ref());
+        metrics(report, self.metrics.as_ref());
+        listeners(report, &root.field("listeners"), net);
     }
 }
 
@@ -286,7 +284,8 @@ fn reachable(report: &mut Report<'_>, path: &Path, backend: &BackendRef) {
         (true, false, _) => report.violation(&name, "name is required, when namespace is defined"),
         _ => {}
     }
-    if !(backend.name.is_empty() && backend.namespace.is_empty()) && !backend.labels.is_empty() {
+    let has_name = !backend.name.is_empty() || !backend.namespace.is_empty();
+    if has_name && !backend.labels.is_empty() {
         let text = "labels cannot be defined when name is specified";
         report.violation(&path.field("labels"), text);
     }

@@ -71,13 +71,11 @@ fn listener(report: &mut Report<'_>, path: &Path, listener: &Listener) {
         _ => {}
     }
     match &listener.tls {
-        Some(conf) if listener.cross_mesh => {
-            if conf.mode != TlsMode::None || !conf.certificates.is_empty() {
-                report.violation(&tls, "must be empty with crossMesh");
-            }
+        Some(conf) if !listener.cross_mesh => termination(report, &tls, conf),
+        Some(conf) if conf.mode != TlsMode::None || !conf.certificates.is_empty() => {
+            report.violation(&tls, "must be empty with crossMesh");
         }
-        Some(conf) => termination(report, &tls, conf),
-        None => {}
+        _ => {}
     }
     tags::additional(report, &path.field("tags"), &listener.tags);
 }
@@ -189,8 +187,32 @@ fn together(report: &mut Report<'_>, path: &Path, listeners: &[Listener]) {
     }
 }
 
+/// A certificate is in one place.
+fn sources(report: &mut Report<'_>, path: &Path, tls: &Tls) {
+    for (index, source) in tls.certificates.iter().enumerate() {
+        let given = [
+            source.secret.is_some(),
+            source.file.is_some(),
+            source.inline.is_some(),
+            source.inline_string.is_some(),
+        ];
+        if given.into_iter().filter(|is_given| *is_given).count() != 1 {
+            report.say(
+                &path.field("certificates").index(index),
+                Diagnostic::error(
+                    Code::InvalidCertificate,
+                    "a certificate is in exactly one of `secret`, `file`, `inline` and `inlineString`",
+                ),
+            );
+        }
+    }
+}
+
 /// Kuma accepts it and then cannot serve it as it reads (`pkg/plugins/runtime/gateway/generator.go` at 2.14.3).
 fn alone(report: &mut Report<'_>, path: &Path, listener: &Listener) {
+    if let Some(tls) = &listener.tls {
+        sources(report, &path.field("tls"), tls);
+    }
     if listener.protocol == Protocol::Tls && listener.tls.is_none() {
         report.say(
             &path.field("protocol"),
