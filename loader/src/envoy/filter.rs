@@ -20,14 +20,13 @@ use crate::model::{Listener, Port, Protocol};
 const NAME: &str = "meshgate";
 
 /// What the filter calls and what Envoy may call in it. Everything else is refused, whatever the module tries.
-pub const CAPABILITIES: [&str; 12] = [
+pub const CAPABILITIES: [&str; 11] = [
     "proxy_on_context_create",
     "proxy_on_configure",
     "proxy_on_request_headers",
     "proxy_log",
     "proxy_get_buffer_bytes",
     "proxy_get_header_map_value",
-    "proxy_remove_header_map_value",
     "proxy_set_property",
     "proxy_send_local_response",
     "proxy_define_metric",

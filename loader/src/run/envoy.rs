@@ -15,7 +15,7 @@ use signal_hook::iterator::Signals;
 
 use crate::output::Output;
 
-/// How often the number of open connections is asked for while draining.
+/// How often the number of open requests is asked for while draining.
 const POLL: Duration = Duration::from_millis(100);
 
 /// A running Envoy.
@@ -51,6 +51,8 @@ impl Envoy {
             .arg("--disable-hot-restart")
             // The access log is looked at while requests are tried; by default Envoy writes it every 10 s.
             .args(["--file-flush-interval-msec", "200"])
+            // While draining, every answer asks its client to come back on another connection.
+            .args(["--drain-strategy", "immediate"])
             // Ctrl-C reaches the whole group of a terminal; Envoy has to wait for its turn.
             .process_group(0)
             .args(args)
@@ -80,7 +82,7 @@ impl Envoy {
         let deadline = Instant::now() + drain_time;
         if self.post("drain_listeners?graceful&skip_exit").is_ok() {
             output.talk("meshgate: draining; once more to stop at once");
-            while self.open_connections() > 0 && Instant::now() < deadline {
+            while self.in_service() > 0 && Instant::now() < deadline {
                 match self.events.recv_timeout(POLL) {
                     Ok(Event::Exit(status)) => return Ok(exit_code(status?)),
                     Ok(Event::Signal(SIGTERM | SIGINT)) => break,
@@ -99,15 +101,15 @@ impl Envoy {
         }
     }
 
-    /// The connections that clients have to the listeners; none if Envoy does not say.
-    fn open_connections(&self) -> u64 {
-        // The admin interface counts its own connections apart, as `http.admin`.
-        let text = self.get("stats?filter=^listener\\..*\\.downstream_cx_active$");
-        let text = text.unwrap_or_default();
-        let values = text
-            .lines()
-            .filter(|line| !line.starts_with("listener.admin."));
-        values
+    /// The requests and TCP connections that are being served; none if Envoy does not say. Connections that are only
+    /// kept open for the next request do not count.
+    fn in_service(&self) -> u64 {
+        const SERVED: &str = "^(http\\..*\\.downstream_rq_active|tcp\\..*\\.downstream_cx_active)$";
+        let text = self
+            .get(&format!("stats?filter={SERVED}"))
+            .unwrap_or_default();
+        text.lines()
+            .filter(|line| !line.starts_with("http.admin."))
             .filter_map(|line| line.rsplit_once(": ")?.1.parse::<u64>().ok())
             .sum()
     }

@@ -2,16 +2,12 @@
 //!
 //! With `DEMO_ONCE=1` it ends after the requests, with status 0 if each answer was as expected.
 
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::bail;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use rustix::process::{Pid, Signal, kill_process};
 use system_tests::client::{Connection, Response};
 use system_tests::echo::Backend;
@@ -58,7 +54,9 @@ async fn demo() -> anyhow::Result<bool> {
     let work = async {
         let fine = show(&mut gateway).await?;
         if !once {
-            println!("\nServing until Ctrl-C. Resources: {RESOURCES}");
+            println!(
+                "\nServing until Ctrl-C. Resources: {RESOURCES}. Try: target/debug/meshgate validate {RESOURCES}"
+            );
             gateway.end().await;
             bail!("the gateway has ended");
         }
@@ -146,13 +144,9 @@ struct Gateway(Child);
 impl Gateway {
     fn start() -> anyhow::Result<Self> {
         let work = checkout().canonicalize()?.join("target/demo");
-        let secret = work.join("secret.yaml");
-        if !secret.exists() {
-            make_secret(&secret)?;
-        }
         let child = Command::new(meshgate::binary())
             .arg("run")
-            .args([&checkout().join(RESOURCES), &secret])
+            .arg(checkout().join(RESOURCES))
             .arg("--envoy")
             .arg(envoy::binary(envoy::NEWEST)?)
             .args(["--access-log", "/dev/null", "--drain-time", "2"])
@@ -197,17 +191,4 @@ impl Drop for Gateway {
         self.stop();
         let _ = self.0.wait();
     }
-}
-
-/// What the listener with TLS refers to, as a resource that only its owner can read.
-fn make_secret(file: &Path) -> anyhow::Result<()> {
-    let bundle = STANDARD.encode(meshgate::certificate("foo.example.com", "rsa")?);
-    let secret =
-        format!("type: Secret\nmesh: default\nname: foo-example-com-certificate\ndata: {bundle}\n");
-    let folder = file.parent().expect("a file in a folder");
-    fs::create_dir_all(folder)?;
-    let new = tempfile::NamedTempFile::new_in(folder)?;
-    fs::write(&new, secret)?;
-    new.persist(file)?;
-    Ok(())
 }
