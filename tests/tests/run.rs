@@ -24,7 +24,7 @@ struct Run {
 }
 
 impl Run {
-    async fn start(backend: SocketAddr, envoy_args: &[&str]) -> anyhow::Result<Self> {
+    fn start(backend: SocketAddr, envoy_args: &[&str]) -> anyhow::Result<Self> {
         // An address of its own for each gateway of each process, so that tests never share a port.
         static NEXT: AtomicU8 = AtomicU8::new(1);
         let [.., high, low] = std::process::id().to_be_bytes();
@@ -148,7 +148,7 @@ const REQUEST: &str = "GET / HTTP/1.1\r\nHost: foo.example.com\r\n\r\n";
 #[tokio::test]
 async fn open_requests_end_before_envoy_does() -> anyhow::Result<()> {
     let backend = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let mut run = Run::start(backend.local_addr()?, &[]).await?;
+    let mut run = Run::start(backend.local_addr()?, &[])?;
     run.ready().await?;
     let mut client = TcpStream::connect(run.at()).await?;
     client.write_all(REQUEST.as_bytes()).await?;
@@ -177,7 +177,7 @@ async fn open_requests_end_before_envoy_does() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_second_signal_ends_envoy_at_once() -> anyhow::Result<()> {
     let backend = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let mut run = Run::start(backend.local_addr()?, &[]).await?;
+    let mut run = Run::start(backend.local_addr()?, &[])?;
     run.ready().await?;
     let mut client = TcpStream::connect(run.at()).await?;
     client.write_all(REQUEST.as_bytes()).await?;
@@ -192,7 +192,7 @@ async fn a_second_signal_ends_envoy_at_once() -> anyhow::Result<()> {
 #[tokio::test]
 async fn envoys_exit_code_is_its_own() -> anyhow::Result<()> {
     let backend = SocketAddr::from(([127, 0, 0, 1], 1));
-    let mut run = Run::start(backend, &["--no-such-argument"]).await?;
+    let mut run = Run::start(backend, &["--no-such-argument"])?;
     let status = run.end().await?;
     assert_eq!(status.code(), Some(1));
     assert_eq!(status.signal(), None);
@@ -202,7 +202,7 @@ async fn envoys_exit_code_is_its_own() -> anyhow::Result<()> {
 #[tokio::test]
 async fn the_first_screen_says_what_is_served_and_how_to_try_it() -> anyhow::Result<()> {
     let backend = SocketAddr::from(([127, 0, 0, 1], 1));
-    let mut run = Run::start(backend, &[]).await?;
+    let mut run = Run::start(backend, &[])?;
     run.ready().await?;
     run.signal(Signal::TERM)?;
     run.end().await?;

@@ -38,15 +38,14 @@ pub(super) fn rule(code: Option<&str>, output: &Output) -> anyhow::Result<Exit> 
         bail!("there is no code `{text}`; `meshgate rule` lists all");
     };
     let explanation = code.explanation();
-    let mut page = format!(
-        "{code}: {}\n\n{}\n\nWhy: {}\n",
-        explanation.title, explanation.means, explanation.why
+    let example = match explanation.example {
+        "" => String::new(),
+        example => format!("\nExample:\n    {}\n", example.replace('\n', "\n    ")),
+    };
+    let page = format!(
+        "{code}: {}\n\n{}\n\nWhy: {}\n{example}\nFix: {}\n",
+        explanation.title, explanation.means, explanation.why, explanation.fix
     );
-    if !explanation.example.is_empty() {
-        let indented = explanation.example.replace('\n', "\n    ");
-        page += &format!("\nExample:\n    {indented}\n");
-    }
-    page += &format!("\nFix: {}\n", explanation.fix);
     output.data(page.as_bytes())?;
     Ok(Exit::Fine)
 }
