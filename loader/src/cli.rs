@@ -85,7 +85,7 @@ pub struct ProxyArgs {
     /// How much a refused client is told.
     #[arg(long, value_enum, default_value_t)]
     pub reasons: Reasons,
-    /// Log and count what would be refused, and let it pass.
+    /// Log and count what the filter would refuse, and let it pass to Envoy's own routes.
     #[arg(long)]
     pub audit: bool,
     /// Where Envoy finds the filter; without it the filter is put into $MESHGATE_WORK_DIR (or ~/.meshgate).
