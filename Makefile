@@ -29,7 +29,7 @@ demo: ## a gateway with backends on loopback, and requests to it; DEMO_ONCE=1 en
 
 test: setup ## every test
 	scripts/test-policy-in-node.sh
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
 
 check: fmt-check clippy docs test ## what CI runs; stale generated files fail their tests
 
