@@ -36,9 +36,10 @@ fn commands() -> anyhow::Result<()> {
 fn shell(command: &str, folder: &Path) -> anyhow::Result<()> {
     let command = command.split(" #").next().unwrap_or_default().trim_end();
     // Envoy reads the whole configuration, and does not stay.
-    let command = match command.starts_with("meshgate run ") {
-        true => format!("{command} -- --mode validate"),
-        false => command.to_owned(),
+    let command = if command.starts_with("meshgate run ") {
+        format!("{command} -- --mode validate")
+    } else {
+        command.to_owned()
     };
     let own = meshgate::binary().parent().context("no folder")?;
     let path = env::var("PATH").unwrap_or_default();
