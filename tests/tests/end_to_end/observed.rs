@@ -61,7 +61,7 @@ async fn tags_and_decisions_in_the_access_log(version: &str) -> anyhow::Result<(
         ),
         (
             "bar.example.com/2",
-            &["tags=&kuma.io/service=edge-gateway&team=a&tier=front&vhost=bar.example.com& "],
+            &["tags=&kuma.io/service=edge-gateway&team=a&tier=front&vhost=bar.example.com&"],
         ),
         (
             "baz.example.com/3",
