@@ -68,7 +68,7 @@ async fn tags_and_decisions_in_the_access_log(version: &str) -> anyhow::Result<(
             &[" 404 ", "decision=reject reason=no_listener "],
         ),
         (
-            "sni=foo.example.com GET bar.example.com/",
+            "GET bar.example.com/ sni=foo.example.com",
             &[
                 " 421 ",
                 "decision=reject reason=misdirected ",
