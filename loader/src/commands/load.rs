@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
+use time::OffsetDateTime;
 
 use crate::cli::{ConfigFormat, ProxyArgs, Reasons};
 use crate::diagnostic::{Code, Diagnostic, Severity, render};
@@ -67,6 +68,7 @@ pub(super) fn load(
             sources: &sources,
         };
         findings.extend(check::all(input));
+        findings.extend(check::certificates(input, OffsetDateTime::now_utc()));
     }
     render::sort(&mut findings);
     Ok(Loaded {

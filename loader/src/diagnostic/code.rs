@@ -43,7 +43,13 @@ impl Code {
 impl Code {
     /// Whether the finding concerns the certificate of one listener, so that all others can be served.
     pub fn is_isolated(self) -> bool {
-        matches!(self, Self::MissingSecret | Self::InvalidCertificate)
+        matches!(
+            self,
+            Self::MissingSecret
+                | Self::InvalidCertificate
+                | Self::KeyMismatch
+                | Self::RefusedCertificate
+        )
     }
 }
 
