@@ -51,6 +51,11 @@ impl Code {
                 | Self::RefusedCertificate
         )
     }
+
+    /// Whether the finding is about something that is known and has no effect.
+    pub fn is_not_served(self) -> bool {
+        matches!(self, Self::NotServedKind | Self::NotServedField)
+    }
 }
 
 impl fmt::Display for Code {

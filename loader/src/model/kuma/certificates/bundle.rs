@@ -68,7 +68,7 @@ fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     }
 }
 
-/// What Envoy refuses (`source/common/tls/context_impl.cc` and BoringSSL's own rules).
+/// What Envoy refuses (`source/common/tls/context_impl.cc` and `BoringSSL`'s own rules).
 fn refused(certificate: &X509Certificate<'_>, key: &PrivateKey) -> Result<(), Unusable> {
     let refuse = |why: String| Err(Unusable::new(Code::RefusedCertificate, why));
     if let Some(bits) = key.short_rsa() {
