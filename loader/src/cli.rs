@@ -39,6 +39,9 @@ pub struct Paths {
     /// Files, folders (searched for *.yaml, *.yml and *.json), or - for standard input.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// Take everything that is known and not served (codes from 400) for an error.
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// Arguments of `validate`.

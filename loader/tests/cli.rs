@@ -125,6 +125,52 @@ fn the_status_says_whether_there_are_errors() {
 }
 
 #[test]
+fn strict_makes_what_is_not_served_an_error() {
+    let timeout = "type: MeshTrace\nmesh: default\nname: traces\n";
+    let all = format!("{GATEWAY}---\n{}---\n{timeout}", dataplane("edge-1"));
+    let folder = Folder::with(&[("a.yaml", &all)]);
+    for (command, status) in [("validate", 1), ("bootstrap", 1)] {
+        let run = |args: &[&str]| folder.meshgate_with_work_dir(args).output().unwrap();
+        assert_eq!(run(&[command, "."]).status.code(), Some(0), "{command}");
+        let strict = run(&[command, "--strict", "."]);
+        assert_eq!(strict.status.code(), Some(status), "{command}");
+    }
+}
+
+#[test]
+fn a_certificate_of_another_host_is_named() {
+    let folder = Folder::with(&[]);
+    let args = [
+        "generate",
+        "tls-certificate",
+        "--type=server",
+        "--key-type=ecdsa",
+    ];
+    let args = [
+        &args[..],
+        &["--hostname=b.test", "--key-file=-", "--cert-file=-"],
+    ]
+    .concat();
+    let pem = String::from_utf8(folder.meshgate(&args).output().unwrap().stdout).unwrap();
+    let pem = pem.replace('\n', "\n            ");
+    let tls = format!(
+        "      tls:\n        mode: TERMINATE\n        certificates:\n        - inlineString: |\n            {pem}"
+    );
+    let https = GATEWAY.replace("HTTP\n", "HTTPS\n");
+    let all = format!("{https}{tls}\n---\n{}", dataplane("edge-1"));
+    fs::write(folder.path().join("a.yaml"), all).unwrap();
+    let args = ["validate", "--format", "json", "a.yaml"];
+    let output = folder.meshgate(&args).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("MG0305"), "{text}");
+    assert!(
+        text.contains("`b.test`, not for `foo.example.com`"),
+        "{text}"
+    );
+    assert_eq!(output.status.code(), Some(0), "{text}");
+}
+
+#[test]
 fn findings_come_in_the_order_of_files_and_lines() {
     let gateway = GATEWAY.replace("hostname:", "hostnam:");
     let two = format!("{gateway}---\n{}", gateway.replace("edge-gateway", "Other"));

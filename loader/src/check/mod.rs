@@ -1,5 +1,7 @@
 //! Findings about resources together: what each says alone is right, and still it does not work.
 
+mod certificates;
+
 use std::collections::{BTreeSet, HashSet};
 
 use policy::Tags;
@@ -10,6 +12,8 @@ use crate::model::{Listener, Port};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::source::Path;
+
+pub use certificates::certificates;
 
 /// Everything that is wrong with the resources together.
 ///

@@ -1,10 +1,9 @@
 //! What `bootstrap` and `run` begin with: resources, and the one proxy to be made of them.
 
-use std::path::PathBuf;
-
 use anyhow::bail;
+use time::OffsetDateTime;
 
-use crate::cli::{ConfigFormat, ProxyArgs, Reasons};
+use crate::cli::{ConfigFormat, Paths, ProxyArgs, Reasons};
 use crate::diagnostic::{Code, Diagnostic, Severity, render};
 use crate::envoy::{AccessLog, EnvoyRange};
 use crate::model::Proxy;
@@ -39,12 +38,8 @@ impl Loaded {
 }
 
 /// Reads resources, and checks each by itself; unless `resource_only`, also together.
-pub(super) fn load(
-    paths: &[PathBuf],
-    resource_only: bool,
-    output: &Output,
-) -> anyhow::Result<Loaded> {
-    let (sources, documents, mut findings) = source::read(paths);
+pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow::Result<Loaded> {
+    let (sources, documents, mut findings) = source::read(&args.paths);
     let (unread, rest): (Vec<_>, Vec<_>) = findings
         .into_iter()
         .partition(|finding| finding.code == Code::PathNotRead);
@@ -67,6 +62,13 @@ pub(super) fn load(
             sources: &sources,
         };
         findings.extend(check::all(input));
+        findings.extend(check::certificates(input, OffsetDateTime::now_utc()));
+    }
+    if args.strict {
+        let not_served = |finding: &&mut Diagnostic| finding.code.is_not_served();
+        for finding in findings.iter_mut().filter(not_served) {
+            finding.severity = Severity::Error;
+        }
     }
     render::sort(&mut findings);
     Ok(Loaded {
@@ -78,7 +80,7 @@ pub(super) fn load(
 
 /// The proxy that the arguments name, or nothing if its resources have errors; all findings are printed.
 pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<Proxy>> {
-    let loaded = load(&args.paths.paths, false, output)?;
+    let loaded = load(&args.paths, false, output)?;
     if !loaded.findings.is_empty() {
         let color = output.color_on_stderr();
         output.talk(render::human(&loaded.sources, &loaded.findings, color).trim_end());

@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, render};
 use crate::output::Output;
 
 pub(super) fn run(args: &ValidateArgs, output: &Output) -> anyhow::Result<Exit> {
-    let loaded = load::load(&args.paths.paths, args.resource_only, output)?;
+    let loaded = load::load(&args.paths, args.resource_only, output)?;
     let findings = &loaded.findings;
     let files = loaded.sources.files().len();
     let summary = render::summary(findings, files, loaded.resources.total);

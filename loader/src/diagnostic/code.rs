@@ -43,7 +43,18 @@ impl Code {
 impl Code {
     /// Whether the finding concerns the certificate of one listener, so that all others can be served.
     pub fn is_isolated(self) -> bool {
-        matches!(self, Self::MissingSecret | Self::InvalidCertificate)
+        matches!(
+            self,
+            Self::MissingSecret
+                | Self::InvalidCertificate
+                | Self::KeyMismatch
+                | Self::RefusedCertificate
+        )
+    }
+
+    /// Whether the finding is about something that is known and has no effect.
+    pub fn is_not_served(self) -> bool {
+        matches!(self, Self::NotServedKind | Self::NotServedField)
     }
 }
 

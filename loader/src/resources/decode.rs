@@ -151,7 +151,10 @@ impl<'a> Decoder<'a> {
             Value::Null => "",
             Value::Scalar { text, plain } => {
                 let scalar = Scalar::of(text, *plain);
-                if !matches!(scalar, Scalar::Text) {
+                let is_number = scalar == Scalar::Number && scalar::is_decimal(text);
+                if is_number && self.state.reader == Reader::Json {
+                    self.unquoted_number(text);
+                } else if !matches!(scalar, Scalar::Text) {
                     self.finding(
                         Diagnostic::error(
                             Code::UnquotedText,
@@ -166,6 +169,20 @@ impl<'a> Decoder<'a> {
                 self.wrong_type("a text");
                 ""
             }
+        }
+    }
+
+    /// A whole number as a text: `kumactl` takes it as it is written, a cluster refuses it (`sigs.k8s.io/yaml` looks at
+    /// the Go type that it reads into, the API server at the CRD).
+    fn unquoted_number(&self, text: &str) {
+        let path = self.trail.path().to_string();
+        let message = format!("`{text}` is a number where a text is wanted: Kubernetes refuses it");
+        let mut finding = Diagnostic::warning(Code::UnquotedText, message)
+            .at(self.node.locate(&Path::root()))
+            .help(format!("write `\"{text}\"`"));
+        finding.path = path;
+        if !self.is_full() {
+            self.state.found.borrow_mut().findings.push(finding);
         }
     }
 

@@ -13,8 +13,17 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::source::{Document, Node, Path, Span, Value};
 
 use super::decode::{Reader, decode};
+use super::kuma::external_service::ExternalService;
+use super::kuma::hostname_generator::HostnameGenerator;
+use super::kuma::mesh_external_service::MeshExternalService;
+use super::kuma::mesh_passthrough::MeshPassthrough;
+use super::kuma::mesh_tcp_route::MeshTcpRoute;
+use super::kuma::mesh_traffic_permission::MeshTrafficPermission;
+use super::kuma::traffic_permission::TrafficPermission;
+use super::kuma::virtual_outbound::VirtualOutbound;
+use super::kuma::zone_egress::ZoneEgress;
 use super::not_served;
-use super::registry::{Fate, Kind};
+use super::registry::{self, Fate, Kind};
 use super::report::{Report, Validate};
 use super::{Meta, Place, Resource, Resources};
 
@@ -86,6 +95,10 @@ impl Loader {
         match head.kind.fate {
             Fate::Report => {}
             Fate::LeftOut(severity, effect) => self.left_out(&head, &node, severity, effect),
+            Fate::Checked(severity, effect) => {
+                self.left_out(&head, &node, severity, effect);
+                self.checked(head, node);
+            }
             Fate::Served => self.served(head, node),
         }
     }
@@ -102,6 +115,32 @@ impl Loader {
         finding.span = Some(node.locate(&head.kind_path));
         finding.resource = Some(head.meta.to_string());
         self.findings.push(finding);
+    }
+
+    /// Validates a resource of a kind that is not served.
+    fn checked(&mut self, head: Head, node: Node) {
+        self.once(&head, &node);
+        match head.kind.name {
+            "ExternalService" => self.check::<ExternalService>(head, node, Reader::Proto),
+            "HostnameGenerator" => self.check::<HostnameGenerator>(head, node, Reader::Json),
+            "MeshExternalService" => self.check::<MeshExternalService>(head, node, Reader::Json),
+            "MeshPassthrough" => self.check::<MeshPassthrough>(head, node, Reader::Json),
+            "MeshTCPRoute" => self.check::<MeshTcpRoute>(head, node, Reader::Json),
+            "MeshTrafficPermission" => {
+                self.check::<MeshTrafficPermission>(head, node, Reader::Json);
+            }
+            "TrafficPermission" => self.check::<TrafficPermission>(head, node, Reader::Proto),
+            "VirtualOutbound" => self.check::<VirtualOutbound>(head, node, Reader::Proto),
+            "ZoneEgress" => self.check::<ZoneEgress>(head, node, Reader::Proto),
+            _ => {}
+        }
+    }
+
+    fn check<T>(&mut self, head: Head, node: Node, reader: Reader)
+    where
+        T: DeserializeOwned + Default + Validate,
+    {
+        let _: Resource<T> = self.typed(head, node, reader);
     }
 
     fn served(&mut self, head: Head, node: Node) {
@@ -232,9 +271,10 @@ fn about(mut finding: Diagnostic, resource: &str, prefix: &Path) -> Diagnostic {
 
 /// How Kuma begins the paths of fields: new policies say `spec`, older resources do not.
 fn said_path(kind: &Kind) -> Path {
-    match kind.name {
-        "MeshHTTPRoute" => Path::of("spec"),
-        _ => Path::root(),
+    if registry::has_spec(kind.name) {
+        Path::of("spec")
+    } else {
+        Path::root()
     }
 }
 

@@ -25,9 +25,18 @@ pub enum Fate {
     Report,
     /// They are named and left out.
     LeftOut(Severity, &'static str),
+    /// They are named and left out, after their own validation.
+    Checked(Severity, &'static str),
 }
 
-use Fate::{LeftOut, Report, Served};
+impl Fate {
+    /// Whether it is looked into what the resources say.
+    pub fn is_read(self) -> bool {
+        matches!(self, Self::Served | Self::Checked(..))
+    }
+}
+
+use Fate::{Checked, LeftOut, Report, Served};
 use Severity::{Error, Warning};
 
 const TIMES: &str = "its timeouts, retries and limits do not apply; the gateway's own defaults do";
@@ -50,15 +59,15 @@ pub const KINDS: &[Kind] = &[
     kind("Dataplane", Served),
     kind("DataplaneInsight", Report),
     kind("DataplaneOverview", Report),
-    kind("ExternalService", LeftOut(Warning, BACKENDS)),
+    kind("ExternalService", Checked(Warning, BACKENDS)),
     kind("FaultInjection", LeftOut(Error, LIMITS)),
     global("GlobalSecret", LeftOut(Warning, PLANE)),
     kind("HealthCheck", LeftOut(Warning, "endpoints are not probed")),
-    global("HostnameGenerator", LeftOut(Warning, "no host names are made for services")),
+    global("HostnameGenerator", Checked(Warning, "no host names are made for services")),
     global("Mesh", Served),
     kind("MeshAccessLog", LeftOut(Warning, SIGNALS)),
     kind("MeshCircuitBreaker", LeftOut(Warning, TIMES)),
-    kind("MeshExternalService", LeftOut(Warning, BACKENDS)),
+    kind("MeshExternalService", Checked(Warning, BACKENDS)),
     kind("MeshFaultInjection", LeftOut(Error, LIMITS)),
     kind("MeshGateway", Served),
     global("MeshGatewayConfig", LeftOut(Warning, "it has Kubernetes create gateways")),
@@ -72,16 +81,16 @@ pub const KINDS: &[Kind] = &[
     kind("MeshMetric", LeftOut(Warning, SIGNALS)),
     kind("MeshMultiZoneService", LeftOut(Warning, BACKENDS)),
     kind("MeshOpenTelemetryBackend", LeftOut(Warning, SIGNALS)),
-    kind("MeshPassthrough", LeftOut(Warning, "Kuma does not apply it to gateways either")),
+    kind("MeshPassthrough", Checked(Warning, "Kuma does not apply it to gateways either")),
     kind("MeshProxyPatch", LeftOut(Error, ENVOY)),
     kind("MeshRateLimit", LeftOut(Error, LIMITS)),
     kind("MeshRetry", LeftOut(Warning, TIMES)),
     kind("MeshService", LeftOut(Warning, "services are found by the tags of their Dataplanes only")),
-    kind("MeshTCPRoute", LeftOut(Error, "connections that it sends to a service would go elsewhere")),
+    kind("MeshTCPRoute", Checked(Error, "connections that it sends to a service would go elsewhere")),
     kind("MeshTLS", LeftOut(Warning, "it is for the TLS between proxies of a mesh")),
     kind("MeshTimeout", LeftOut(Warning, TIMES)),
     kind("MeshTrace", LeftOut(Warning, SIGNALS)),
-    kind("MeshTrafficPermission", LeftOut(Warning, PERMISSION)),
+    kind("MeshTrafficPermission", Checked(Warning, PERMISSION)),
     kind("MeshTrust", LeftOut(Warning, "requests go to services without mTLS")),
     kind("MeshZoneAddress", LeftOut(Warning, ZONES)),
     kind("ProxyTemplate", LeftOut(Error, ENVOY)),
@@ -92,13 +101,13 @@ pub const KINDS: &[Kind] = &[
     kind("ServiceOverview", Report),
     kind("Timeout", LeftOut(Warning, TIMES)),
     kind("TrafficLog", LeftOut(Warning, SIGNALS)),
-    kind("TrafficPermission", LeftOut(Warning, PERMISSION)),
+    kind("TrafficPermission", Checked(Warning, PERMISSION)),
     kind("TrafficRoute", LeftOut(Warning, SIDECARS)),
     kind("TrafficTrace", LeftOut(Warning, SIGNALS)),
-    kind("VirtualOutbound", LeftOut(Warning, SIDECARS)),
+    kind("VirtualOutbound", Checked(Warning, SIDECARS)),
     kind("Workload", LeftOut(Warning, PLANE)),
     global("Zone", LeftOut(Warning, ZONES)),
-    global("ZoneEgress", LeftOut(Warning, ZONES)),
+    global("ZoneEgress", Checked(Warning, ZONES)),
     global("ZoneEgressInsight", Report),
     global("ZoneEgressOverview", Report),
     global("ZoneIngress", LeftOut(Warning, ZONES)),
@@ -127,6 +136,19 @@ const fn global(name: &'static str, fate: Fate) -> Kind {
 /// The kind with this name.
 pub fn find(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
+}
+
+/// Whether it is one of Kuma's newer kinds, whose specification stands below `spec` in both formats.
+pub fn has_spec(kind: &str) -> bool {
+    matches!(
+        kind,
+        "HostnameGenerator"
+            | "MeshExternalService"
+            | "MeshHTTPRoute"
+            | "MeshPassthrough"
+            | "MeshTCPRoute"
+            | "MeshTrafficPermission"
+    )
 }
 
 /// What becomes of the kinds of other APIs, by the group in `apiVersion`; nothing for groups that are unknown.

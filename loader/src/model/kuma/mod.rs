@@ -25,6 +25,7 @@ use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::resources::{Resource, Resources};
 use crate::source::{Path, Sources};
 
+pub(crate) use certificates::{each as certificates_of, listener_name};
 pub use select::{gateway_of, is_builtin_gateway, routes_attach};
 
 /// The tag that names a service (Kuma `api/mesh/v1alpha1/dataplane_helpers.go`).

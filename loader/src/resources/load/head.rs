@@ -124,7 +124,7 @@ impl Head {
     fn universal(node: &Node, findings: &mut Vec<Diagnostic>) -> Option<Self> {
         let kind_path = Path::of("type");
         let kind = known(node, &kind_path, findings)?;
-        let has_spec = kind.name == "MeshHTTPRoute" && node.get("spec").is_some();
+        let has_spec = registry::has_spec(kind.name) && node.get("spec").is_some();
         let decoded = decode::<Universal>(node, Reader::Json, ANY);
         let mut meta = meta(kind, decoded.value.name, decoded.value.mesh);
         meta.labels = decoded.value.labels;
@@ -143,7 +143,7 @@ impl Head {
             kind_path,
             name_path: Path::of("name"),
         };
-        if kind.fate == Fate::Served {
+        if kind.fate.is_read() {
             let name = head.meta.to_string();
             let named = decoded.findings.into_iter();
             findings.extend(named.map(|finding| about(finding, &name, &Path::root())));
@@ -195,7 +195,7 @@ impl Head {
             kind_path,
             name_path: Path::of("metadata.name"),
         };
-        if kind.fate == Fate::Served {
+        if kind.fate.is_read() {
             let name = head.meta.to_string();
             let named = decoded.findings.into_iter();
             findings.extend(named.map(|finding| about(finding, &name, &Path::root())));

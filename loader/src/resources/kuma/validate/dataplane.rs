@@ -136,7 +136,7 @@ fn networking(report: &mut Report<'_>, root: &Path, net: &Networking) {
 }
 
 /// `validateAddress`; upper-case and `_` are fine for Kuma's notion of a DNS name.
-fn address(report: &mut Report<'_>, path: &Path, address: &str) {
+pub(super) fn address(report: &mut Report<'_>, path: &Path, address: &str) {
     if address.is_empty() {
         return report.violation(path, "address can't be empty");
     }

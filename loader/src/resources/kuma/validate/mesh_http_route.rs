@@ -95,7 +95,7 @@ fn rule(report: &mut Report<'_>, path: &Path, rule: &Rule, is_gateway: bool) {
     }
 }
 
-fn backend_ref(report: &mut Report<'_>, path: &Path, backend: &BackendRef) {
+pub(super) fn backend_ref(report: &mut Report<'_>, path: &Path, backend: &BackendRef) {
     let kinds = [
         "MeshService",
         "MeshServiceSubset",

@@ -29,12 +29,27 @@ pub(super) fn selectors(report: &mut Report<'_>, selectors: &[Selector], only_on
     }
 }
 
-/// `ValidateSelector` where at least one tag and the service are required.
-pub(super) fn required(report: &mut Report<'_>, path: &Path, tags: &Tags) {
+/// `ValidateSelectors` where neither service nor protocol matter.
+pub(super) fn any_selectors(report: &mut Report<'_>, path: &Path, selectors: &[Selector]) {
+    if selectors.is_empty() {
+        report.violation(path, "must have at least one element");
+    }
+    for (index, selector) in selectors.iter().enumerate() {
+        at_least_one(report, &path.index(index).field("match"), &selector.tags);
+    }
+}
+
+/// `ValidateSelector` where at least one tag is required.
+pub(super) fn at_least_one(report: &mut Report<'_>, path: &Path, tags: &Tags) {
     if tags.is_empty() {
         report.violation(path, "must have at least one tag");
     }
     selector(report, path, tags);
+}
+
+/// `ValidateSelector` where at least one tag and the service are required.
+pub(super) fn required(report: &mut Report<'_>, path: &Path, tags: &Tags) {
+    at_least_one(report, path, tags);
     if tags.get(SERVICE).is_none() {
         report.violation(path, MISSING_SERVICE);
     }

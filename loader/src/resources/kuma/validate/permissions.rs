@@ -1,0 +1,134 @@
+//! `TrafficPermission` and `MeshTrafficPermission` (Kuma `pkg/core/resources/apis/mesh/traffic_permission_validator.go`
+//! and `pkg/plugins/policies/meshtrafficpermission/api/v1alpha1/validator.go` at 2.14.3).
+
+use crate::resources::kuma::mesh_http_route::TargetRef;
+use crate::resources::kuma::mesh_traffic_permission::{Match, MeshTrafficPermission};
+use crate::resources::kuma::traffic_permission::TrafficPermission;
+use crate::resources::report::{Report, Validate};
+use crate::source::Path;
+
+use super::target_ref::target_ref;
+use super::{SUBDOMAIN, is_domain, tags};
+
+impl Validate for TrafficPermission {
+    fn validate(&self, report: &mut Report<'_>) {
+        tags::any_selectors(report, &Path::of("sources"), &self.sources);
+        tags::any_selectors(report, &Path::of("destinations"), &self.destinations);
+    }
+}
+
+impl Validate for MeshTrafficPermission {
+    fn validate(&self, report: &mut Report<'_>) {
+        let clients = ["Mesh", "MeshSubset", "MeshService", "MeshServiceSubset"];
+        let is_inbound = !self.from.is_empty() || !self.rules.is_empty();
+        if let Some(target) = &self.target_ref {
+            let mut target = target.clone();
+            // A policy about what comes in may name the port.
+            if is_inbound && target.kind == "Dataplane" {
+                target.section_name = String::new();
+            }
+            let kinds = [&clients[..], &["Dataplane"]].concat();
+            target_ref(report, &Path::of("targetRef"), &target, &kinds);
+        }
+        if !self.from.is_empty() && !self.rules.is_empty() {
+            let text = "field 'from' must be empty when 'rules' is defined";
+            report.violation(&Path::root(), text);
+        }
+        if !is_inbound {
+            let text = "at least one of 'from' or 'rules' has to be defined";
+            report.violation(&Path::root(), text);
+        }
+        for (index, rule) in self.rules.iter().enumerate() {
+            let path = Path::of("rules").index(index);
+            let lists = [
+                ("allow", &rule.conf.allow),
+                ("allowWithShadowDeny", &rule.conf.allow_with_shadow_deny),
+                ("deny", &rule.conf.deny),
+            ];
+            if lists.iter().all(|(_, matches)| matches.is_empty()) {
+                let text =
+                    "at least one of 'allow', 'allowWithShadowDeny', 'deny' has to be defined";
+                report.violation(&path, text);
+            }
+            for (field, matches) in lists {
+                for (index, entry) in matches.iter().enumerate() {
+                    client(report, &path.field(field).index(index), entry);
+                }
+            }
+        }
+        for (index, from) in self.from.iter().enumerate() {
+            let path = Path::of("from").index(index);
+            let target: &TargetRef = &from.target_ref;
+            target_ref(report, &path.field("targetRef"), target, &clients);
+            if from.conf.action.is_empty() {
+                report.violation(&path.field("default").field("action"), "must be defined");
+            }
+        }
+    }
+}
+
+/// `ValidateMatch`.
+fn client(report: &mut Report<'_>, path: &Path, entry: &Match) {
+    if let Some(id) = &entry.spiffe_id
+        && let Err(why) = spiffe_id(&id.value)
+    {
+        let text = format!("must be a valid Spiffe ID: {why}");
+        report.violation(&path.field("spiffeID"), text);
+    }
+    let Some(sni) = &entry.sni else {
+        return;
+    };
+    let path = path.field("sni");
+    match sni.kind.as_str() {
+        "Exact" => {}
+        "" => report.violation(&path.field("type"), "must be set"),
+        kind => {
+            let text = format!("unrecognized type \"{kind}\", supported values are: Exact");
+            report.violation(&path.field("type"), text);
+        }
+    }
+    if sni.value.is_empty() {
+        report.violation(&path.field("value"), "must be set");
+    } else if !is_domain(&sni.value) {
+        report.violation(&path.field("value"), SUBDOMAIN);
+    }
+}
+
+/// The rules of a SPIFFE ID, in the words of go-spiffe (`spiffeid.FromString`).
+fn spiffe_id(id: &str) -> Result<(), &'static str> {
+    if id.is_empty() {
+        return Err("cannot be empty");
+    }
+    let rest = id
+        .strip_prefix("spiffe://")
+        .ok_or("scheme is missing or invalid")?;
+    let (domain, path) = rest
+        .find('/')
+        .map_or((rest, ""), |slash| rest.split_at(slash));
+    if domain.is_empty() {
+        return Err("trust domain is missing");
+    }
+    let is_domain_byte = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_');
+    if !domain.bytes().all(is_domain_byte) {
+        return Err(
+            "trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores",
+        );
+    }
+    if path.ends_with('/') {
+        return Err("path cannot have a trailing slash");
+    }
+    for segment in path.split('/').skip(1) {
+        match segment {
+            "" => return Err("path cannot contain empty segments"),
+            "." | ".." => return Err("path cannot contain dot segments"),
+            _ => {}
+        }
+        let is_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+        if !segment.bytes().all(is_byte) {
+            return Err(
+                "path segment characters are limited to letters, numbers, dots, dashes, and underscores",
+            );
+        }
+    }
+    Ok(())
+}
