@@ -7,6 +7,7 @@
 
 mod backends;
 mod certificates;
+mod effects;
 mod gateway_routes;
 mod http_routes;
 mod listeners;
