@@ -121,6 +121,39 @@ pub struct Endpoint {
     pub address: String,
     /// The port.
     pub port: u16,
+    /// The TLS that is spoken with it; none if absent.
+    pub tls: Option<UpstreamTls>,
+}
+
+/// TLS with an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UpstreamTls {
+    /// The name that is asked for.
+    pub sni: Option<String>,
+    /// The name or address that the endpoint's certificate has to be for; any if absent.
+    pub expected: Option<String>,
+    /// Who has to have signed the endpoint's certificate, PEM; it is not looked at if absent.
+    pub authority: Option<String>,
+    /// The gateway's own certificate.
+    pub certificate: Option<ClientCertificate>,
+    /// Whether the endpoint may negotiate again.
+    pub allow_renegotiation: bool,
+}
+
+/// The gateway's certificate where it is the client.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientCertificate {
+    /// The certificate and its chain, PEM.
+    pub chain: String,
+    /// The private key, PEM.
+    pub key: String,
+}
+
+/// Leaves the key out.
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientCertificate")
+    }
 }
 
 /// A certificate with its key.

@@ -129,6 +129,18 @@ impl Loader {
                 let resource = self.typed(head, node, Reader::Json);
                 self.resources.mesh_http_routes.push(resource);
             }
+            "ExternalService" => {
+                let resource = self.typed(head, node, Reader::Proto);
+                self.resources.external_services.push(resource);
+            }
+            "MeshService" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_services.push(resource);
+            }
+            "MeshMultiZoneService" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_multi_zone_services.push(resource);
+            }
             "Secret" => {
                 let Some(secret) = secret::read(&head, &node, &mut self.findings) else {
                     return;
@@ -233,7 +245,7 @@ fn about(mut finding: Diagnostic, resource: &str, prefix: &Path) -> Diagnostic {
 /// How Kuma begins the paths of fields: new policies say `spec`, older resources do not.
 fn said_path(kind: &Kind) -> Path {
     match kind.name {
-        "MeshHTTPRoute" => Path::of("spec"),
+        "MeshHTTPRoute" | "MeshMultiZoneService" | "MeshService" => Path::of("spec"),
         _ => Path::root(),
     }
 }

@@ -42,7 +42,7 @@ const FIELDS: &[Field] = &[
     any("MeshGateway", "conf.listeners[].crossMesh", Error, "the listener would be open to clients of no mesh"),
     only("MeshGateway", "conf.listeners[].protocol", &["TLS", "3"], Warning, "the port stays closed"),
     any("MeshGatewayRoute", "conf.tcp", Warning, "connections are closed"),
-    only("MeshHTTPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "requests to it are answered with 500"),
+    only("MeshHTTPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "requests to it are answered with 500"),
 ];
 
 const fn any(

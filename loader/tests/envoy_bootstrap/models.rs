@@ -280,6 +280,7 @@ fn clusters() -> Vec<Cluster> {
             .map(|&(address, port)| Endpoint {
                 address: address.to_owned(),
                 port,
+                tls: None,
             })
             .collect(),
         origin: origin(30),

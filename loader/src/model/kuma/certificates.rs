@@ -36,7 +36,7 @@ pub(super) fn of_listener(
     let mut certificates = Vec::new();
     let mut usable = true;
     for (index, source) in sources.iter().enumerate() {
-        let certificate = bundle(input, gateway, source).and_then(|(id, pem)| {
+        let certificate = bundle(input, &gateway.meta.mesh, source).and_then(|(id, pem)| {
             let certificate = certificate(&id, &pem)
                 .map_err(|why| (Code::InvalidCertificate, format!("{id}: {why}")))?;
             Ok(certificate)
@@ -55,16 +55,15 @@ pub(super) fn of_listener(
 }
 
 /// The bytes of a data source, with the name that Kuma has for it.
-fn bundle(
+pub(super) fn bundle(
     input: Input<'_>,
-    gateway: &Resource<MeshGateway>,
+    mesh: &str,
     source: &DataSource,
 ) -> Result<(String, String), (Code, String)> {
     if let Some(name) = &source.secret {
-        let secret = of_mesh(&input.resources.secrets, &gateway.meta.mesh)
+        let secret = of_mesh(&input.resources.secrets, mesh)
             .find(|secret| secret.meta.name == *name)
             .ok_or_else(|| {
-                let mesh = &gateway.meta.mesh;
                 (
                     Code::MissingSecret,
                     format!("there is no Secret `{name}` in mesh `{mesh}`"),

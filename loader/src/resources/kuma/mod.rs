@@ -1,9 +1,11 @@
 //! Kuma's resources as they are written (Kuma 2.14.3; Kong Mesh 2.x is the same).
 
 pub mod dataplane;
+pub mod external_service;
 pub mod mesh;
 pub mod mesh_gateway;
 pub mod mesh_gateway_route;
 pub mod mesh_http_route;
+pub mod mesh_service;
 pub mod secret;
 mod validate;

@@ -5,6 +5,7 @@ mod dataplane;
 mod mesh_gateway;
 mod mesh_gateway_route;
 mod mesh_http_route;
+mod mesh_service;
 mod tags;
 mod target_ref;
 
@@ -14,6 +15,10 @@ use crate::resources::report::{Report, Validate};
 use crate::source::Path;
 
 impl Validate for super::mesh::Mesh {
+    fn validate(&self, _: &mut Report<'_>) {}
+}
+
+impl Validate for super::external_service::ExternalService {
     fn validate(&self, _: &mut Report<'_>) {}
 }
 

@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 
 use super::merge::{Merged, Place};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::kuma::Input;
 use crate::model::kuma::backends::Backends;
 use crate::model::kuma::effects::{Effects, shares};
 use crate::model::kuma::paths::RulePath;
-use crate::model::kuma::{Input, SERVICE_TAG};
 use crate::model::{
     HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, Origin, PathRewrite, QueryMatch,
     QueryTest, Redirect, Route,
@@ -118,7 +118,7 @@ impl Builder<'_, '_> {
         path: &Path,
         origin: &Origin,
     ) -> String {
-        let destination = destination(backend);
+        let destination = self.backends.destination(backend);
         if !self.backends.has_endpoint(&destination) {
             let message = format!("no Dataplane has the tags {destination}");
             self.findings.push(
@@ -130,13 +130,6 @@ impl Builder<'_, '_> {
         }
         self.backends.cluster(&destination, self.listener, origin)
     }
-}
-
-/// The tags that a reference to a legacy service means: its name, and more for `MeshServiceSubset`.
-fn destination(backend: &BackendRef) -> Tags {
-    let mut tags = backend.tags.clone();
-    tags.insert(SERVICE_TAG, &backend.name);
-    tags
 }
 
 /// Of how many requests a copy is made; nothing for none.
