@@ -3,6 +3,7 @@
 //! The rows are in the folder `../shared` next to the checkout (`MESHGATE_SHARED` names another); without it the test
 //! is skipped.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use meshgate::diagnostic::{Code, Severity};
@@ -10,7 +11,7 @@ use meshgate::{resources, source};
 use serde::Deserialize;
 
 /// The kinds whose rules are all there.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 15] = [
     "Dataplane",
     "ExternalService",
     "HostnameGenerator",
@@ -20,6 +21,7 @@ const KINDS: [&str; 14] = [
     "MeshGatewayRoute",
     "MeshHTTPRoute",
     "MeshPassthrough",
+    "MeshService",
     "MeshTCPRoute",
     "MeshTrafficPermission",
     "TrafficPermission",
@@ -34,6 +36,8 @@ struct Row {
     source: String,
     result: String,
     input: String,
+    #[serde(default)]
+    extra: BTreeMap<String, String>,
     #[serde(default)]
     violations: Vec<Violation>,
 }
@@ -80,8 +84,9 @@ fn document(row: &Row) -> String {
     if row.input.lines().any(|line| line.starts_with("type:")) {
         return row.input.clone();
     }
+    let name = row.extra.get("Name").map_or("row", String::as_str);
     format!(
-        "type: {}\nmesh: default\nname: row\n{}",
+        "type: {}\nmesh: default\nname: {name}\n{}",
         row.kind, row.input
     )
 }

@@ -60,8 +60,10 @@ impl Served {
         let listeners = ports.iter().flat_map(|port| &port.listeners);
         let hosts = listeners.flat_map(|listener: &Listener| &listener.virtual_hosts);
         let routes = hosts.flat_map(|host| &host.routes);
-        self.routes
-            .extend(routes.map(|route| route.origin.resource.clone()));
+        for route in routes {
+            self.routes.insert(route.origin.resource.clone());
+            self.routes.extend(route.also.iter().cloned());
+        }
     }
 }
 

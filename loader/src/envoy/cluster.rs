@@ -20,7 +20,7 @@ use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_optio
 use envoy_types::pb::google::protobuf::Any;
 use envoy_types::util::pack_any;
 
-use super::proto;
+use super::{proto, upstream_tls};
 use crate::model::{self, UpstreamProtocol};
 
 /// The key of [`protocol_options`] (Envoy looks for the type's name).
@@ -39,6 +39,7 @@ pub(super) fn cluster(cluster: &model::Cluster) -> Cluster {
         load_assignment: Some(load_assignment(cluster)),
         circuit_breakers: Some(circuit_breakers()),
         typed_extension_protocol_options: protocol_options(cluster.protocol),
+        transport_socket_matches: upstream_tls::matches(cluster),
         metadata: Some(proto::metadata(&cluster.origin)),
         ..Cluster::default()
     };
@@ -53,7 +54,14 @@ pub(super) fn cluster(cluster: &model::Cluster) -> Cluster {
 }
 
 fn load_assignment(cluster: &model::Cluster) -> ClusterLoadAssignment {
-    let endpoints: Vec<_> = cluster.endpoints.iter().map(endpoint).collect();
+    let endpoints: Vec<_> = cluster
+        .endpoints
+        .iter()
+        .map(|own| LbEndpoint {
+            metadata: upstream_tls::metadata(cluster, own),
+            ..endpoint(own)
+        })
+        .collect();
     let locality = (!endpoints.is_empty()).then(|| LocalityLbEndpoints {
         lb_endpoints: endpoints,
         ..LocalityLbEndpoints::default()

@@ -9,7 +9,7 @@
 //! - `process`: what concerns Envoy as a whole: node, admin, runtime, overload, labels of counters
 //! - `listener`, `connection_manager`, `tls`: ports, filter chains and what happens in them
 //! - `route`: virtual hosts and routes
-//! - `cluster`: endpoints
+//! - `cluster`, `upstream_tls`: endpoints and the TLS with them
 //! - `hosts`: which listener owns which hosts, for Envoy's own matching
 //! - `filter`: meshgate's own filter and its configuration
 //! - `proto`: short forms of Envoy's wrappers
@@ -26,6 +26,7 @@ mod process;
 mod proto;
 mod route;
 mod tls;
+mod upstream_tls;
 
 use std::net::SocketAddr;
 

@@ -1,25 +1,19 @@
 //! Virtual hosts and routes.
 
-use std::time::Duration;
+mod action;
+mod matches;
 
-use envoy_types::pb::envoy::config::core::v3::{
-    HeaderValue, HeaderValueOption, header_value_option::HeaderAppendAction,
+use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction::{
+    self, AppendIfExistsOrAdd, OverwriteIfExistsOrAdd,
 };
-use envoy_types::pb::envoy::config::route::v3::route::Action as EnvoyAction;
-use envoy_types::pb::envoy::config::route::v3::route_action::{
-    ClusterNotFoundResponseCode, ClusterSpecifier,
-};
+use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
 use envoy_types::pb::envoy::config::route::v3::virtual_host::TlsRequirementType;
-use envoy_types::pb::envoy::config::route::v3::{
-    DirectResponseAction, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
-    WeightedCluster, route_match::PathSpecifier, weighted_cluster::ClusterWeight,
-};
-use envoy_types::pb::envoy::r#type::matcher::v3::RegexMatcher;
+use envoy_types::pb::envoy::config::route::v3::{Route, RouteConfiguration, VirtualHost};
 use policy::HostPattern;
 
 use super::hosts::Hosts;
 use super::proto;
-use crate::model::{self, Action, Listener, PathMatch, Port};
+use crate::model::{self, Action, HeaderChanges, Listener, PathMatch, Port};
 
 /// The routes of all listeners of a port without TLS.
 ///
@@ -95,8 +89,8 @@ fn misdirected(narrower: &[&Listener]) -> Option<VirtualHost> {
         body: "misdirected\n".to_owned(),
     };
     let route = Route {
-        r#match: Some(route_match(&PathMatch::Prefix("/".to_owned()))),
-        action: Some(action(&answer)),
+        r#match: Some(matches::path(&PathMatch::Prefix("/".to_owned()))),
+        action: Some(action::of(&answer)),
         ..Route::default()
     };
     let domains = narrower
@@ -111,65 +105,42 @@ fn misdirected(narrower: &[&Listener]) -> Option<VirtualHost> {
 }
 
 fn strict_transport_security() -> HeaderValueOption {
-    HeaderValueOption {
-        header: Some(HeaderValue {
-            key: "Strict-Transport-Security".to_owned(),
-            value: "max-age=31536000; includeSubDomains".to_owned(),
-            ..HeaderValue::default()
-        }),
-        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
-        ..HeaderValueOption::default()
-    }
+    header(
+        "Strict-Transport-Security",
+        "max-age=31536000; includeSubDomains",
+        OverwriteIfExistsOrAdd,
+    )
 }
 
 fn route(route: &model::Route) -> Route {
+    let add = |changes: &HeaderChanges| {
+        let set = changes.set.iter().map(|h| (h, OverwriteIfExistsOrAdd));
+        let add = changes.add.iter().map(|h| (h, AppendIfExistsOrAdd));
+        set.chain(add)
+            .map(|((name, value), how)| header(name, value, how))
+            .collect()
+    };
     Route {
-        r#match: Some(route_match(&route.path)),
-        action: Some(action(&route.action)),
+        name: route.name.clone(),
+        r#match: Some(matches::of(route)),
+        request_headers_to_add: add(&route.request_headers),
+        request_headers_to_remove: route.request_headers.remove.clone(),
+        response_headers_to_add: add(&route.response_headers),
+        response_headers_to_remove: route.response_headers.remove.clone(),
+        action: Some(action::of(&route.action)),
         metadata: Some(proto::metadata(&route.origin)),
         ..Route::default()
     }
 }
 
-fn route_match(path: &PathMatch) -> RouteMatch {
-    RouteMatch {
-        path_specifier: Some(match path {
-            PathMatch::Exact(path) => PathSpecifier::Path(path.clone()),
-            PathMatch::Prefix(path) => PathSpecifier::Prefix(path.clone()),
-            PathMatch::Regex(regex) => PathSpecifier::SafeRegex(RegexMatcher {
-                regex: regex.clone(),
-                ..RegexMatcher::default()
-            }),
+fn header(name: &str, value: &str, how: HeaderAppendAction) -> HeaderValueOption {
+    HeaderValueOption {
+        header: Some(HeaderValue {
+            key: name.to_owned(),
+            value: value.to_owned(),
+            ..HeaderValue::default()
         }),
-        ..RouteMatch::default()
-    }
-}
-
-fn action(action: &Action) -> EnvoyAction {
-    match action {
-        Action::Respond { status, body } => EnvoyAction::DirectResponse(DirectResponseAction {
-            status: (*status).into(),
-            body: (!body.is_empty()).then(|| proto::inline(body)),
-            ..DirectResponseAction::default()
-        }),
-        Action::Forward(clusters) => EnvoyAction::Route(RouteAction {
-            cluster_specifier: Some(ClusterSpecifier::WeightedClusters(WeightedCluster {
-                clusters: clusters.iter().map(cluster_weight).collect(),
-                ..WeightedCluster::default()
-            })),
-            cluster_not_found_response_code: ClusterNotFoundResponseCode::InternalServerError
-                .into(),
-            idle_timeout: Some(proto::duration(Duration::from_secs(5))),
-            ..RouteAction::default()
-        }),
-    }
-}
-
-/// Without Kuma's header `x-kuma-tags`: its route configuration removes it again before a backend gets it.
-fn cluster_weight(cluster: &model::WeightedCluster) -> ClusterWeight {
-    ClusterWeight {
-        name: cluster.cluster.clone(),
-        weight: Some(proto::number(cluster.weight)),
-        ..ClusterWeight::default()
+        append_action: how.into(),
+        ..HeaderValueOption::default()
     }
 }

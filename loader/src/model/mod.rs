@@ -3,11 +3,17 @@
 //! [`kuma`] makes it from Kuma's resources; [`crate::envoy`] makes Envoy's configuration from it.
 
 pub mod kuma;
+pub mod route;
 
 use std::fmt;
 use std::net::IpAddr;
 
 use policy::{HostPattern, Tags};
+
+pub use route::{
+    Action, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, PathMatch,
+    PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost, WeightedCluster,
+};
 
 /// One proxy: the listeners that it opens and the clusters that it forwards to.
 #[derive(Clone, Debug)]
@@ -86,62 +92,6 @@ pub struct Listener {
     pub origin: Origin,
 }
 
-/// Routes for some of a listener's hosts.
-#[derive(Clone, Debug)]
-pub struct VirtualHost {
-    /// The hosts: the listener's, or some of them. No other virtual host of the port has the same.
-    pub domain: HostPattern,
-    /// The routes; the first that matches serves.
-    pub routes: Vec<Route>,
-    /// The listener or the route resource that it is there for.
-    pub origin: Origin,
-}
-
-/// What happens to some requests.
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// The paths that it takes.
-    pub path: PathMatch,
-    /// What happens to them.
-    pub action: Action,
-    /// The rule.
-    pub origin: Origin,
-}
-
-/// A set of paths, compared without the query.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PathMatch {
-    /// This path only.
-    Exact(String),
-    /// Every path that begins with these characters.
-    Prefix(String),
-    /// Every path that the whole RE2 expression matches.
-    Regex(String),
-}
-
-/// What happens to a request.
-#[derive(Clone, Debug)]
-pub enum Action {
-    /// It goes to one of these clusters, chosen by weight.
-    Forward(Vec<WeightedCluster>),
-    /// The gateway answers.
-    Respond {
-        /// The status.
-        status: u16,
-        /// The body, text/plain.
-        body: String,
-    },
-}
-
-/// A cluster with its share of the requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WeightedCluster {
-    /// The name of a [`Cluster`], or of none: then requests get 500.
-    pub cluster: String,
-    /// Its share of the sum of all weights.
-    pub weight: u32,
-}
-
 /// Endpoints that serve the same.
 #[derive(Clone, Debug)]
 pub struct Cluster {
@@ -171,6 +121,39 @@ pub struct Endpoint {
     pub address: String,
     /// The port.
     pub port: u16,
+    /// The TLS that is spoken with it; none if absent.
+    pub tls: Option<UpstreamTls>,
+}
+
+/// TLS with an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UpstreamTls {
+    /// The name that is asked for.
+    pub sni: Option<String>,
+    /// The name or address that the endpoint's certificate has to be for; any if absent.
+    pub expected: Option<String>,
+    /// Who has to have signed the endpoint's certificate, PEM; it is not looked at if absent.
+    pub authority: Option<String>,
+    /// The gateway's own certificate.
+    pub certificate: Option<ClientCertificate>,
+    /// Whether the endpoint may negotiate again.
+    pub allow_renegotiation: bool,
+}
+
+/// The gateway's certificate where it is the client.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientCertificate {
+    /// The certificate and its chain, PEM.
+    pub chain: String,
+    /// The private key, PEM.
+    pub key: String,
+}
+
+/// Leaves the key out.
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientCertificate")
+    }
 }
 
 /// A certificate with its key.

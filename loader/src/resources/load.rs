@@ -13,7 +13,6 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::source::{Document, Node, Path, Span, Value};
 
 use super::decode::{Reader, decode};
-use super::kuma::external_service::ExternalService;
 use super::kuma::hostname_generator::HostnameGenerator;
 use super::kuma::mesh_external_service::MeshExternalService;
 use super::kuma::mesh_passthrough::MeshPassthrough;
@@ -121,7 +120,6 @@ impl Loader {
     fn checked(&mut self, head: Head, node: Node) {
         self.once(&head, &node);
         match head.kind.name {
-            "ExternalService" => self.check::<ExternalService>(head, node, Reader::Proto),
             "HostnameGenerator" => self.check::<HostnameGenerator>(head, node, Reader::Json),
             "MeshExternalService" => self.check::<MeshExternalService>(head, node, Reader::Json),
             "MeshPassthrough" => self.check::<MeshPassthrough>(head, node, Reader::Json),
@@ -167,6 +165,18 @@ impl Loader {
             "MeshHTTPRoute" => {
                 let resource = self.typed(head, node, Reader::Json);
                 self.resources.mesh_http_routes.push(resource);
+            }
+            "ExternalService" => {
+                let resource = self.typed(head, node, Reader::Proto);
+                self.resources.external_services.push(resource);
+            }
+            "MeshService" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_services.push(resource);
+            }
+            "MeshMultiZoneService" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_multi_zone_services.push(resource);
             }
             "Secret" => {
                 let Some(secret) = secret::read(&head, &node, &mut self.findings) else {

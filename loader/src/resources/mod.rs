@@ -15,10 +15,12 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Node, Path, Span};
 
 use kuma::dataplane::Dataplane;
+use kuma::external_service::ExternalService;
 use kuma::mesh::Mesh;
 use kuma::mesh_gateway::MeshGateway;
 use kuma::mesh_gateway_route::MeshGatewayRoute;
 use kuma::mesh_http_route::MeshHttpRoute;
+use kuma::mesh_service::{MeshMultiZoneService, MeshService};
 use kuma::secret::Secret;
 
 /// All resources of the kinds that are served, in the order of the input.
@@ -34,6 +36,12 @@ pub struct Resources {
     pub mesh_gateways: Vec<Resource<MeshGateway>>,
     /// `Secret`.
     pub secrets: Vec<Resource<Secret>>,
+    /// `ExternalService`.
+    pub external_services: Vec<Resource<ExternalService>>,
+    /// `MeshService`.
+    pub mesh_services: Vec<Resource<MeshService>>,
+    /// `MeshMultiZoneService`.
+    pub mesh_multi_zone_services: Vec<Resource<MeshMultiZoneService>>,
     /// `MeshHTTPRoute`.
     pub mesh_http_routes: Vec<Resource<MeshHttpRoute>>,
     /// `MeshGatewayRoute`.

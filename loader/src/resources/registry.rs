@@ -59,7 +59,7 @@ pub const KINDS: &[Kind] = &[
     kind("Dataplane", Served),
     kind("DataplaneInsight", Report),
     kind("DataplaneOverview", Report),
-    kind("ExternalService", Checked(Warning, BACKENDS)),
+    kind("ExternalService", Served),
     kind("FaultInjection", LeftOut(Error, LIMITS)),
     global("GlobalSecret", LeftOut(Warning, PLANE)),
     kind("HealthCheck", LeftOut(Warning, "endpoints are not probed")),
@@ -79,13 +79,13 @@ pub const KINDS: &[Kind] = &[
     global("MeshInsight", Report),
     kind("MeshLoadBalancingStrategy", LeftOut(Warning, "all endpoints of a service are used in turn")),
     kind("MeshMetric", LeftOut(Warning, SIGNALS)),
-    kind("MeshMultiZoneService", LeftOut(Warning, BACKENDS)),
+    kind("MeshMultiZoneService", Served),
     kind("MeshOpenTelemetryBackend", LeftOut(Warning, SIGNALS)),
     kind("MeshPassthrough", Checked(Warning, "Kuma does not apply it to gateways either")),
     kind("MeshProxyPatch", LeftOut(Error, ENVOY)),
     kind("MeshRateLimit", LeftOut(Error, LIMITS)),
     kind("MeshRetry", LeftOut(Warning, TIMES)),
-    kind("MeshService", LeftOut(Warning, "services are found by the tags of their Dataplanes only")),
+    kind("MeshService", Served),
     kind("MeshTCPRoute", Checked(Error, "connections that it sends to a service would go elsewhere")),
     kind("MeshTLS", LeftOut(Warning, "it is for the TLS between proxies of a mesh")),
     kind("MeshTimeout", LeftOut(Warning, TIMES)),
@@ -145,7 +145,9 @@ pub fn has_spec(kind: &str) -> bool {
         "HostnameGenerator"
             | "MeshExternalService"
             | "MeshHTTPRoute"
+            | "MeshMultiZoneService"
             | "MeshPassthrough"
+            | "MeshService"
             | "MeshTCPRoute"
             | "MeshTrafficPermission"
     )

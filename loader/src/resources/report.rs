@@ -57,6 +57,20 @@ impl<'a> Report<'a> {
         );
     }
 
+    /// The resource's name as its author gave it.
+    pub(crate) fn display_name(&self) -> &'a str {
+        let label = self.meta.labels.get("kuma.io/display-name");
+        label.unwrap_or(&self.meta.name)
+    }
+
+    /// What Kuma's validator says about the name.
+    pub(crate) fn about_name(&mut self, text: &str) {
+        let path = Path::of("name");
+        let finding = Diagnostic::error(Code::InvalidValue, format!("name: {text}"))
+            .at(self.place.root.locate(&path));
+        self.findings.push(finding.about(self.meta, &path));
+    }
+
     /// A finding about `path`, unless a mistake there has been named already.
     pub(crate) fn say(&mut self, path: &Path, mut finding: Diagnostic) {
         if self.findings.len() >= MAX_FINDINGS || self.is_named(path) {

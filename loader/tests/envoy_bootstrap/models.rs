@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use meshgate::envoy::{AccessLog, EnvoyRange, Options};
 use meshgate::model::{
-    Action, Certificate, Cluster, Endpoint, Listener, Origin, PathMatch, Port, Protocol, Proxy,
-    Route, UpstreamProtocol, VirtualHost, WeightedCluster,
+    Action, Certificate, Cluster, Endpoint, Forward, Listener, Origin, PathMatch, Port, Protocol,
+    Proxy, Route, UpstreamProtocol, VirtualHost, WeightedCluster,
 };
 use policy::Tags;
 use policy::config::{Mode, Reasons};
@@ -249,14 +249,14 @@ fn listener(hostname: &str, domain: &str, cluster: &str) -> Listener {
 }
 
 fn route(path: PathMatch, action: Action) -> Route {
+    let origin = Origin {
+        resource: "MeshHTTPRoute/default/routes".to_owned(),
+        file: "routes.yaml".to_owned(),
+        line: 12,
+    };
     Route {
         path,
-        action,
-        origin: Origin {
-            resource: "MeshHTTPRoute/default/routes".to_owned(),
-            file: "routes.yaml".to_owned(),
-            line: 12,
-        },
+        ..Route::new(action, origin)
     }
 }
 
@@ -265,7 +265,10 @@ fn forward(clusters: &[(&str, u32)]) -> Action {
         cluster: (*cluster).to_owned(),
         weight: *weight,
     });
-    Action::Forward(weighted.collect())
+    Action::Forward(Forward {
+        clusters: weighted.collect(),
+        ..Forward::default()
+    })
 }
 
 fn clusters() -> Vec<Cluster> {
@@ -277,6 +280,7 @@ fn clusters() -> Vec<Cluster> {
             .map(|&(address, port)| Endpoint {
                 address: address.to_owned(),
                 port,
+                tls: None,
             })
             .collect(),
         origin: origin(30),

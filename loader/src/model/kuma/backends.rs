@@ -4,43 +4,45 @@ use std::collections::BTreeMap;
 
 use policy::Tags;
 
-use super::{Input, PROTOCOL_TAG, SERVICE_TAG, of_mesh};
+use super::services::{Offer, Services, UNRESOLVED};
+use super::{Input, SERVICE_TAG};
+use crate::diagnostic::Diagnostic;
 use crate::hash::sha256_hex;
-use crate::model::{Cluster, Endpoint, Origin, UpstreamProtocol};
-use crate::resources::Resource;
-use crate::resources::kuma::dataplane::Dataplane;
+use crate::model::{Cluster, Origin, UpstreamProtocol};
+use crate::resources::kuma::mesh_http_route::BackendRef;
 
 /// The clusters that routes have asked for so far, each once.
 #[derive(Debug)]
 pub(super) struct Backends<'a> {
-    services: BTreeMap<&'a str, Vec<(&'a Tags, Endpoint)>>,
+    services: Services<'a>,
     clusters: BTreeMap<String, Cluster>,
 }
 
 impl<'a> Backends<'a> {
-    /// The services of `mesh`: the inbounds of its Dataplanes.
-    pub(super) fn new(input: Input<'a>, mesh: &'a str) -> Self {
-        let mut services: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-        for dataplane in of_mesh(&input.resources.dataplanes, mesh) {
-            for (tags, endpoint) in endpoints(dataplane) {
-                if let Some(service) = tags.get(SERVICE_TAG) {
-                    services.entry(service).or_default().push((tags, endpoint));
-                }
-            }
-        }
+    /// With the services of `mesh`.
+    pub(super) fn new(input: Input<'a>, mesh: &'a str, findings: &mut Vec<Diagnostic>) -> Self {
         Self {
-            services,
+            services: Services::new(input, mesh, findings),
             clusters: BTreeMap::new(),
         }
     }
 
-    /// The name of the cluster for `destination`, called by a listener with these merged tags.
+    /// The tags that a reference of a route means.
+    pub(super) fn destination(&self, backend: &BackendRef) -> Tags {
+        self.services.destination(backend)
+    }
+
+    /// The name of the cluster for `destination`, called by a listener with these merged tags; there is none of that name
+    /// if the destination is not resolved.
     pub(super) fn cluster(
         &mut self,
         destination: &Tags,
         listener: &Tags,
         origin: &Origin,
     ) -> String {
+        if destination.get(SERVICE_TAG) == Some(UNRESOLVED) {
+            return UNRESOLVED.to_owned();
+        }
         let name = cluster_name(destination, listener);
         if !self.clusters.contains_key(&name) {
             let cluster = self.build(name.clone(), destination, origin);
@@ -51,7 +53,7 @@ impl<'a> Backends<'a> {
 
     /// Whether any endpoint has these tags.
     pub(super) fn has_endpoint(&self, destination: &Tags) -> bool {
-        self.endpoints_of(destination).next().is_some()
+        self.services.find(destination).next().is_some()
     }
 
     pub(super) fn into_clusters(self) -> Vec<Cluster> {
@@ -59,15 +61,11 @@ impl<'a> Backends<'a> {
     }
 
     fn build(&self, name: String, destination: &Tags, origin: &Origin) -> Cluster {
-        let mut endpoints: Vec<_> = self
-            .endpoints_of(destination)
-            .map(|(_, e)| e.clone())
-            .collect();
+        let offers: Vec<&Offer<'_>> = self.services.find(destination).collect();
+        let mut endpoints: Vec<_> = offers.iter().map(|offer| offer.endpoint.clone()).collect();
         endpoints.sort();
         endpoints.dedup();
-        let mut protocols = self
-            .endpoints_of(destination)
-            .map(|(tags, _)| tags.get(PROTOCOL_TAG).unwrap_or_default());
+        let mut protocols = offers.iter().map(|offer| offer.protocol);
         // HTTP/1.1 unless all endpoints agree on HTTP/2 (Kuma `pkg/xds/topology/outbound.go` at 2.14.3).
         let first = protocols.next().unwrap_or_default();
         let protocol = match first {
@@ -81,40 +79,6 @@ impl<'a> Backends<'a> {
             origin: origin.clone(),
         }
     }
-
-    fn endpoints_of<'b>(
-        &'b self,
-        destination: &'b Tags,
-    ) -> impl Iterator<Item = (&'a Tags, &'b Endpoint)> {
-        let service = destination
-            .get(SERVICE_TAG)
-            .and_then(|name| self.services.get(name));
-        service
-            .into_iter()
-            .flatten()
-            .filter(|(tags, _)| tags.matched_by(destination))
-            .map(|(tags, endpoint)| (*tags, endpoint))
-    }
-}
-
-/// What others reach a Dataplane's services at (Kuma `ToInboundInterface` in
-/// `api/mesh/v1alpha1/dataplane_helpers.go` at 2.14.3).
-fn endpoints(dataplane: &Resource<Dataplane>) -> impl Iterator<Item = (&Tags, Endpoint)> {
-    let networking = &dataplane.spec.networking;
-    networking.inbound.iter().filter_map(|inbound| {
-        let address = [
-            &networking.advertised_address,
-            &inbound.address,
-            &networking.address,
-        ]
-        .into_iter()
-        .find(|address| !address.is_empty())?;
-        let endpoint = Endpoint {
-            address: address.clone(),
-            port: u16::try_from(inbound.port).ok()?,
-        };
-        Some((&inbound.tags, endpoint))
-    })
 }
 
 /// `<service>-<hash>`: the hash keeps apart what different listeners may configure differently (Kuma
@@ -140,6 +104,20 @@ mod tests {
         assert_eq!(
             cluster_name(&destination, &listener),
             "echo-service-9f149ed9e14091ca"
+        );
+    }
+
+    /// And that of a real MeshService (`gateway-real-mesh-service.clusters.golden.yaml`).
+    #[test]
+    fn clusters_of_resources_are_named_as_kuma_names_them() {
+        let destination = [(SERVICE_TAG, "default_backend___msvc_80")];
+        let listener = [(SERVICE_TAG, "sample-gateway")];
+        assert_eq!(
+            cluster_name(
+                &destination.into_iter().collect(),
+                &listener.into_iter().collect()
+            ),
+            "default_backend___msvc_80-01804e3659fbd290"
         );
     }
 }

@@ -72,7 +72,7 @@ pub(crate) fn each(
         .as_ref()
         .map_or(&[][..], |tls| &tls.certificates);
     sources.iter().enumerate().map(move |(index, source)| {
-        let certificate = pem(input, gateway, source).and_then(|(id, pem)| {
+        let certificate = pem(input, &gateway.meta.mesh, source).and_then(|(id, pem)| {
             bundle::read(&id, &pem).map_err(|unusable| Unusable {
                 why: format!("{id}: {}", unusable.why),
                 ..unusable
@@ -92,16 +92,15 @@ pub(crate) fn listener_name(gateway: &Resource<MeshGateway>, listener: &Listener
 }
 
 /// The bytes of a data source, with the name that Kuma has for it.
-fn pem(
+pub(super) fn pem(
     input: Input<'_>,
-    gateway: &Resource<MeshGateway>,
+    mesh: &str,
     source: &DataSource,
 ) -> Result<(String, String), Unusable> {
     if let Some(name) = &source.secret {
-        let secret = of_mesh(&input.resources.secrets, &gateway.meta.mesh)
+        let secret = of_mesh(&input.resources.secrets, mesh)
             .find(|secret| secret.meta.name == *name)
             .ok_or_else(|| {
-                let mesh = &gateway.meta.mesh;
                 let why = format!("there is no Secret `{name}` in mesh `{mesh}`");
                 Unusable::new(Code::MissingSecret, why)
             })?;

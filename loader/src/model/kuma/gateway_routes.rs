@@ -5,14 +5,19 @@ use std::collections::BTreeMap;
 use policy::{HostPattern, Tags};
 
 use super::backends::Backends;
+use super::effects::{Effects, shares};
 use super::paths::{self, RulePath};
 use super::{Input, of_mesh, routes_attach};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Action, Origin, PathMatch, Port, Route, VirtualHost, WeightedCluster};
+use crate::model::{
+    Action, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, Origin, PathRewrite, Port,
+    QueryMatch, QueryTest, Redirect, Route, VirtualHost,
+};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::resources::kuma::mesh_gateway_route::{
-    Backend, HttpRoute, MeshGatewayRoute, PathMatchKind, Rule,
+    self, Backend, Filter, Header, HeaderFilter, HeaderMatchKind, HttpRoute, Match,
+    MeshGatewayRoute, PathMatchKind, QueryMatchKind, Rewrite, Rule,
 };
 use crate::source::Path;
 
@@ -42,6 +47,7 @@ pub(super) fn attach<'a>(
                         input,
                         resource,
                         listener: &listener.tags,
+                        port: port.number,
                         backends,
                         findings,
                     };
@@ -66,14 +72,11 @@ pub(super) fn attach<'a>(
 
 /// The answer for a virtual host without routes.
 pub(super) fn no_route(origin: &Origin) -> Route {
-    Route {
-        path: PathMatch::Prefix("/".to_owned()),
-        action: Action::Respond {
-            status: 404,
-            body: NO_ROUTE.to_owned(),
-        },
-        origin: origin.clone(),
-    }
+    let answer = Action::Respond {
+        status: 404,
+        body: NO_ROUTE.to_owned(),
+    };
+    Route::new(answer, origin.clone())
 }
 
 /// Which routes go to which virtual host of which listener (Kuma `MakeGatewayListener` and
@@ -163,6 +166,7 @@ struct Builder<'a, 'b> {
     input: Input<'a>,
     resource: &'a Resource<MeshGatewayRoute>,
     listener: &'b Tags,
+    port: u16,
     backends: &'b mut Backends<'a>,
     findings: &'b mut Vec<Diagnostic>,
 }
@@ -173,59 +177,136 @@ impl Builder<'_, '_> {
         for (index, rule) in http.rules.iter().enumerate() {
             let path = Path::of("conf.http.rules").index(index);
             let origin = self.input.origin(self.resource, &path);
-            let action = self.action(rule, &path, &origin);
-            rules.extend(rule.matches.iter().map(|m| {
-                let rule_path = match &m.path {
-                    None => RulePath::Prefix("/".to_owned()),
-                    Some(path) => match path.kind {
-                        PathMatchKind::Exact => RulePath::Exact(path.value.clone()),
-                        PathMatchKind::Prefix => RulePath::Prefix(path.value.clone()),
-                        PathMatchKind::Regex => RulePath::Regex(path.value.clone()),
-                    },
-                };
-                let route = Route {
-                    path: PathMatch::Prefix("/".to_owned()),
-                    action: action.clone(),
-                    origin: origin.clone(),
-                };
-                (rule_path, route)
-            }));
+            let route = self.effects(rule, &path, &origin).into_route(origin);
+            rules.extend(rule.matches.iter().map(|m| matched(m, route.clone())));
         }
         rules
     }
 
-    fn action(&mut self, rule: &Rule, path: &Path, origin: &Origin) -> Action {
-        // The default of a protobuf number: of several backends without weights none would get a share, so they share
-        // evenly, as one backend without weight gets all (Kuma leaves the sum at 0, which Envoy refuses).
-        let all_without_weight = rule.backends.iter().all(|backend| backend.weight == 0);
-        let backends = rule.backends.iter().enumerate();
-        Action::Forward(
-            backends
-                .map(|(index, backend)| {
-                    self.check(backend, &path.field("backends").index(index));
-                    WeightedCluster {
-                        cluster: self
-                            .backends
-                            .cluster(&backend.destination, self.listener, origin),
-                        weight: if all_without_weight {
-                            1
-                        } else {
-                            backend.weight
-                        },
-                    }
-                })
-                .collect(),
-        )
+    fn effects(&mut self, rule: &Rule, path: &Path, origin: &Origin) -> Effects {
+        let mut clusters = Vec::with_capacity(rule.backends.len());
+        for (index, backend) in rule.backends.iter().enumerate() {
+            let path = path.field("backends").index(index);
+            clusters.push((self.cluster(backend, &path, origin), backend.weight));
+        }
+        let mut effects = Effects {
+            clusters: shares(clusters, true),
+            ..Effects::default()
+        };
+        for (index, filter) in rule.filters.iter().enumerate() {
+            let path = path.field("filters").index(index);
+            self.filter(filter, &path, origin, &mut effects);
+        }
+        effects
     }
 
-    fn check(&mut self, backend: &Backend, path: &Path) {
-        if !self.backends.has_endpoint(&backend.destination) {
-            let message = format!("no Dataplane has the tags {}", backend.destination);
+    /// One of the fields of a filter, in Kuma's order of them.
+    fn filter(&mut self, filter: &Filter, path: &Path, origin: &Origin, effects: &mut Effects) {
+        if let Some(redirect) = &filter.redirect {
+            effects.redirect = Some(Redirect {
+                status: u16::try_from(redirect.status_code).unwrap_or_default(),
+                scheme: some(&redirect.scheme),
+                host: some(&redirect.hostname),
+                port: match u16::try_from(redirect.port) {
+                    Ok(port) if port > 0 => port,
+                    _ => self.port,
+                },
+                path: redirect.path.as_ref().and_then(path_rewrite),
+            });
+        } else if let Some(mirror) = &filter.mirror {
+            let percent = mirror.percentage.unwrap_or_default();
+            effects.mirror = mirror
+                .backend
+                .as_ref()
+                .filter(|_| percent > 0.0)
+                .map(|backend| Mirror {
+                    cluster: self.cluster(backend, &path.field("mirror").field("backend"), origin),
+                    percent,
+                });
+        } else if let Some(changes) = &filter.request_header {
+            change(&mut effects.request_headers, changes);
+        } else if let Some(changes) = &filter.response_header {
+            change(&mut effects.response_headers, changes);
+        } else if let Some(rewrite) = &filter.rewrite {
+            effects.path = path_rewrite(rewrite);
+            effects.host = rewrite
+                .host_to_backend_hostname
+                .then_some(HostRewrite::ToBackend);
+        }
+    }
+
+    fn cluster(&mut self, backend: &Backend, path: &Path, origin: &Origin) -> String {
+        let destination = &backend.destination;
+        if !self.backends.has_endpoint(destination) {
+            let message = format!("no Dataplane has the tags {destination}");
             self.findings.push(
                 self.resource
                     .warning(Code::MissingBackend, &path.field("destination"), message)
                     .help("requests to it get 503: add a Dataplane with an inbound that has these tags"),
             );
         }
+        self.backends.cluster(destination, self.listener, origin)
     }
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn path_rewrite(rewrite: &Rewrite) -> Option<PathRewrite> {
+    let full = rewrite.replace_full.clone().map(PathRewrite::Full);
+    full.or_else(|| {
+        rewrite
+            .replace_prefix_match
+            .clone()
+            .map(PathRewrite::Prefix)
+    })
+}
+
+fn change(changes: &mut HeaderChanges, filter: &HeaderFilter) {
+    let pairs = |headers: &[Header]| -> Vec<_> {
+        let pairs = headers.iter();
+        pairs.map(|h| (h.name.clone(), h.value.clone())).collect()
+    };
+    changes.set.extend(pairs(&filter.set));
+    changes.add.extend(pairs(&filter.add));
+    changes.remove.extend(filter.remove.iter().cloned());
+}
+
+/// The route for the requests of one match.
+fn matched(m: &Match, route: Route) -> (RulePath, Route) {
+    let path = match &m.path {
+        None => RulePath::Prefix("/".to_owned()),
+        Some(path) => match path.kind {
+            PathMatchKind::Exact => RulePath::Exact(path.value.clone()),
+            PathMatchKind::Prefix => RulePath::Prefix(path.value.clone()),
+            PathMatchKind::Regex => RulePath::Regex(path.value.clone()),
+        },
+    };
+    let header = |header: &mesh_gateway_route::HeaderMatch| {
+        let value = header.value.clone();
+        HeaderMatch {
+            name: header.name.clone(),
+            test: match header.kind {
+                HeaderMatchKind::Exact => HeaderTest::Exact(value),
+                HeaderMatchKind::Regex => HeaderTest::Regex(value),
+                HeaderMatchKind::Present => HeaderTest::Present,
+                HeaderMatchKind::Absent => HeaderTest::Absent,
+            },
+        }
+    };
+    let query = |query: &mesh_gateway_route::QueryMatch| QueryMatch {
+        name: query.name.clone(),
+        test: match query.kind {
+            QueryMatchKind::Exact => QueryTest::Exact(query.value.clone()),
+            QueryMatchKind::Regex => QueryTest::Regex(query.value.clone()),
+        },
+    };
+    let route = Route {
+        method: m.method.name().map(ToOwned::to_owned),
+        headers: m.headers.iter().map(header).collect(),
+        query: m.query_parameters.iter().map(query).collect(),
+        ..route
+    };
+    (path, route)
 }

@@ -91,7 +91,7 @@ fn attach_routes<'a>(
         }
         for listener in &port.listeners {
             let mut routes = listener.virtual_hosts.iter().flat_map(|host| &host.routes);
-            if !routes.any(|route| matches!(route.action, Action::Forward(_))) {
+            if !routes.any(|route| !matches!(route.action, Action::Respond { status: 404, .. })) {
                 findings.push(without_route(gateway, listener));
             }
         }

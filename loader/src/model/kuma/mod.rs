@@ -7,11 +7,14 @@
 
 mod backends;
 mod certificates;
+mod effects;
+mod external;
 mod gateway_routes;
 mod http_routes;
 mod listeners;
 mod paths;
 mod select;
+mod services;
 
 use std::net::IpAddr;
 
@@ -86,7 +89,7 @@ pub fn gateway(
         return None;
     };
     let gateway = select::gateway_of(input.resources, dataplane, findings)?;
-    let mut backends = Backends::new(input, &dataplane.meta.mesh);
+    let mut backends = Backends::new(input, &dataplane.meta.mesh, findings);
     let ports = listeners::ports(
         input,
         &dataplane_gateway.tags,
@@ -115,6 +118,6 @@ pub fn ports_of(
     gateway: &Resource<MeshGateway>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Port> {
-    let mut backends = Backends::new(input, &gateway.meta.mesh);
+    let mut backends = Backends::new(input, &gateway.meta.mesh, findings);
     listeners::ports(input, dataplane_tags, gateway, &mut backends, findings)
 }

@@ -92,6 +92,24 @@ pub enum Method {
     Trace,
 }
 
+impl Method {
+    /// The method; nothing if all are meant.
+    pub fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::None => return None,
+            Self::Connect => "CONNECT",
+            Self::Delete => "DELETE",
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
+            Self::Patch => "PATCH",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Trace => "TRACE",
+        })
+    }
+}
+
 /// `MeshGatewayRoute.HttpRoute.Match.Header`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -151,7 +169,7 @@ pub enum QueryMatchKind {
 /// `MeshGatewayRoute.HttpRoute.Filter`: one of the fields.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+#[expect(missing_docs, reason = "the fields are named as in Kuma's documents")]
 pub struct Filter {
     #[serde(rename = "requestHeader", alias = "request_header")]
     pub request_header: Option<HeaderFilter>,
@@ -165,7 +183,7 @@ pub struct Filter {
 /// `MeshGatewayRoute.HttpRoute.Filter.HeaderFilter`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+#[expect(missing_docs, reason = "the fields are named as in Kuma's documents")]
 pub struct HeaderFilter {
     pub set: Vec<Header>,
     pub add: Vec<Header>,
@@ -175,7 +193,7 @@ pub struct HeaderFilter {
 /// `MeshGatewayRoute.HttpRoute.Filter.HeaderFilter.Header`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+#[expect(missing_docs, reason = "the fields are named as in Kuma's documents")]
 pub struct Header {
     pub name: String,
     pub value: String,
@@ -184,7 +202,7 @@ pub struct Header {
 /// `MeshGatewayRoute.HttpRoute.Filter.Mirror`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+#[expect(missing_docs, reason = "the fields are named as in Kuma's documents")]
 pub struct Mirror {
     pub backend: Option<Backend>,
     pub percentage: Option<f64>,
@@ -193,7 +211,7 @@ pub struct Mirror {
 /// `MeshGatewayRoute.HttpRoute.Filter.Rewrite`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+#[expect(missing_docs, reason = "the fields are named as in Kuma's documents")]
 pub struct Rewrite {
     #[serde(rename = "replaceFull", alias = "replace_full")]
     pub replace_full: Option<String>,
@@ -206,7 +224,7 @@ pub struct Rewrite {
 /// `MeshGatewayRoute.HttpRoute.Filter.Redirect`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+#[expect(missing_docs, reason = "the fields are named as in Kuma's documents")]
 pub struct Redirect {
     pub scheme: String,
     pub hostname: String,

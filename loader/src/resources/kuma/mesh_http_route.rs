@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use policy::Tags;
 use serde::Deserialize;
 
-use crate::resources::decode::Anything;
+use crate::resources::decode::NumberOrText;
 
 /// Rules for requests through some gateways.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -63,7 +63,7 @@ pub struct Rule {
 }
 
 /// Which requests.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Match {
     /// The path.
@@ -77,7 +77,7 @@ pub struct Match {
 }
 
 /// A parameter of the query.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct QueryMatch {
     /// `Exact` or `RegularExpression`.
@@ -90,7 +90,7 @@ pub struct QueryMatch {
 }
 
 /// A header.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct HeaderMatch {
     /// `Exact` (also if absent), `Present`, `RegularExpression`, `Absent` or `Prefix`.
@@ -103,7 +103,7 @@ pub struct HeaderMatch {
 }
 
 /// A set of paths.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct PathMatch {
     /// `Exact`, `PathPrefix` or `RegularExpression`.
@@ -118,7 +118,7 @@ pub struct PathMatch {
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct RuleConf {
     /// What is done to it.
-    pub filters: Vec<Filter>,
+    pub filters: Option<Vec<Filter>>,
     /// Where it goes.
     pub backend_refs: Option<Vec<BackendRef>>,
 }
@@ -168,7 +168,7 @@ impl BackendRef {
 /// What is done to a request or its response.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+#[expect(missing_docs, reason = "the fields are named as in Kuma's documents")]
 pub struct Filter {
     #[serde(rename = "type")]
     pub kind: String,
@@ -182,7 +182,7 @@ pub struct Filter {
 /// Changes of headers.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+#[expect(missing_docs, reason = "the fields are named as in Kuma's documents")]
 pub struct HeaderModifier {
     pub set: Option<Vec<Header>>,
     pub add: Option<Vec<Header>>,
@@ -192,7 +192,7 @@ pub struct HeaderModifier {
 /// A header.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+#[expect(missing_docs, reason = "the fields are named as in Kuma's documents")]
 pub struct Header {
     pub name: String,
     pub value: String,
@@ -201,7 +201,7 @@ pub struct Header {
 /// An answer that sends the client elsewhere.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+#[expect(missing_docs, reason = "the fields are named as in Kuma's documents")]
 pub struct RequestRedirect {
     pub scheme: Option<String>,
     pub hostname: Option<String>,
@@ -213,7 +213,7 @@ pub struct RequestRedirect {
 /// Another path.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+#[expect(missing_docs, reason = "the fields are named as in Kuma's documents")]
 pub struct PathRewrite {
     #[serde(rename = "type")]
     pub kind: String,
@@ -224,7 +224,7 @@ pub struct PathRewrite {
 /// Another host or path for the backend.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+#[expect(missing_docs, reason = "the fields are named as in Kuma's documents")]
 pub struct UrlRewrite {
     pub hostname: Option<String>,
     pub path: Option<PathRewrite>,
@@ -234,8 +234,8 @@ pub struct UrlRewrite {
 /// A copy of the request for another backend.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
+#[expect(missing_docs, reason = "the fields are named as in Kuma's documents")]
 pub struct RequestMirror {
-    pub percentage: Anything,
+    pub percentage: Option<NumberOrText>,
     pub backend_ref: BackendRef,
 }

@@ -9,6 +9,7 @@ pub mod mesh_gateway;
 pub mod mesh_gateway_route;
 pub mod mesh_http_route;
 pub mod mesh_passthrough;
+pub mod mesh_service;
 pub mod mesh_tcp_route;
 pub mod mesh_traffic_permission;
 pub mod secret;

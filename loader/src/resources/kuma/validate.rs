@@ -8,6 +8,7 @@ mod mesh_gateway;
 mod mesh_gateway_route;
 mod mesh_http_route;
 mod mesh_passthrough;
+mod mesh_service;
 mod mesh_tcp_route;
 mod permissions;
 mod tags;

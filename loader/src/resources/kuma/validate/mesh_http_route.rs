@@ -70,21 +70,20 @@ fn rule(report: &mut Report<'_>, path: &Path, rule: &Rule, is_gateway: bool) {
         matches(report, &path.field("matches").index(index), entry);
     }
     let conf = path.field("default");
+    let filters = rule.conf.filters.as_deref().unwrap_or_default();
     let only_prefixes = rule.matches.iter().all(|entry| {
         entry
             .path
             .as_ref()
             .is_some_and(|path| path.kind == "PathPrefix")
     });
-    for (index, entry) in rule.conf.filters.iter().enumerate() {
+    for (index, entry) in filters.iter().enumerate() {
         let path = conf.field("filters").index(index);
         filter(report, &path, entry, only_prefixes, is_gateway);
     }
     let path = conf.field("backendRefs");
     let backends = rule.conf.backend_refs.as_deref().unwrap_or_default();
-    let redirects = rule
-        .conf
-        .filters
+    let redirects = filters
         .iter()
         .any(|filter| filter.kind == "RequestRedirect");
     if backends.is_empty() && is_gateway && !redirects {

@@ -1,0 +1,71 @@
+//! `ExternalService`s: endpoints outside of the mesh, and the TLS that they want.
+
+use std::net::IpAddr;
+
+use super::Input;
+use super::certificates::{self, Unusable};
+use crate::diagnostic::Diagnostic;
+use crate::model::{ClientCertificate, Endpoint, UpstreamTls};
+use crate::resources::Resource;
+use crate::resources::kuma::external_service::{ExternalService, Tls};
+use crate::resources::kuma::mesh_gateway::DataSource;
+use crate::source::Path;
+
+/// The endpoint; none if its address or its certificates are none, which a finding says (Kuma
+/// `NewExternalServiceEndpoint` in `pkg/xds/topology/outbound.go` at 2.14.3).
+pub(super) fn endpoint(
+    input: Input<'_>,
+    service: &Resource<ExternalService>,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Endpoint> {
+    let networking = service.spec.networking.as_ref()?;
+    let (host, port) = networking.host_and_port()?;
+    let tls = match networking.tls.enabled {
+        true => Some(tls(input, service, &networking.tls, host, findings)?),
+        false => None,
+    };
+    Some(Endpoint {
+        address: host.to_owned(),
+        port,
+        tls,
+    })
+}
+
+fn tls(
+    input: Input<'_>,
+    service: &Resource<ExternalService>,
+    tls: &Tls,
+    host: &str,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<UpstreamTls> {
+    let mut read = |field: &str, source: &Option<DataSource>| match source {
+        None => Some(None),
+        Some(source) => match certificates::pem(input, &service.meta.mesh, source) {
+            Ok((_, pem)) => Some(Some(pem)),
+            Err(Unusable { code, why }) => {
+                let path = Path::of("networking.tls").field(field);
+                findings.push(service.error(code, &path, why));
+                None
+            }
+        },
+    };
+    let authority = read("caCert", &tls.ca_cert)?;
+    let chain = read("clientCert", &tls.client_cert)?;
+    let key = read("clientKey", &tls.client_key)?;
+    let server_name = tls.server_name.clone().filter(|name| !name.is_empty());
+    // A server name is a name, not an address (RFC 6066 §3).
+    let sni = server_name.or_else(|| {
+        let is_name = host.parse::<IpAddr>().is_err();
+        is_name.then(|| host.to_owned())
+    });
+    Some(UpstreamTls {
+        expected: (!tls.skip_hostname_verification)
+            .then(|| sni.clone().unwrap_or_else(|| host.to_owned())),
+        sni,
+        authority,
+        certificate: chain
+            .zip(key)
+            .map(|(chain, key)| ClientCertificate { chain, key }),
+        allow_renegotiation: tls.allow_renegotiation,
+    })
+}

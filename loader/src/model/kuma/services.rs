@@ -1,0 +1,263 @@
+//! What a mesh offers: endpoints, by the name of the service that they belong to.
+
+use std::collections::BTreeMap;
+
+use policy::Tags;
+
+use super::{Input, PROTOCOL_TAG, SERVICE_TAG, external, of_mesh};
+use crate::diagnostic::Diagnostic;
+use crate::model::Endpoint;
+use crate::resources::Resource;
+use crate::resources::kuma::dataplane::{Dataplane, Inbound};
+use crate::resources::kuma::mesh_http_route::BackendRef;
+use crate::resources::kuma::mesh_service::{MeshService, Port, Selector};
+
+/// Kuma's name for a backend that does not exist; no cluster has it.
+pub(super) const UNRESOLVED: &str = "kuma.io/unresolved-backend";
+
+/// An endpoint of a service.
+#[derive(Clone, Debug)]
+pub(super) struct Offer<'a> {
+    /// Its tags; none if the service is a resource, which has been asked for them already.
+    tags: Option<&'a Tags>,
+    /// What it speaks.
+    pub(super) protocol: &'a str,
+    pub(super) endpoint: Endpoint,
+}
+
+/// All services of a mesh.
+#[derive(Debug)]
+pub(super) struct Services<'a> {
+    input: Input<'a>,
+    mesh: &'a str,
+    offers: BTreeMap<String, Vec<Offer<'a>>>,
+}
+
+impl<'a> Services<'a> {
+    /// Inbounds of Dataplanes by their tag; where it is that of an ExternalService, that one alone.
+    pub(super) fn new(input: Input<'a>, mesh: &'a str, findings: &mut Vec<Diagnostic>) -> Self {
+        let mut offers: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        for service in of_mesh(&input.resources.external_services, mesh) {
+            let tags = &service.spec.tags;
+            let (Some(name), Some(endpoint)) = (
+                tags.get(SERVICE_TAG),
+                external::endpoint(input, service, findings),
+            ) else {
+                continue;
+            };
+            offers
+                .entry(name.to_owned())
+                .or_default()
+                .push(offer(tags, endpoint));
+        }
+        let mut internal: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        for dataplane in of_mesh(&input.resources.dataplanes, mesh) {
+            for (inbound, endpoint) in endpoints(dataplane) {
+                if let Some(name) = inbound.tags.get(SERVICE_TAG) {
+                    internal
+                        .entry(name.to_owned())
+                        .or_default()
+                        .push(offer(&inbound.tags, endpoint));
+                }
+            }
+        }
+        for (name, own) in internal {
+            offers.entry(name).or_insert(own);
+        }
+        let mut services = Self {
+            input,
+            mesh,
+            offers,
+        };
+        services.add_resources();
+        services
+    }
+
+    /// The endpoints with these tags.
+    pub(super) fn find<'b>(
+        &'b self,
+        destination: &'b Tags,
+    ) -> impl Iterator<Item = &'b Offer<'a>> + use<'a, 'b> {
+        let service = destination.get(SERVICE_TAG);
+        let offers = service.and_then(|name| self.offers.get(name));
+        offers
+            .into_iter()
+            .flatten()
+            .filter(move |offer| offer.tags.is_none_or(|tags| tags.matched_by(destination)))
+    }
+
+    /// The tags that a reference of a route means (Kuma `BackendRef.ReferencesRealObject` and `BackendRefOrNil` at
+    /// 2.14.3): those of a legacy service, or the name of a resource's port as the service.
+    pub(super) fn destination(&self, backend: &BackendRef) -> Tags {
+        let is_legacy = match backend.kind.as_str() {
+            "MeshService" => backend.port.is_none() && backend.section_name.is_empty(),
+            kind => kind == "MeshServiceSubset",
+        };
+        let mut tags = backend.tags.clone();
+        if is_legacy {
+            tags.insert(SERVICE_TAG, &backend.name);
+        } else {
+            let name = self.resource(backend);
+            tags = Tags::default();
+            tags.insert(SERVICE_TAG, name.unwrap_or_else(|| UNRESOLVED.to_owned()));
+        }
+        tags
+    }
+
+    fn resource(&self, backend: &BackendRef) -> Option<String> {
+        match backend.kind.as_str() {
+            "MeshService" => {
+                let all = of_mesh(&self.input.resources.mesh_services, self.mesh);
+                let service = chosen(all, backend)?;
+                let port = port(&service.spec.ports, backend)?;
+                Some(port_name(service, "msvc", port))
+            }
+            "MeshMultiZoneService" => {
+                let all = of_mesh(&self.input.resources.mesh_multi_zone_services, self.mesh);
+                let service = chosen(all, backend)?;
+                let port = port(&service.spec.ports, backend)?;
+                Some(port_name(service, "mzsvc", port))
+            }
+            _ => None,
+        }
+    }
+
+    fn add_resources(&mut self) {
+        let resources = self.input.resources;
+        for service in of_mesh(&resources.mesh_services, self.mesh) {
+            for port in &service.spec.ports {
+                let offers = self.of_port(service, port);
+                self.offers.insert(port_name(service, "msvc", port), offers);
+            }
+        }
+        for service in of_mesh(&resources.mesh_multi_zone_services, self.mesh) {
+            let selector = &service.spec.selector.mesh_service;
+            for port in &service.spec.ports {
+                let parts = of_mesh(&resources.mesh_services, self.mesh)
+                    .filter(|part| selector.matches(&part.meta.labels));
+                let offers = parts.flat_map(|part| {
+                    let ports = part.spec.ports.iter().filter(|p| p.port == port.port);
+                    ports.flat_map(|own| self.of_port(part, own))
+                });
+                let offers = offers.collect();
+                self.offers
+                    .insert(port_name(service, "mzsvc", port), offers);
+            }
+        }
+    }
+
+    /// The inbounds behind a port of a MeshService.
+    fn of_port(&self, service: &Resource<MeshService>, port: &'a Port) -> Vec<Offer<'a>> {
+        let selector = &service.spec.selector;
+        of_mesh(&self.input.resources.dataplanes, self.mesh)
+            .flat_map(|dataplane| {
+                endpoints(dataplane).filter(move |(inbound, _)| {
+                    selects(selector, dataplane, inbound) && is_target(port, inbound)
+                })
+            })
+            .map(|(_, endpoint)| Offer {
+                tags: None,
+                protocol: &port.app_protocol,
+                endpoint,
+            })
+            .collect()
+    }
+}
+
+fn offer(tags: &Tags, endpoint: Endpoint) -> Offer<'_> {
+    Offer {
+        tags: Some(tags),
+        protocol: tags.get(PROTOCOL_TAG).unwrap_or_default(),
+        endpoint,
+    }
+}
+
+fn selects(selector: &Selector, dataplane: &Resource<Dataplane>, inbound: &Inbound) -> bool {
+    if let Some(tags) = &selector.dataplane_tags {
+        return inbound.tags.matched_by(tags);
+    }
+    if let Some(reference) = &selector.dataplane_ref {
+        return dataplane.meta.name == reference.name;
+    }
+    let labels = selector.dataplane_labels.as_ref();
+    labels.is_some_and(|labels| labels.matches(&dataplane.meta.labels))
+}
+
+fn is_target(port: &Port, inbound: &Inbound) -> bool {
+    let number = match &port.target_port {
+        None => return inbound.port == port.port,
+        Some(target) => target.0.parse::<u32>(),
+    };
+    match (number, &port.target_port) {
+        (Ok(number), _) => inbound.port == number,
+        (Err(_), Some(name)) => inbound.name == name.0,
+        (Err(_), None) => false,
+    }
+}
+
+/// The resource with the name, or the first by name with the labels.
+fn chosen<'a, T>(
+    all: impl Iterator<Item = &'a Resource<T>>,
+    backend: &BackendRef,
+) -> Option<&'a Resource<T>> {
+    let is_meant = |resource: &&Resource<T>| {
+        let meta = &resource.meta;
+        let namespace = meta.namespace.as_deref().unwrap_or_default();
+        let by_name = meta.name == backend.name
+            && (backend.namespace.is_empty() || backend.namespace == namespace);
+        if backend.labels.is_empty() {
+            return by_name;
+        }
+        let mut labels = backend.labels.iter();
+        labels.all(|(name, value)| meta.labels.get(name) == Some(value))
+    };
+    all.filter(is_meant)
+        .min_by_key(|resource| &resource.meta.name)
+}
+
+fn port<'a>(ports: &'a [Port], backend: &BackendRef) -> Option<&'a Port> {
+    ports.iter().find(|port| match backend.port {
+        Some(number) => port.port == number,
+        None => {
+            let name = port.name.clone().unwrap_or_else(|| port.port.to_string());
+            name == backend.section_name
+        }
+    })
+}
+
+/// `<mesh>_<name>_<namespace>_<zone>_<kind>_<port>` (Kuma `destinationname.ResolveLegacyFromKRI` at 2.14.3).
+fn port_name<T>(resource: &Resource<T>, kind: &str, port: &Port) -> String {
+    let meta = &resource.meta;
+    let label = |name| meta.labels.get(name).map(String::as_str);
+    let name = label("kuma.io/display-name").unwrap_or(&meta.name);
+    let namespace = label("k8s.kuma.io/namespace").or(meta.namespace.as_deref());
+    let zone = label("kuma.io/zone").unwrap_or_default();
+    format!(
+        "{}_{name}_{}_{zone}_{kind}_{}",
+        meta.mesh,
+        namespace.unwrap_or_default(),
+        port.port
+    )
+}
+
+/// What others reach a Dataplane's services at (Kuma `ToInboundInterface` in
+/// `api/mesh/v1alpha1/dataplane_helpers.go` at 2.14.3). Inbounds that take no requests are left out.
+fn endpoints(dataplane: &Resource<Dataplane>) -> impl Iterator<Item = (&Inbound, Endpoint)> {
+    let networking = &dataplane.spec.networking;
+    let inbounds = networking.inbound.iter().filter(|i| i.takes_requests());
+    inbounds.filter_map(|inbound| {
+        let address = [
+            &networking.advertised_address,
+            &inbound.address,
+            &networking.address,
+        ]
+        .into_iter()
+        .find(|address| !address.is_empty())?;
+        let endpoint = Endpoint {
+            address: address.clone(),
+            port: u16::try_from(inbound.port).ok()?,
+            tls: None,
+        };
+        Some((inbound, endpoint))
+    })
+}

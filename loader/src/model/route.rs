@@ -1,0 +1,211 @@
+//! Which requests go where, and what is changed on the way.
+
+use policy::HostPattern;
+
+use super::Origin;
+
+/// Routes for some of a listener's hosts.
+#[derive(Clone, Debug)]
+pub struct VirtualHost {
+    /// The hosts: the listener's, or some of them. No other virtual host of the port has the same.
+    pub domain: HostPattern,
+    /// The routes; the first that matches serves.
+    pub routes: Vec<Route>,
+    /// The listener or the route resource that it is there for.
+    pub origin: Origin,
+}
+
+/// What happens to some requests.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Its name in logs and statistics; empty for none.
+    pub name: String,
+    /// The paths that it takes.
+    pub path: PathMatch,
+    /// The method that it takes; all if absent.
+    pub method: Option<String>,
+    /// What the headers have to be, all of them.
+    pub headers: Vec<HeaderMatch>,
+    /// What the parameters of the query have to be, all of them.
+    pub query: Vec<QueryMatch>,
+    /// Changes of the request's headers.
+    pub request_headers: HeaderChanges,
+    /// Changes of the response's headers.
+    pub response_headers: HeaderChanges,
+    /// What happens to them.
+    pub action: Action,
+    /// The rule.
+    pub origin: Origin,
+    /// Other resources that had a part in it.
+    pub also: Vec<String>,
+}
+
+impl Route {
+    /// A route for every path.
+    pub fn new(action: Action, origin: Origin) -> Self {
+        Self {
+            name: String::new(),
+            path: PathMatch::Prefix("/".to_owned()),
+            method: None,
+            headers: Vec::new(),
+            query: Vec::new(),
+            request_headers: HeaderChanges::default(),
+            response_headers: HeaderChanges::default(),
+            action,
+            origin,
+            also: Vec::new(),
+        }
+    }
+
+    /// Whether both take the same requests.
+    pub fn takes_same(&self, other: &Self) -> bool {
+        self.path == other.path
+            && self.method == other.method
+            && self.headers == other.headers
+            && self.query == other.query
+    }
+}
+
+/// A set of paths, compared without the query.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PathMatch {
+    /// This path only.
+    Exact(String),
+    /// Every path that begins with these characters.
+    Prefix(String),
+    /// Every path that the whole RE2 expression matches.
+    Regex(String),
+}
+
+/// What a header has to be.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HeaderMatch {
+    /// The header.
+    pub name: String,
+    /// What it has to be.
+    pub test: HeaderTest,
+}
+
+/// What the value of a header has to be. Values of a header that is there twice are joined by `,`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HeaderTest {
+    /// This.
+    Exact(String),
+    /// Anything that begins with this.
+    Prefix(String),
+    /// Anything that the whole RE2 expression matches.
+    Regex(String),
+    /// Anything.
+    Present,
+    /// Nothing: the header is not there.
+    Absent,
+}
+
+/// What a parameter of the query has to be.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct QueryMatch {
+    /// The parameter; the first, if it is there twice.
+    pub name: String,
+    /// What it has to be.
+    pub test: QueryTest,
+}
+
+/// What the value of a parameter has to be.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum QueryTest {
+    /// This.
+    Exact(String),
+    /// Anything that the whole RE2 expression matches.
+    Regex(String),
+}
+
+/// Changes of headers. Values may hold Envoy's format commands, `%…%`, as on Kuma.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderChanges {
+    /// Headers that get just this value.
+    pub set: Vec<(String, String)>,
+    /// Headers that get this value too.
+    pub add: Vec<(String, String)>,
+    /// Headers that go.
+    pub remove: Vec<String>,
+}
+
+/// What happens to a request.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// It goes to a backend.
+    Forward(Forward),
+    /// The client is sent elsewhere.
+    Redirect(Redirect),
+    /// The gateway answers.
+    Respond {
+        /// The status.
+        status: u16,
+        /// The body, text/plain.
+        body: String,
+    },
+}
+
+/// To which backend a request goes, and as what.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Forward {
+    /// The clusters, one of which is chosen by weight.
+    pub clusters: Vec<WeightedCluster>,
+    /// The path that the backend sees; the client's if absent.
+    pub path: Option<PathRewrite>,
+    /// The host that the backend sees; the client's if absent.
+    pub host: Option<HostRewrite>,
+    /// Who gets a copy.
+    pub mirror: Option<Mirror>,
+}
+
+/// Another path. The query stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathRewrite {
+    /// In place of the whole path.
+    Full(String),
+    /// In place of the characters that the route's prefix matched.
+    Prefix(String),
+}
+
+/// Another host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostRewrite {
+    /// This.
+    To(String),
+    /// The name that the chosen endpoint has in the configuration; the client's if it is an address.
+    ToBackend,
+}
+
+/// A copy of some requests, whose response nobody waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mirror {
+    /// The name of a [`Cluster`](super::Cluster).
+    pub cluster: String,
+    /// Of how many requests, in percent; more than 0.
+    pub percent: f64,
+}
+
+/// An answer that sends the client elsewhere, without the query of its request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// 301, 302, 303, 307 or 308.
+    pub status: u16,
+    /// The scheme; the request's if absent.
+    pub scheme: Option<String>,
+    /// The host; the request's if absent.
+    pub host: Option<String>,
+    /// The port.
+    pub port: u16,
+    /// The path; the request's if absent.
+    pub path: Option<PathRewrite>,
+}
+
+/// A cluster with its share of the requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightedCluster {
+    /// The name of a [`Cluster`](super::Cluster), or of none: then requests get 500.
+    pub cluster: String,
+    /// Its share of the sum of all weights.
+    pub weight: u32,
+}
