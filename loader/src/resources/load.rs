@@ -17,7 +17,6 @@ use super::kuma::external_service::ExternalService;
 use super::kuma::hostname_generator::HostnameGenerator;
 use super::kuma::mesh_external_service::MeshExternalService;
 use super::kuma::mesh_passthrough::MeshPassthrough;
-use super::kuma::mesh_tcp_route::MeshTcpRoute;
 use super::kuma::mesh_traffic_permission::MeshTrafficPermission;
 use super::kuma::traffic_permission::TrafficPermission;
 use super::kuma::virtual_outbound::VirtualOutbound;
@@ -125,7 +124,6 @@ impl Loader {
             "HostnameGenerator" => self.check::<HostnameGenerator>(head, node, Reader::Json),
             "MeshExternalService" => self.check::<MeshExternalService>(head, node, Reader::Json),
             "MeshPassthrough" => self.check::<MeshPassthrough>(head, node, Reader::Json),
-            "MeshTCPRoute" => self.check::<MeshTcpRoute>(head, node, Reader::Json),
             "MeshTrafficPermission" => {
                 self.check::<MeshTrafficPermission>(head, node, Reader::Json);
             }
@@ -167,6 +165,10 @@ impl Loader {
             "MeshHTTPRoute" => {
                 let resource = self.typed(head, node, Reader::Json);
                 self.resources.mesh_http_routes.push(resource);
+            }
+            "MeshTCPRoute" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_tcp_routes.push(resource);
             }
             "Secret" => {
                 let Some(secret) = secret::read(&head, &node, &mut self.findings) else {

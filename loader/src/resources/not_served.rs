@@ -43,8 +43,6 @@ const FIELDS: &[Field] = &[
     any("Dataplane", "networking.listeners", Warning, "other zones are not reached"),
     any("Dataplane", "networking.inbound[].serviceProbe", Warning, "endpoints are not probed"),
     any("MeshGateway", "conf.listeners[].crossMesh", Error, "the listener would be open to clients of no mesh"),
-    only("MeshGateway", "conf.listeners[].protocol", &["TLS", "3"], Warning, "the port stays closed"),
-    any("MeshGatewayRoute", "conf.tcp", Warning, "connections are closed"),
     any("MeshGatewayRoute", "conf.http.rules[].matches[].method", Error, WIDER),
     any("MeshGatewayRoute", "conf.http.rules[].matches[].headers", Error, WIDER),
     any("MeshGatewayRoute", "conf.http.rules[].matches[].queryParameters", Error, WIDER),
@@ -53,6 +51,8 @@ const FIELDS: &[Field] = &[
     any("MeshGatewayRoute", "conf.http.rules[].filters[].rewrite", Error, CHANGED),
     any("MeshGatewayRoute", "conf.http.rules[].filters[].responseHeader", Warning, UNCHANGED),
     any("MeshGatewayRoute", "conf.http.rules[].filters[].mirror", Warning, "requests are not mirrored"),
+    any("MeshTCPRoute", "targetRef.proxyTypes", Error, "the route would also apply to proxies that it excludes"),
+    only("MeshTCPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "connections to it are closed"),
     any("MeshHTTPRoute", "targetRef.proxyTypes", Error, "the route would also apply to proxies that it excludes"),
     any("MeshHTTPRoute", "to[].rules[].matches[].method", Error, WIDER),
     any("MeshHTTPRoute", "to[].rules[].matches[].headers", Error, WIDER),
@@ -164,6 +164,7 @@ mod tests {
     use crate::resources::kuma::{
         dataplane::Dataplane, mesh::Mesh, mesh_gateway::MeshGateway,
         mesh_gateway_route::MeshGatewayRoute, mesh_http_route::MeshHttpRoute,
+        mesh_tcp_route::MeshTcpRoute,
     };
     use crate::source::read_text;
 
@@ -195,6 +196,7 @@ mod tests {
                 "MeshGateway" => unknown::<MeshGateway>(&yaml),
                 "MeshGatewayRoute" => unknown::<MeshGatewayRoute>(&yaml),
                 "MeshHTTPRoute" => unknown::<MeshHttpRoute>(&yaml),
+                "MeshTCPRoute" => unknown::<MeshTcpRoute>(&yaml),
                 kind => vec![format!("unknown kind {kind}")],
             };
             assert_eq!(unknown, [""; 0], "{yaml}");

@@ -208,7 +208,7 @@ fn route(action: &Action, origin: &Origin) -> Route {
 }
 
 /// The tags that a reference to a legacy service means: its name, and more for `MeshServiceSubset`.
-fn destination(backend: &BackendRef) -> Tags {
+pub(super) fn destination(backend: &BackendRef) -> Tags {
     let mut tags = backend.tags.clone();
     tags.insert(SERVICE_TAG, &backend.name);
     tags

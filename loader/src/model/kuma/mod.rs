@@ -7,6 +7,7 @@
 
 mod backends;
 mod certificates;
+mod connections;
 mod gateway_routes;
 mod http_routes;
 mod listeners;
