@@ -28,7 +28,7 @@ pub(super) fn tcp_proxy(
         cluster_specifier: Some(ClusterSpecifier::WeightedClusters(WeightedCluster {
             clusters,
         })),
-        idle_timeout: Some(proto::duration(Duration::from_secs(300))),
+        idle_timeout: Some(proto::duration(Duration::from_mins(5))),
         max_connect_attempts: Some(proto::number(5)),
         access_log: options.access_log.iter().map(access_log).collect(),
         ..TcpProxy::default()
