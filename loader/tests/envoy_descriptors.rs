@@ -14,7 +14,7 @@ use prost_reflect::prost_types::{
 };
 
 /// The files of the messages that the loader packs into an `Any`, and that of the bootstrap. The rest is imported.
-const ROOTS: [&str; 14] = [
+const ROOTS: [&str; 15] = [
     "envoy/config/bootstrap/v3/bootstrap.proto",
     "envoy/extensions/access_loggers/file/v3/file.proto",
     "envoy/extensions/access_loggers/stream/v3/stream.proto",
@@ -25,6 +25,7 @@ const ROOTS: [&str; 14] = [
     "envoy/extensions/filters/http/wasm/v3/wasm.proto",
     "envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.proto",
     "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto",
+    "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto",
     "envoy/extensions/resource_monitors/downstream_connections/v3/downstream_connections.proto",
     "envoy/extensions/transport_sockets/tls/v3/tls.proto",
     "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",

@@ -58,6 +58,9 @@ struct Served {
 impl Served {
     fn add(&mut self, ports: &[Port]) {
         let listeners = ports.iter().flat_map(|port| &port.listeners);
+        let connections = listeners.clone().flat_map(|listener| &listener.connections);
+        self.routes
+            .extend(connections.map(|entry| entry.origin.resource.clone()));
         let hosts = listeners.flat_map(|listener: &Listener| &listener.virtual_hosts);
         let routes = hosts.flat_map(|host| &host.routes);
         for route in routes {
@@ -100,6 +103,16 @@ fn unattached(input: Input<'_>, served: &Served, findings: &mut Vec<Diagnostic>)
                 route
                     .warning(Code::RouteUnattached, &path, "no request gets to this route")
                     .help("compare `targetRef`, its tags and `hostnames` with the listeners; of rules for the same requests the narrower policy's serves, then the first by name"),
+            );
+        }
+    }
+    for route in &input.resources.mesh_tcp_routes {
+        if !served.routes.contains(&route.meta.to_string()) {
+            let path = Path::of("targetRef");
+            findings.push(
+                route
+                    .warning(Code::RouteUnattached, &path, "no connection gets to this route")
+                    .help("compare `targetRef` and its tags with the TCP and TLS listeners; of several policies the narrower one's backends serve, then those of the first by name"),
             );
         }
     }

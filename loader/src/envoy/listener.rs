@@ -9,6 +9,7 @@ use policy::HostPattern;
 
 use super::connection_manager::connection_manager;
 use super::hosts::Hosts;
+use super::tcp_proxy::tcp_proxy;
 use super::{Options, proto, route, tls};
 use crate::model::{Listener, Port, Protocol, Proxy};
 
@@ -45,15 +46,44 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
                     name: listener.name.clone(),
                     filter_chain_match: Some(chain_match(&listener.hostname)),
                     filters: vec![manager],
-                    transport_socket: Some(tls::terminate(listener)),
+                    transport_socket: Some(tls::terminate(listener, &["h2", "http/1.1"])),
                     metadata: Some(proto::metadata(&listener.origin)),
                     ..FilterChain::default()
                 }
             };
             port.with_certificate().map(chain).collect()
         }
-        // Nowhere to forward to: Envoy accepts and closes, as on Kuma.
-        Protocol::Tcp => vec![FilterChain::default()],
+        // Without any filter Envoy accepts and closes, as on Kuma. A connection names no host, so all listeners of the
+        // port share all of them.
+        Protocol::Tcp => vec![FilterChain {
+            filters: tcp_proxy(proxy, &port.listeners, options)
+                .into_iter()
+                .collect(),
+            ..FilterChain::default()
+        }],
+        Protocol::Tls => {
+            let chain = |listener: &Listener| FilterChain {
+                name: listener.name.clone(),
+                filter_chain_match: Some(chain_match(&listener.hostname)),
+                metadata: Some(proto::metadata(&listener.origin)),
+                ..connection_chain(proxy, listener, options)
+            };
+            port.listeners.iter().map(chain).collect()
+        }
+    }
+}
+
+/// What happens to the TLS connections of a listener. One whose certificate is missing closes them: without a chain
+/// of its own, a wider listener would get them.
+fn connection_chain(proxy: &Proxy, listener: &Listener, options: &Options) -> FilterChain {
+    if listener.certificates.is_empty() && !listener.passes_tls {
+        return FilterChain::default();
+    }
+    let filter = tcp_proxy(proxy, std::slice::from_ref(listener), options);
+    FilterChain {
+        filters: filter.into_iter().collect(),
+        transport_socket: (!listener.passes_tls).then(|| tls::terminate(listener, &[])),
+        ..FilterChain::default()
     }
 }
 

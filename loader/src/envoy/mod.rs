@@ -8,6 +8,7 @@
 //!
 //! - `process`: what concerns Envoy as a whole: node, admin, runtime, overload, labels of counters
 //! - `listener`, `connection_manager`, `tls`: ports, filter chains and what happens in them
+//! - `tcp_proxy`: where connections go
 //! - `route`: virtual hosts and routes
 //! - `cluster`, `upstream_tls`: endpoints and the TLS with them
 //! - `hosts`: which listener owns which hosts, for Envoy's own matching
@@ -25,6 +26,7 @@ mod listener;
 mod process;
 mod proto;
 mod route;
+mod tcp_proxy;
 mod tls;
 mod upstream_tls;
 

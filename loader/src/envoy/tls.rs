@@ -33,8 +33,8 @@ fn secret(certificate: &Certificate) -> Secret {
     }
 }
 
-/// TLS 1.2 or newer with the listener's certificates. A secret without a source is one of the bootstrap's.
-pub(super) fn terminate(listener: &Listener) -> TransportSocket {
+/// TLS 1.2 or newer with the listener's certificates, and these protocols to choose from. A secret without a source is one of the bootstrap's.
+pub(super) fn terminate(listener: &Listener, alpn: &[&str]) -> TransportSocket {
     let certificate = |certificate: &Certificate| SdsSecretConfig {
         name: certificate.name.clone(),
         sds_config: None,
@@ -50,7 +50,7 @@ pub(super) fn terminate(listener: &Listener) -> TransportSocket {
                 .iter()
                 .map(certificate)
                 .collect(),
-            alpn_protocols: vec!["h2".to_owned(), "http/1.1".to_owned()],
+            alpn_protocols: alpn.iter().map(|&name| name.to_owned()).collect(),
             ..CommonTlsContext::default()
         }),
         ..DownstreamTlsContext::default()

@@ -50,16 +50,17 @@ pub struct Port {
 }
 
 impl Port {
-    /// The listeners that TLS sessions can be opened with: those that have a certificate.
+    /// The listeners that TLS sessions can be opened with: those that have a certificate, or whose backend has it.
     pub fn with_certificate(&self) -> impl Iterator<Item = &Listener> {
         self.listeners
             .iter()
-            .filter(|listener| !listener.certificates.is_empty())
+            .filter(|listener| listener.passes_tls || !listener.certificates.is_empty())
     }
 
     /// Whether anything can be served on it.
     pub fn is_open(&self) -> bool {
-        self.protocol != Protocol::Https || self.with_certificate().next().is_some()
+        let is_tls = matches!(self.protocol, Protocol::Https | Protocol::Tls);
+        !is_tls || self.with_certificate().next().is_some()
     }
 }
 
@@ -72,6 +73,8 @@ pub enum Protocol {
     Https,
     /// Connections without any known protocol.
     Tcp,
+    /// Connections over TLS, terminated here or by the backend.
+    Tls,
 }
 
 /// Who takes requests for some hosts of a port.
@@ -86,9 +89,22 @@ pub struct Listener {
     /// Its certificates, one for each kind of key; none without TLS. On HTTPS a listener without any is not served, but
     /// its hosts stay its own: no other listener gets them.
     pub certificates: Vec<Certificate>,
+    /// Whether TLS ends at the backend; on TLS only.
+    pub passes_tls: bool,
     /// Where its requests go.
     pub virtual_hosts: Vec<VirtualHost>,
+    /// Where its connections go, on TCP and TLS: to any of the clusters of all entries, by weight.
+    pub connections: Vec<Connections>,
     /// The listener in its gateway.
+    pub origin: Origin,
+}
+
+/// What happens to connections.
+#[derive(Clone, Debug)]
+pub struct Connections {
+    /// They go to one of these clusters. Where no weight is above 0, all shares are equal.
+    pub clusters: Vec<WeightedCluster>,
+    /// The rule.
     pub origin: Origin,
 }
 

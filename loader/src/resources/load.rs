@@ -16,7 +16,6 @@ use super::decode::{Reader, decode};
 use super::kuma::hostname_generator::HostnameGenerator;
 use super::kuma::mesh_external_service::MeshExternalService;
 use super::kuma::mesh_passthrough::MeshPassthrough;
-use super::kuma::mesh_tcp_route::MeshTcpRoute;
 use super::kuma::mesh_traffic_permission::MeshTrafficPermission;
 use super::kuma::traffic_permission::TrafficPermission;
 use super::kuma::virtual_outbound::VirtualOutbound;
@@ -123,7 +122,6 @@ impl Loader {
             "HostnameGenerator" => self.check::<HostnameGenerator>(head, node, Reader::Json),
             "MeshExternalService" => self.check::<MeshExternalService>(head, node, Reader::Json),
             "MeshPassthrough" => self.check::<MeshPassthrough>(head, node, Reader::Json),
-            "MeshTCPRoute" => self.check::<MeshTcpRoute>(head, node, Reader::Json),
             "MeshTrafficPermission" => {
                 self.check::<MeshTrafficPermission>(head, node, Reader::Json);
             }
@@ -177,6 +175,10 @@ impl Loader {
             "MeshMultiZoneService" => {
                 let resource = self.typed(head, node, Reader::Json);
                 self.resources.mesh_multi_zone_services.push(resource);
+            }
+            "MeshTCPRoute" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_tcp_routes.push(resource);
             }
             "Secret" => {
                 let Some(secret) = secret::read(&head, &node, &mut self.findings) else {

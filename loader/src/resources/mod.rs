@@ -21,6 +21,7 @@ use kuma::mesh_gateway::MeshGateway;
 use kuma::mesh_gateway_route::MeshGatewayRoute;
 use kuma::mesh_http_route::MeshHttpRoute;
 use kuma::mesh_service::{MeshMultiZoneService, MeshService};
+use kuma::mesh_tcp_route::MeshTcpRoute;
 use kuma::secret::Secret;
 
 /// All resources of the kinds that are served, in the order of the input.
@@ -44,6 +45,8 @@ pub struct Resources {
     pub mesh_multi_zone_services: Vec<Resource<MeshMultiZoneService>>,
     /// `MeshHTTPRoute`.
     pub mesh_http_routes: Vec<Resource<MeshHttpRoute>>,
+    /// `MeshTCPRoute`.
+    pub mesh_tcp_routes: Vec<Resource<MeshTcpRoute>>,
     /// `MeshGatewayRoute`.
     pub mesh_gateway_routes: Vec<Resource<MeshGatewayRoute>>,
 }

@@ -40,9 +40,9 @@ const FIELDS: &[Field] = &[
     any("Dataplane", "networking.listeners", Warning, "other zones are not reached"),
     any("Dataplane", "networking.inbound[].serviceProbe", Warning, "endpoints are not probed"),
     any("MeshGateway", "conf.listeners[].crossMesh", Error, "the listener would be open to clients of no mesh"),
-    only("MeshGateway", "conf.listeners[].protocol", &["TLS", "3"], Warning, "the port stays closed"),
-    any("MeshGatewayRoute", "conf.tcp", Warning, "connections are closed"),
     only("MeshHTTPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "requests to it are answered with 500"),
+    any("MeshTCPRoute", "targetRef.proxyTypes", Error, "the route would also apply to proxies that it excludes"),
+    only("MeshTCPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "connections to it are closed"),
 ];
 
 const fn any(
@@ -147,6 +147,7 @@ mod tests {
     use crate::resources::kuma::{
         dataplane::Dataplane, mesh::Mesh, mesh_gateway::MeshGateway,
         mesh_gateway_route::MeshGatewayRoute, mesh_http_route::MeshHttpRoute,
+        mesh_tcp_route::MeshTcpRoute,
     };
     use crate::source::read_text;
 
@@ -178,6 +179,7 @@ mod tests {
                 "MeshGateway" => unknown::<MeshGateway>(&yaml),
                 "MeshGatewayRoute" => unknown::<MeshGatewayRoute>(&yaml),
                 "MeshHTTPRoute" => unknown::<MeshHttpRoute>(&yaml),
+                "MeshTCPRoute" => unknown::<MeshTcpRoute>(&yaml),
                 kind => vec![format!("unknown kind {kind}")],
             };
             assert_eq!(unknown, [""; 0], "{yaml}");

@@ -86,7 +86,7 @@ pub const KINDS: &[Kind] = &[
     kind("MeshRateLimit", LeftOut(Error, LIMITS)),
     kind("MeshRetry", LeftOut(Warning, TIMES)),
     kind("MeshService", Served),
-    kind("MeshTCPRoute", Checked(Error, "connections that it sends to a service would go elsewhere")),
+    kind("MeshTCPRoute", Served),
     kind("MeshTLS", LeftOut(Warning, "it is for the TLS between proxies of a mesh")),
     kind("MeshTimeout", LeftOut(Warning, TIMES)),
     kind("MeshTrace", LeftOut(Warning, SIGNALS)),

@@ -19,6 +19,7 @@ pub fn overview(proxy: &Proxy) -> String {
             Protocol::Http => "http",
             Protocol::Https => "https",
             Protocol::Tcp => "tcp",
+            Protocol::Tls => "tls",
         };
         let mut place = format!(
             "{scheme}://{}",
@@ -26,7 +27,8 @@ pub fn overview(proxy: &Proxy) -> String {
         );
         let width = place.len();
         for listener in &port.listeners {
-            let served = port.protocol != Protocol::Https || !listener.certificates.is_empty();
+            let is_tls = matches!(port.protocol, Protocol::Https | Protocol::Tls);
+            let served = !is_tls || listener.passes_tls || !listener.certificates.is_empty();
             let left_out = if served {
                 ""
             } else {

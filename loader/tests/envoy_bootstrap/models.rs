@@ -232,6 +232,8 @@ fn http(number: u16, listeners: Vec<Listener>) -> Port {
 /// A listener with one virtual host, which forwards all to `cluster`.
 fn listener(hostname: &str, domain: &str, cluster: &str) -> Listener {
     Listener {
+        passes_tls: false,
+        connections: Vec::new(),
         name: format!("edge-gateway/8080/{hostname}"),
         hostname: hostname.parse().unwrap(),
         tags: Tags::from_iter([("kuma.io/service", "edge-gateway")]),

@@ -1,5 +1,6 @@
 //! Resources in, responses out: `meshgate bootstrap` on stock Envoys with real backends and clients.
 
+mod connections;
 mod gateway;
 mod hosts;
 mod observed;

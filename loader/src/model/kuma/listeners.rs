@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use policy::{HostPattern, Tags};
 
 use super::backends::Backends;
-use super::{Input, certificates, gateway_routes, http_routes};
+use super::{Input, certificates, connections, gateway_routes, http_routes};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Action, Listener, Port, Protocol};
 use crate::resources::Resource;
@@ -48,10 +48,14 @@ pub(super) fn ports<'a>(
             name: format!("{}/{number}/{hostname}", gateway.meta.name),
             tags: tags.clone().overlaid(&spec.tags),
             certificates: match protocol {
-                Protocol::Https => certificates::of_listener(input, gateway, &path, spec, findings),
-                Protocol::Http | Protocol::Tcp => Vec::new(),
+                Protocol::Https | Protocol::Tls if !passes_tls(spec) => {
+                    certificates::of_listener(input, gateway, &path, spec, findings)
+                }
+                _ => Vec::new(),
             },
+            passes_tls: protocol == Protocol::Tls && passes_tls(spec),
             virtual_hosts: Vec::new(),
+            connections: Vec::new(),
             origin: input.origin(gateway, &path),
             hostname,
         });
@@ -80,10 +84,18 @@ fn attach_routes<'a>(
     findings: &mut Vec<Diagnostic>,
 ) {
     let by_http_route = http_routes::any_attaches(input, gateway, ports);
-    for port in ports
-        .iter_mut()
-        .filter(|port| port.protocol != Protocol::Tcp)
-    {
+    let by_tcp_route = connections::any_attaches(input, gateway, ports);
+    for port in ports {
+        if connections::takes_connections(port) {
+            if by_tcp_route {
+                connections::attach_tcp_routes(input, gateway, port, backends, findings);
+            } else {
+                connections::attach_gateway_routes(input, gateway, port, backends, findings);
+            }
+            let idle = port.listeners.iter().filter(|l| l.connections.is_empty());
+            findings.extend(idle.map(|listener| without_route(gateway, listener, true)));
+            continue;
+        }
         if by_http_route {
             http_routes::attach(input, gateway, port, backends, findings);
         } else {
@@ -92,13 +104,17 @@ fn attach_routes<'a>(
         for listener in &port.listeners {
             let mut routes = listener.virtual_hosts.iter().flat_map(|host| &host.routes);
             if !routes.any(|route| !matches!(route.action, Action::Respond { status: 404, .. })) {
-                findings.push(without_route(gateway, listener));
+                findings.push(without_route(gateway, listener, false));
             }
         }
     }
 }
 
-fn without_route(gateway: &Resource<MeshGateway>, listener: &Listener) -> Diagnostic {
+fn without_route(
+    gateway: &Resource<MeshGateway>,
+    listener: &Listener,
+    takes_connections: bool,
+) -> Diagnostic {
     let conf = gateway.spec.conf.as_ref();
     let index = conf.and_then(|conf| {
         conf.listeners.iter().position(|spec| {
@@ -108,14 +124,16 @@ fn without_route(gateway: &Resource<MeshGateway>, listener: &Listener) -> Diagno
         })
     });
     let path = Path::of("conf.listeners").index(index.unwrap_or(0));
-    let message = format!(
-        "listener `{}` has no route: every request to it gets 404",
-        listener.name
-    );
+    let (kind, what) = if takes_connections {
+        ("MeshTCPRoute", "every connection to it is closed")
+    } else {
+        ("MeshHTTPRoute", "every request to it gets 404")
+    };
+    let message = format!("listener `{}` has no route: {what}", listener.name);
     gateway
         .warning(Code::ListenerWithoutRoute, &path, message)
         .help(format!(
-            "aim a MeshHTTPRoute at it: targetRef {{kind: MeshGateway, name: {}}}",
+            "aim a {kind} at it: targetRef {{kind: MeshGateway, name: {}}}",
             gateway.meta.name
         ))
 }
@@ -125,8 +143,15 @@ fn protocol(spec: &mesh_gateway::Listener) -> Option<Protocol> {
         mesh_gateway::Protocol::Http => Some(Protocol::Http),
         mesh_gateway::Protocol::Https => Some(Protocol::Https),
         mesh_gateway::Protocol::Tcp => Some(Protocol::Tcp),
-        mesh_gateway::Protocol::Tls | mesh_gateway::Protocol::None => None,
+        // Without `tls` it is an error, and served by nobody.
+        mesh_gateway::Protocol::Tls => spec.tls.as_ref().map(|_| Protocol::Tls),
+        mesh_gateway::Protocol::None => None,
     }
+}
+
+fn passes_tls(spec: &mesh_gateway::Listener) -> bool {
+    let mode = spec.tls.as_ref().map(|tls| tls.mode);
+    mode == Some(mesh_gateway::TlsMode::Passthrough)
 }
 
 fn protocol_name(protocol: Protocol) -> &'static str {
@@ -134,5 +159,6 @@ fn protocol_name(protocol: Protocol) -> &'static str {
         Protocol::Http => "HTTP",
         Protocol::Https => "HTTPS",
         Protocol::Tcp => "TCP",
+        Protocol::Tls => "TLS",
     }
 }

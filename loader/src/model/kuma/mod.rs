@@ -7,6 +7,7 @@
 
 mod backends;
 mod certificates;
+mod connections;
 mod effects;
 mod external;
 mod gateway_routes;

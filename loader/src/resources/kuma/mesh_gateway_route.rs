@@ -3,8 +3,6 @@
 use policy::Tags;
 use serde::Deserialize;
 
-use crate::resources::decode::Anything;
-
 use super::mesh_gateway::Selector;
 
 /// Rules for requests through some listeners.
@@ -24,7 +22,23 @@ pub struct Conf {
     /// Rules for HTTP.
     pub http: Option<HttpRoute>,
     /// Rules for connections.
-    pub tcp: Option<Anything>,
+    pub tcp: Option<TcpRoute>,
+}
+
+/// `MeshGatewayRoute.TcpRoute`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TcpRoute {
+    /// The rules; all of them apply.
+    pub rules: Vec<TcpRule>,
+}
+
+/// `MeshGatewayRoute.TcpRoute.Rule`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TcpRule {
+    /// Where connections go.
+    pub backends: Vec<Backend>,
 }
 
 /// `MeshGatewayRoute.HttpRoute`.

@@ -1,0 +1,152 @@
+//! Where connections of TCP and TLS listeners go: `MeshTCPRoute`s, or `MeshGatewayRoute`s with rules for TCP.
+
+use std::cmp::Reverse;
+
+use policy::Tags;
+
+use super::backends::Backends;
+use super::select::routes_attach;
+use super::{Input, SERVICE_TAG, of_mesh};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{Connections, Listener, Port, Protocol, WeightedCluster};
+use crate::resources::Resource;
+use crate::resources::kuma::mesh_gateway::MeshGateway;
+use crate::resources::kuma::mesh_http_route::TargetRef;
+use crate::resources::kuma::mesh_tcp_route::MeshTcpRoute;
+use crate::source::Path;
+
+/// Whether any MeshTCPRoute is for a TCP or TLS listener of the gateway: then its MeshGatewayRoutes are switched off
+/// for connections (Kuma `pkg/plugins/runtime/gateway/generator.go` `Generate` at 2.14.3).
+pub(super) fn any_attaches(
+    input: Input<'_>,
+    gateway: &Resource<MeshGateway>,
+    ports: &[Port],
+) -> bool {
+    let ports = || ports.iter().filter(|port| takes_connections(port));
+    let listeners = || ports().flat_map(|port| &port.listeners);
+    of_mesh(&input.resources.mesh_tcp_routes, &gateway.meta.mesh).any(|route| {
+        let target = route.spec.target_ref.as_ref();
+        listeners().any(|listener| rank(target, gateway, listener).is_some())
+    })
+}
+
+/// Whether the port is for connections, not for requests.
+pub(super) fn takes_connections(port: &Port) -> bool {
+    matches!(port.protocol, Protocol::Tcp | Protocol::Tls)
+}
+
+/// How a policy's `targetRef` reaches a listener: by kind, then by the number of tags; the greater rank wins (Kuma
+/// `pkg/plugins/policies/core/rules` at 2.14.3).
+fn rank(
+    target: Option<&TargetRef>,
+    gateway: &Resource<MeshGateway>,
+    listener: &Listener,
+) -> Option<(u8, usize)> {
+    let Some(target) = target else {
+        return Some((0, 0));
+    };
+    let tags = target.tags.iter().len();
+    let fits = listener.tags.matched_by(&target.tags);
+    match target.kind.as_str() {
+        "Mesh" => Some((0, 0)),
+        "MeshSubset" if fits => Some((1, tags)),
+        "MeshGateway" if fits && target.name == gateway.meta.name => Some((2, tags)),
+        "MeshService" if listener.tags.get(SERVICE_TAG) == Some(&target.name) => Some((3, 0)),
+        _ => None,
+    }
+}
+
+/// Sends the connections of each listener of the port to the backends of the policy with the greatest rank; of equal
+/// ones, to those of the first by name.
+pub(super) fn attach_tcp_routes(
+    input: Input<'_>,
+    gateway: &Resource<MeshGateway>,
+    port: &mut Port,
+    backends: &mut Backends<'_>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    for listener in &mut port.listeners {
+        let best = of_mesh(&input.resources.mesh_tcp_routes, &gateway.meta.mesh)
+            .filter(|route| rule_of(&route.spec).is_some())
+            .filter_map(|route| {
+                let rank = rank(route.spec.target_ref.as_ref(), gateway, listener)?;
+                Some(((Reverse(rank), &route.meta.name), route))
+            })
+            .min_by_key(|(order, _)| *order);
+        let Some((route, to)) = best.and_then(|(_, route)| Some((route, rule_of(&route.spec)?)))
+        else {
+            continue;
+        };
+        let path = Path::of("to").index(to).field("rules").index(0);
+        let path = path.field("default").field("backendRefs");
+        let refs = &route.spec.to[to].rules[0].conf.backend_refs;
+        let clusters = refs.iter().enumerate().map(|(index, backend)| {
+            let path = path.index(index).field("name");
+            let destination = backends.destination(backend);
+            if !backends.has_endpoint(&destination) {
+                findings.push(missing(route, &path, &destination));
+            }
+            let origin = input.origin(route, &path);
+            WeightedCluster {
+                cluster: backends.cluster(&destination, &listener.tags, &origin),
+                weight: backend.weight.unwrap_or(1),
+            }
+        });
+        listener.connections.push(Connections {
+            clusters: clusters.collect(),
+            origin: input.origin(route, &path),
+        });
+    }
+}
+
+/// The entry of `to` that counts: of several for the same, the last, as Kuma merges them.
+fn rule_of(route: &MeshTcpRoute) -> Option<usize> {
+    route.to.iter().rposition(|to| !to.rules.is_empty())
+}
+
+/// Sends the connections of each listener of the port to the backends of all MeshGatewayRoutes that select it.
+pub(super) fn attach_gateway_routes(
+    input: Input<'_>,
+    gateway: &Resource<MeshGateway>,
+    port: &mut Port,
+    backends: &mut Backends<'_>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let mut routes: Vec<_> = of_mesh(&input.resources.mesh_gateway_routes, &gateway.meta.mesh)
+        .filter_map(|route| Some((route, route.spec.conf.as_ref()?.tcp.as_ref()?)))
+        .collect();
+    routes.sort_by_key(|(route, _)| &route.meta.name);
+    for listener in &mut port.listeners {
+        for (route, tcp) in &routes {
+            if !routes_attach(&route.spec.selectors, &listener.tags) {
+                continue;
+            }
+            for (rule, entry) in tcp.rules.iter().enumerate() {
+                let path = Path::of("conf.tcp.rules").index(rule);
+                let clusters = entry.backends.iter().enumerate().map(|(index, backend)| {
+                    let path = path.field("backends").index(index).field("destination");
+                    if !backends.has_endpoint(&backend.destination) {
+                        findings.push(missing(route, &path, &backend.destination));
+                    }
+                    let origin = input.origin(route, &path);
+                    let destination = &backend.destination;
+                    WeightedCluster {
+                        cluster: backends.cluster(destination, &listener.tags, &origin),
+                        weight: backend.weight,
+                    }
+                });
+                listener.connections.push(Connections {
+                    clusters: clusters.collect(),
+                    origin: input.origin(route, &path),
+                });
+            }
+        }
+    }
+}
+
+fn missing<T>(route: &Resource<T>, path: &Path, destination: &Tags) -> Diagnostic {
+    let message = format!("no Dataplane has the tags {destination}");
+    route
+        .warning(Code::MissingBackend, path, message)
+        .help("connections to it are closed: add a Dataplane with an inbound that has these tags")
+}
