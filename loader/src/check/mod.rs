@@ -1,9 +1,12 @@
 //! Findings about resources together: what each says alone is right, and still it does not work.
 
+mod shadowed;
+
 use std::collections::{BTreeSet, HashSet};
 
 use policy::Tags;
 
+use self::shadowed::Shadowed;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::{self, Input};
 use crate::model::{Listener, Port};
@@ -38,6 +41,7 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
         }
     }
     unattached(input, &served, &mut findings);
+    served.shadowed.report(input, &mut findings);
     // Several Dataplanes of one gateway find the same.
     let mut seen = HashSet::new();
     findings.retain(|f| seen.insert((f.code, f.span, f.message.clone())));
@@ -49,6 +53,7 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
 struct Served {
     gateways: BTreeSet<String>,
     routes: BTreeSet<String>,
+    shadowed: Shadowed,
 }
 
 impl Served {
@@ -56,6 +61,7 @@ impl Served {
         let listeners = ports.iter().flat_map(|port| &port.listeners);
         let hosts = listeners.flat_map(|listener: &Listener| &listener.virtual_hosts);
         let routes = hosts.flat_map(|host| &host.routes);
+        self.shadowed.add(ports);
         for route in routes {
             self.routes.insert(route.origin.resource.clone());
             self.routes.extend(route.also.iter().cloned());

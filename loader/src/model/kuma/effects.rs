@@ -72,7 +72,9 @@ pub(super) fn shares(
     let mut clusters: BTreeMap<String, u32> = clusters.into_iter().collect();
     if clusters.values().all(|weight| *weight == 0) {
         if is_single || is_default_zero {
-            clusters.values_mut().for_each(|weight| *weight = 1);
+            for weight in clusters.values_mut() {
+                *weight = 1;
+            }
         } else {
             clusters.clear();
         }
