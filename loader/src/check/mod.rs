@@ -1,11 +1,13 @@
 //! Findings about resources together: what each says alone is right, and still it does not work.
 
 mod certificates;
+mod shadowed;
 
 use std::collections::{BTreeSet, HashSet};
 
 use policy::Tags;
 
+use self::shadowed::Shadowed;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::{self, Input};
 use crate::model::{Listener, Port};
@@ -42,6 +44,7 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
         }
     }
     unattached(input, &served, &mut findings);
+    served.shadowed.report(input, &mut findings);
     // Several Dataplanes of one gateway find the same.
     let mut seen = HashSet::new();
     findings.retain(|f| seen.insert((f.code, f.span, f.message.clone())));
@@ -53,6 +56,7 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
 struct Served {
     gateways: BTreeSet<String>,
     routes: BTreeSet<String>,
+    shadowed: Shadowed,
 }
 
 impl Served {
@@ -63,6 +67,7 @@ impl Served {
             .extend(connections.map(|entry| entry.origin.resource.clone()));
         let hosts = listeners.flat_map(|listener: &Listener| &listener.virtual_hosts);
         let routes = hosts.flat_map(|host| &host.routes);
+        self.shadowed.add(ports);
         for route in routes {
             self.routes.insert(route.origin.resource.clone());
             self.routes.extend(route.also.iter().cloned());

@@ -193,7 +193,7 @@ impl fmt::Debug for Certificate {
 }
 
 /// The place in the user's resources that something was made from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// `MeshGateway/default/edge-gateway`.
     pub resource: String,

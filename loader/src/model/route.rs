@@ -56,14 +56,6 @@ impl Route {
             also: Vec::new(),
         }
     }
-
-    /// Whether both take the same requests.
-    pub fn takes_same(&self, other: &Self) -> bool {
-        self.path == other.path
-            && self.method == other.method
-            && self.headers == other.headers
-            && self.query == other.query
-    }
 }
 
 /// A set of paths, compared without the query.

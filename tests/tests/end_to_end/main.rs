@@ -5,5 +5,6 @@ mod gateway;
 mod hosts;
 mod observed;
 mod routes;
+mod rules;
 mod seeds;
 mod tls;

@@ -51,8 +51,24 @@ impl<'a> Backends<'a> {
         name
     }
 
+    /// What is wrong with a destination, and what to do about it; nothing if it has an endpoint.
+    pub(super) fn missing(&self, destination: &Tags) -> Option<(String, &'static str)> {
+        if destination.get(SERVICE_TAG) == Some(UNRESOLVED) {
+            return Some((
+                "there is no such backend".to_owned(),
+                "requests to it get 500: compare kind, name and port with the resources",
+            ));
+        }
+        (!self.has_endpoint(destination)).then(|| {
+            (
+                format!("no Dataplane has the tags {destination}"),
+                "requests to it get 503: add a Dataplane with an inbound that has these tags",
+            )
+        })
+    }
+
     /// Whether any endpoint has these tags.
-    pub(super) fn has_endpoint(&self, destination: &Tags) -> bool {
+    fn has_endpoint(&self, destination: &Tags) -> bool {
         self.services.find(destination).next().is_some()
     }
 

@@ -20,9 +20,10 @@ pub(super) fn endpoint(
 ) -> Option<Endpoint> {
     let networking = service.spec.networking.as_ref()?;
     let (host, port) = networking.host_and_port()?;
-    let tls = match networking.tls.enabled {
-        true => Some(tls(input, service, &networking.tls, host, findings)?),
-        false => None,
+    let tls = if networking.tls.enabled {
+        Some(tls(input, service, &networking.tls, host, findings)?)
+    } else {
+        None
     };
     Some(Endpoint {
         address: host.to_owned(),

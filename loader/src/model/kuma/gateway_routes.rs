@@ -237,12 +237,11 @@ impl Builder<'_, '_> {
 
     fn cluster(&mut self, backend: &Backend, path: &Path, origin: &Origin) -> String {
         let destination = &backend.destination;
-        if !self.backends.has_endpoint(destination) {
-            let message = format!("no Dataplane has the tags {destination}");
+        if let Some((message, help)) = self.backends.missing(destination) {
             self.findings.push(
                 self.resource
                     .warning(Code::MissingBackend, &path.field("destination"), message)
-                    .help("requests to it get 503: add a Dataplane with an inbound that has these tags"),
+                    .help(help),
             );
         }
         self.backends.cluster(destination, self.listener, origin)

@@ -48,7 +48,7 @@ pub struct Input<'a> {
 
 impl Input<'_> {
     /// The place of `path` in a resource, for metadata.
-    fn origin<T>(&self, resource: &Resource<T>, path: &Path) -> Origin {
+    pub(crate) fn origin<T>(&self, resource: &Resource<T>, path: &Path) -> Origin {
         let span = resource.span(path);
         Origin {
             resource: resource.meta.to_string(),

@@ -34,7 +34,7 @@ pub(super) struct Services<'a> {
 }
 
 impl<'a> Services<'a> {
-    /// Inbounds of Dataplanes by their tag; where it is that of an ExternalService, that one alone.
+    /// Inbounds of Dataplanes by their tag; where it is that of an `ExternalService`, that one alone.
     pub(super) fn new(input: Input<'a>, mesh: &'a str, findings: &mut Vec<Diagnostic>) -> Self {
         let mut offers: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for service in of_mesh(&input.resources.external_services, mesh) {
@@ -133,11 +133,11 @@ impl<'a> Services<'a> {
         for service in of_mesh(&resources.mesh_multi_zone_services, self.mesh) {
             let selector = &service.spec.selector.mesh_service;
             for port in &service.spec.ports {
-                let parts = of_mesh(&resources.mesh_services, self.mesh)
+                let services = of_mesh(&resources.mesh_services, self.mesh)
                     .filter(|part| selector.matches(&part.meta.labels));
-                let offers = parts.flat_map(|part| {
-                    let ports = part.spec.ports.iter().filter(|p| p.port == port.port);
-                    ports.flat_map(|own| self.of_port(part, own))
+                let offers = services.flat_map(|part| {
+                    let own = part.spec.ports.iter().filter(|p| p.port == port.port);
+                    own.flat_map(|own| self.of_port(part, own))
                 });
                 let offers = offers.collect();
                 self.offers

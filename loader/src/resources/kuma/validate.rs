@@ -2,6 +2,7 @@
 //! `pkg/plugins/policies/*/api/v1alpha1/validation.go` at 2.14.3).
 
 mod dataplane;
+mod envoy;
 mod external_services;
 mod mesh;
 mod mesh_gateway;

@@ -255,10 +255,15 @@ impl Head {
                 );
             }
         };
+        // Dataplanes register themselves, and their names do not go through this rule.
+        let is_name = match self.kind.name {
+            "Dataplane" => is_old_name,
+            _ => is_subdomain,
+        };
         check(
             &self.name_path,
             &self.meta.name,
-            is_subdomain,
+            is_name,
             "invalid characters. A lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, \
              '-' or '.', and must start and end with an alphanumeric character",
         );
@@ -266,14 +271,17 @@ impl Head {
             check(
                 &Path::of("mesh"),
                 &self.meta.mesh,
-                |mesh| {
-                    mesh.bytes()
-                        .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'-' | b'_' | b'.'))
-                },
+                is_old_name,
                 "invalid characters. Valid characters are numbers, lowercase latin letters and '-', '_', '.' symbols.",
             );
         }
     }
+}
+
+/// What Kuma took for a name once, and still does for meshes.
+fn is_old_name(name: &str) -> bool {
+    name.bytes()
+        .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'-' | b'_' | b'.'))
 }
 
 /// Labels joined by dots, each of lower-case letters, digits and inner `-`.

@@ -119,13 +119,12 @@ impl Builder<'_, '_> {
         origin: &Origin,
     ) -> String {
         let destination = self.backends.destination(backend);
-        if !self.backends.has_endpoint(&destination) {
-            let message = format!("no Dataplane has the tags {destination}");
+        if let Some((message, help)) = self.backends.missing(&destination) {
             self.findings.push(
                 place
                     .resource
                     .warning(Code::MissingBackend, &path.field("name"), message)
-                    .help("requests to it get 503: add a Dataplane with an inbound that has these tags"),
+                    .help(help),
             );
         }
         self.backends.cluster(&destination, self.listener, origin)

@@ -2,13 +2,18 @@
 //!
 //! Paths are Kuma's own: they spell fields as the schema does, and leave `path` out of `matches[0].path.value`.
 
+use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::kuma::mesh_gateway_route::{
     Backend, Filter, Header, HeaderFilter, HeaderMatchKind, Match, MeshGatewayRoute, Method,
-    PathMatchKind, Rule,
+    PathMatchKind, QueryMatchKind, Rule,
 };
 use crate::resources::report::{Report, Validate};
 use crate::source::Path;
 
+use super::envoy::{
+    self,
+    Change::{Other, SetInRequest},
+};
 use super::{port, tags};
 
 impl Validate for MeshGatewayRoute {
@@ -29,6 +34,76 @@ impl Validate for MeshGatewayRoute {
         for (index, entry) in http.rules.iter().enumerate() {
             rule(report, &path.index(index), entry);
         }
+    }
+
+    fn pitfalls(&self, report: &mut Report<'_>) {
+        let http = self.conf.as_ref().and_then(|conf| conf.http.as_ref());
+        let rules = http.map_or(&[][..], |http| &http.rules);
+        for (index, rule) in rules.iter().enumerate() {
+            let path = Path::of("conf.http.rules").index(index);
+            for (index, entry) in rule.matches.iter().enumerate() {
+                match_pitfalls(report, &path.field("matches").index(index), entry);
+            }
+            for (index, entry) in rule.filters.iter().enumerate() {
+                filter_pitfalls(report, &path.field("filters").index(index), entry);
+            }
+        }
+    }
+}
+
+fn match_pitfalls(report: &mut Report<'_>, path: &Path, entry: &Match) {
+    if let Some(entry) = &entry.path
+        && entry.kind == PathMatchKind::Regex
+    {
+        envoy::regex(report, &path.field("path").field("value"), &entry.value);
+    }
+    for (index, header) in entry.headers.iter().enumerate() {
+        let path = path.field("headers").index(index);
+        envoy::header_name(report, &path.field("name"), &header.name);
+        if header.kind == HeaderMatchKind::Regex {
+            envoy::regex(report, &path.field("value"), &header.value);
+        }
+    }
+    for (index, query) in entry.query_parameters.iter().enumerate() {
+        if query.kind == QueryMatchKind::Regex {
+            let path = path.field("queryParameters").index(index);
+            envoy::regex(report, &path.field("value"), &query.value);
+        }
+    }
+}
+
+fn filter_pitfalls(report: &mut Report<'_>, path: &Path, filter: &Filter) {
+    let mut changes = |field: &str, filter: &HeaderFilter, set| {
+        let path = path.field(field);
+        let headers = [("set", &filter.set, set), ("add", &filter.add, Other)];
+        for (field, headers, change) in headers {
+            for (index, header) in headers.iter().enumerate() {
+                let path = path.field(field).index(index);
+                envoy::changed_header(report, &path.field("name"), &header.name, change);
+                envoy::header_value(report, &path.field("value"), &header.value);
+            }
+        }
+        for (index, name) in filter.remove.iter().enumerate() {
+            envoy::changed_header(report, &path.field("remove").index(index), name, Other);
+        }
+    };
+    if let Some(filter) = &filter.request_header {
+        changes("requestHeader", filter, SetInRequest);
+    }
+    if let Some(filter) = &filter.response_header {
+        changes("responseHeader", filter, Other);
+    }
+    if let Some(redirect) = &filter.redirect
+        && !matches!(redirect.status_code, 301 | 302 | 303 | 307 | 308)
+    {
+        let message = format!(
+            "redirect status code {} is not supported",
+            redirect.status_code
+        );
+        report.say(
+            &path.field("redirect").field("statusCode"),
+            Diagnostic::error(Code::UnusableRule, message).help("use 301, 302, 303, 307 or 308"),
+        );
     }
 }
 

@@ -1,6 +1,8 @@
 //! `MeshHTTPRoute` (Kuma `pkg/plugins/policies/meshhttproute/api/v1alpha1/validation.go` at 2.14.3, and the enums of
 //! its CRD).
 
+mod pitfalls;
+
 use std::collections::BTreeSet;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -62,6 +64,10 @@ impl Validate for MeshHttpRoute {
                 report.violation(&path.field("hostnames"), "must not be defined");
             }
         }
+    }
+
+    fn pitfalls(&self, report: &mut Report<'_>) {
+        pitfalls::all(report, self);
     }
 }
 
