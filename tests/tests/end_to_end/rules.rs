@@ -83,8 +83,11 @@ async fn matches_of_a_mesh_gateway_route(version: &str) -> anyhow::Result<()> {
     matches(&Gateway::start(version, &[GATEWAY, GATEWAY_MATCHES]).await?).await
 }
 
+/// Method, path, headers, and whether a route takes the request.
+type Row<'a> = (&'a str, &'a str, &'a [(&'static str, &'a str)], bool);
+
 async fn matches(gateway: &Gateway) -> anyhow::Result<()> {
-    let rows: &[(&str, &str, &[(&'static str, &str)], bool)] = &[
+    let rows: &[Row<'_>] = &[
         ("GET", "/exact", &[], true),
         ("GET", "/exact/", &[], false),
         ("GET", "/prefix", &[], true),

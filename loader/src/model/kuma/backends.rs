@@ -68,7 +68,7 @@ impl<'a> Backends<'a> {
     }
 
     /// Whether any endpoint has these tags.
-    fn has_endpoint(&self, destination: &Tags) -> bool {
+    pub(super) fn has_endpoint(&self, destination: &Tags) -> bool {
         self.services.find(destination).next().is_some()
     }
 
