@@ -10,11 +10,12 @@ use meshgate::{resources, source};
 use serde::Deserialize;
 
 /// The kinds whose rules are all there.
-const KINDS: [&str; 4] = [
+const KINDS: [&str; 5] = [
     "Dataplane",
     "MeshGateway",
     "MeshGatewayRoute",
     "MeshHTTPRoute",
+    "MeshTimeout",
 ];
 
 #[derive(Deserialize)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ::policy::telemetry::state;
 use envoy_types::pb::envoy::config::accesslog::v3 as accesslog;
 use envoy_types::pb::envoy::config::core::v3::{
     SubstitutionFormatString, substitution_format_string::Format,
@@ -13,7 +14,6 @@ use envoy_types::pb::envoy::extensions::access_loggers::stream::v3::{
     StdoutAccessLog, stdout_access_log,
 };
 use envoy_types::util::pack_any;
-use policy::telemetry::state;
 
 /// Where the lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@
 //!
 //! - `process`: what concerns Envoy as a whole: node, admin, runtime, overload, labels of counters
 //! - `listener`, `connection_manager`, `tls`: ports, filter chains and what happens in them
-//! - `route`: virtual hosts and routes
-//! - `cluster`: endpoints
+//! - `route`, `policy`: virtual hosts and routes, and what policies say about them
+//! - `cluster`, `outliers`: endpoints, and when one of them is left out
 //! - `hosts`: which listener owns which hosts, for Envoy's own matching
 //! - `filter`: meshgate's own filter and its configuration
 //! - `proto`: short forms of Envoy's wrappers
@@ -22,6 +22,8 @@ mod encode;
 mod filter;
 mod hosts;
 mod listener;
+mod outliers;
+mod policy;
 mod process;
 mod proto;
 mod route;
@@ -29,8 +31,8 @@ mod tls;
 
 use std::net::SocketAddr;
 
+use ::policy::config::{Mode, Reasons};
 use envoy_types::pb::envoy::config::bootstrap::v3::{Bootstrap, bootstrap::StaticResources};
-use policy::config::{Mode, Reasons};
 
 pub use access_log::AccessLog;
 pub use encode::{EncodeError, Format, UnknownFormat, encode};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ::policy::HostPattern;
 use envoy_types::pb::envoy::config::core::v3::{
     HeaderValue, HeaderValueOption, header_value_option::HeaderAppendAction,
 };
@@ -15,10 +16,10 @@ use envoy_types::pb::envoy::config::route::v3::{
     WeightedCluster, route_match::PathSpecifier, weighted_cluster::ClusterWeight,
 };
 use envoy_types::pb::envoy::r#type::matcher::v3::RegexMatcher;
-use policy::HostPattern;
 
 use super::hosts::Hosts;
-use super::proto;
+use super::{policy, proto};
+use crate::model::policy::RoutePolicy;
 use crate::model::{self, Action, Listener, PathMatch, Port};
 
 /// The routes of all listeners of a port without TLS.
@@ -125,9 +126,23 @@ fn strict_transport_security() -> HeaderValueOption {
 fn route(route: &model::Route) -> Route {
     Route {
         r#match: Some(route_match(&route.path)),
-        action: Some(action(&route.action)),
+        action: Some(governed(action(&route.action), &route.policy)),
+        typed_per_filter_config: policy::per_filter(&route.policy),
         metadata: Some(proto::metadata(&route.origin)),
         ..Route::default()
+    }
+}
+
+/// The action with the times and retries that policies give it.
+fn governed(action: EnvoyAction, policy: &RoutePolicy) -> EnvoyAction {
+    match action {
+        EnvoyAction::Route(action) => EnvoyAction::Route(RouteAction {
+            timeout: policy.timeout.map(proto::duration).or(action.timeout),
+            idle_timeout: policy.idle.map(proto::duration).or(action.idle_timeout),
+            retry_policy: policy.retry.as_ref().map(policy::retry),
+            ..action
+        }),
+        other => other,
     }
 }
 

@@ -3,11 +3,14 @@
 //! [`kuma`] makes it from Kuma's resources; [`crate::envoy`] makes Envoy's configuration from it.
 
 pub mod kuma;
+pub mod policy;
 
 use std::fmt;
 use std::net::IpAddr;
 
-use policy::{HostPattern, Tags};
+use ::policy::{HostPattern, Tags};
+
+use self::policy::{ClusterPolicy, ListenerPolicy, RoutePolicy};
 
 /// One proxy: the listeners that it opens and the clusters that it forwards to.
 #[derive(Clone, Debug)]
@@ -82,6 +85,8 @@ pub struct Listener {
     pub certificates: Vec<Certificate>,
     /// Where its requests go.
     pub virtual_hosts: Vec<VirtualHost>,
+    /// What policies say. Without TLS all listeners of a port share their connections, and say the same here.
+    pub policy: ListenerPolicy,
     /// The listener in its gateway.
     pub origin: Origin,
 }
@@ -104,6 +109,8 @@ pub struct Route {
     pub path: PathMatch,
     /// What happens to them.
     pub action: Action,
+    /// What policies say.
+    pub policy: RoutePolicy,
     /// The rule.
     pub origin: Origin,
 }
@@ -151,6 +158,12 @@ pub struct Cluster {
     pub protocol: UpstreamProtocol,
     /// The endpoints, sorted.
     pub endpoints: Vec<Endpoint>,
+    /// The tags that its endpoints have.
+    pub destination: Tags,
+    /// The merged tags of the listener that calls it.
+    pub source: Tags,
+    /// What policies say.
+    pub policy: ClusterPolicy,
     /// The backend reference that it was made for first.
     pub origin: Origin,
 }

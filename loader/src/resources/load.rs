@@ -129,6 +129,42 @@ impl Loader {
                 let resource = self.typed(head, node, Reader::Json);
                 self.resources.mesh_http_routes.push(resource);
             }
+            "MeshTimeout" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_timeouts.push(resource);
+            }
+            "Timeout" => {
+                let resource = self.typed(head, node, Reader::Proto);
+                self.resources.timeouts.push(resource);
+            }
+            "MeshRetry" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_retries.push(resource);
+            }
+            "Retry" => {
+                let resource = self.typed(head, node, Reader::Proto);
+                self.resources.retries.push(resource);
+            }
+            "MeshCircuitBreaker" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_circuit_breakers.push(resource);
+            }
+            "CircuitBreaker" => {
+                let resource = self.typed(head, node, Reader::Proto);
+                self.resources.circuit_breakers.push(resource);
+            }
+            "MeshRateLimit" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_rate_limits.push(resource);
+            }
+            "RateLimit" => {
+                let resource = self.typed(head, node, Reader::Proto);
+                self.resources.rate_limits.push(resource);
+            }
+            "MeshFaultInjection" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_fault_injections.push(resource);
+            }
             "Secret" => {
                 let Some(secret) = secret::read(&head, &node, &mut self.findings) else {
                     return;
@@ -232,9 +268,10 @@ fn about(mut finding: Diagnostic, resource: &str, prefix: &Path) -> Diagnostic {
 
 /// How Kuma begins the paths of fields: new policies say `spec`, older resources do not.
 fn said_path(kind: &Kind) -> Path {
-    match kind.name {
-        "MeshHTTPRoute" => Path::of("spec"),
-        _ => Path::root(),
+    if kind.has_spec {
+        Path::of("spec")
+    } else {
+        Path::root()
     }
 }
 

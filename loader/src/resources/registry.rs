@@ -12,6 +12,8 @@ pub struct Kind {
     pub name: &'static str,
     /// Whether a resource of it lies in a mesh.
     pub in_mesh: bool,
+    /// Whether what it says stands below `spec`, also in the Universal format.
+    pub has_spec: bool,
     /// What becomes of it.
     pub fate: Fate,
 }
@@ -30,9 +32,7 @@ pub enum Fate {
 use Fate::{LeftOut, Report, Served};
 use Severity::{Error, Warning};
 
-const TIMES: &str = "its timeouts, retries and limits do not apply; the gateway's own defaults do";
 const SIGNALS: &str = "its logs, traces and metrics are not written";
-const LIMITS: &str = "requests that it would refuse would get in";
 const PERMISSION: &str =
     "Kuma does not apply it to gateways either; it keeps deciding in front of the services";
 const BACKENDS: &str = "routes to it have no endpoints";
@@ -44,27 +44,27 @@ const PLANE: &str = "only a control plane uses it";
 /// All kinds, by name.
 #[rustfmt::skip] // One row, one line.
 pub const KINDS: &[Kind] = &[
-    kind("CircuitBreaker", LeftOut(Warning, TIMES)),
+    kind("CircuitBreaker", Served),
     global("Config", Report),
     kind("ContainerPatch", LeftOut(Warning, SIDECARS)),
     kind("Dataplane", Served),
     kind("DataplaneInsight", Report),
     kind("DataplaneOverview", Report),
     kind("ExternalService", LeftOut(Warning, BACKENDS)),
-    kind("FaultInjection", LeftOut(Error, LIMITS)),
+    kind("FaultInjection", LeftOut(Warning, "Kuma does not apply it to gateways either")),
     global("GlobalSecret", LeftOut(Warning, PLANE)),
     kind("HealthCheck", LeftOut(Warning, "endpoints are not probed")),
     global("HostnameGenerator", LeftOut(Warning, "no host names are made for services")),
     global("Mesh", Served),
     kind("MeshAccessLog", LeftOut(Warning, SIGNALS)),
-    kind("MeshCircuitBreaker", LeftOut(Warning, TIMES)),
+    policy("MeshCircuitBreaker", Served),
     kind("MeshExternalService", LeftOut(Warning, BACKENDS)),
-    kind("MeshFaultInjection", LeftOut(Error, LIMITS)),
+    policy("MeshFaultInjection", Served),
     kind("MeshGateway", Served),
     global("MeshGatewayConfig", LeftOut(Warning, "it has Kubernetes create gateways")),
     kind("MeshGatewayInstance", LeftOut(Warning, "it has Kubernetes create a gateway; write a Dataplane instead")),
     kind("MeshGatewayRoute", Served),
-    kind("MeshHTTPRoute", Served),
+    policy("MeshHTTPRoute", Served),
     kind("MeshHealthCheck", LeftOut(Warning, "endpoints are not probed")),
     kind("MeshIdentity", LeftOut(Warning, "requests go to services without mTLS")),
     global("MeshInsight", Report),
@@ -74,23 +74,23 @@ pub const KINDS: &[Kind] = &[
     kind("MeshOpenTelemetryBackend", LeftOut(Warning, SIGNALS)),
     kind("MeshPassthrough", LeftOut(Warning, "Kuma does not apply it to gateways either")),
     kind("MeshProxyPatch", LeftOut(Error, ENVOY)),
-    kind("MeshRateLimit", LeftOut(Error, LIMITS)),
-    kind("MeshRetry", LeftOut(Warning, TIMES)),
+    policy("MeshRateLimit", Served),
+    policy("MeshRetry", Served),
     kind("MeshService", LeftOut(Warning, "services are found by the tags of their Dataplanes only")),
     kind("MeshTCPRoute", LeftOut(Error, "connections that it sends to a service would go elsewhere")),
     kind("MeshTLS", LeftOut(Warning, "it is for the TLS between proxies of a mesh")),
-    kind("MeshTimeout", LeftOut(Warning, TIMES)),
+    policy("MeshTimeout", Served),
     kind("MeshTrace", LeftOut(Warning, SIGNALS)),
     kind("MeshTrafficPermission", LeftOut(Warning, PERMISSION)),
     kind("MeshTrust", LeftOut(Warning, "requests go to services without mTLS")),
     kind("MeshZoneAddress", LeftOut(Warning, ZONES)),
     kind("ProxyTemplate", LeftOut(Error, ENVOY)),
-    kind("RateLimit", LeftOut(Error, LIMITS)),
-    kind("Retry", LeftOut(Warning, TIMES)),
+    kind("RateLimit", Served),
+    kind("Retry", Served),
     kind("Secret", Served),
     kind("ServiceInsight", Report),
     kind("ServiceOverview", Report),
-    kind("Timeout", LeftOut(Warning, TIMES)),
+    kind("Timeout", Served),
     kind("TrafficLog", LeftOut(Warning, SIGNALS)),
     kind("TrafficPermission", LeftOut(Warning, PERMISSION)),
     kind("TrafficRoute", LeftOut(Warning, SIDECARS)),
@@ -112,7 +112,16 @@ const fn kind(name: &'static str, fate: Fate) -> Kind {
     Kind {
         name,
         in_mesh: true,
+        has_spec: false,
         fate,
+    }
+}
+
+/// A kind of the newer ones, `pkg/plugins/policies`.
+const fn policy(name: &'static str, fate: Fate) -> Kind {
+    Kind {
+        has_spec: true,
+        ..kind(name, fate)
     }
 }
 
@@ -120,6 +129,7 @@ const fn global(name: &'static str, fate: Fate) -> Kind {
     Kind {
         name,
         in_mesh: false,
+        has_spec: false,
         fate,
     }
 }

@@ -6,6 +6,7 @@ use policy::Tags;
 
 use super::{Input, PROTOCOL_TAG, SERVICE_TAG, of_mesh};
 use crate::hash::sha256_hex;
+use crate::model::policy::ClusterPolicy;
 use crate::model::{Cluster, Endpoint, Origin, UpstreamProtocol};
 use crate::resources::Resource;
 use crate::resources::kuma::dataplane::Dataplane;
@@ -43,7 +44,10 @@ impl<'a> Backends<'a> {
     ) -> String {
         let name = cluster_name(destination, listener);
         if !self.clusters.contains_key(&name) {
-            let cluster = self.build(name.clone(), destination, origin);
+            let cluster = Cluster {
+                source: listener.clone(),
+                ..self.build(name.clone(), destination, origin)
+            };
             self.clusters.insert(name.clone(), cluster);
         }
         name
@@ -78,6 +82,9 @@ impl<'a> Backends<'a> {
             name,
             protocol,
             endpoints,
+            destination: destination.clone(),
+            source: Tags::default(),
+            policy: ClusterPolicy::default(),
             origin: origin.clone(),
         }
     }

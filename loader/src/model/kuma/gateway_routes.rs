@@ -8,6 +8,7 @@ use super::backends::Backends;
 use super::paths::{self, RulePath};
 use super::{Input, of_mesh, routes_attach};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::policy::RoutePolicy;
 use crate::model::{Action, Origin, PathMatch, Port, Route, VirtualHost, WeightedCluster};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
@@ -72,6 +73,7 @@ pub(super) fn no_route(origin: &Origin) -> Route {
             status: 404,
             body: NO_ROUTE.to_owned(),
         },
+        policy: RoutePolicy::default(),
         origin: origin.clone(),
     }
 }
@@ -186,6 +188,7 @@ impl Builder<'_, '_> {
                 let route = Route {
                     path: PathMatch::Prefix("/".to_owned()),
                     action: action.clone(),
+                    policy: RoutePolicy::default(),
                     origin: origin.clone(),
                 };
                 (rule_path, route)

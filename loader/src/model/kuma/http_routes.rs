@@ -9,6 +9,7 @@ use super::gateway_routes::no_route;
 use super::paths::{self, RulePath};
 use super::{Input, SERVICE_TAG, of_mesh};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::policy::RoutePolicy;
 use crate::model::{
     Action, Listener, Origin, PathMatch, Port, Route, VirtualHost, WeightedCluster,
 };
@@ -203,6 +204,7 @@ fn route(action: &Action, origin: &Origin) -> Route {
     Route {
         path: PathMatch::Prefix("/".to_owned()),
         action: action.clone(),
+        policy: RoutePolicy::default(),
         origin: origin.clone(),
     }
 }

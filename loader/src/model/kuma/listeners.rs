@@ -7,6 +7,7 @@ use policy::{HostPattern, Tags};
 use super::backends::Backends;
 use super::{Input, certificates, gateway_routes, http_routes};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::policy::ListenerPolicy;
 use crate::model::{Action, Listener, Port, Protocol};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::{self, MeshGateway};
@@ -52,6 +53,7 @@ pub(super) fn ports<'a>(
                 Protocol::Http | Protocol::Tcp => Vec::new(),
             },
             virtual_hosts: Vec::new(),
+            policy: ListenerPolicy::default(),
             origin: input.origin(gateway, &path),
             hostname,
         });

@@ -3,6 +3,7 @@
 //! ```text
 //! Dataplane ─select─▶ MeshGateway ─listeners─▶ ports ─┬─ certificates: secrets
 //!                                                     └─ routes: gateway_routes | http_routes ─▶ paths, backends
+//! ports, clusters ─policies─▶ the same, with what policies say
 //! ```
 
 mod backends;
@@ -11,6 +12,7 @@ mod gateway_routes;
 mod http_routes;
 mod listeners;
 mod paths;
+mod policies;
 mod select;
 
 use std::net::IpAddr;
@@ -25,6 +27,7 @@ use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::resources::{Resource, Resources};
 use crate::source::{Path, Sources};
 
+pub(crate) use policies::{RETRY_CONDITIONS, bandwidth};
 pub use select::{gateway_of, is_builtin_gateway, routes_attach};
 
 /// The tag that names a service (Kuma `api/mesh/v1alpha1/dataplane_helpers.go`).
@@ -86,13 +89,15 @@ pub fn gateway(
     };
     let gateway = select::gateway_of(input.resources, dataplane, findings)?;
     let mut backends = Backends::new(input, &dataplane.meta.mesh);
-    let ports = listeners::ports(
+    let mut ports = listeners::ports(
         input,
         &dataplane_gateway.tags,
         gateway,
         &mut backends,
         findings,
     );
+    let mut clusters = backends.into_clusters();
+    policies::apply(input, gateway, &mut ports, &mut clusters);
     Some(Proxy {
         name: dataplane.meta.name.clone(),
         mesh: dataplane.meta.mesh.clone(),
@@ -103,7 +108,7 @@ pub fn gateway(
             .to_owned(),
         address,
         ports,
-        clusters: backends.into_clusters(),
+        clusters,
     })
 }
 

@@ -5,6 +5,7 @@ mod dataplane;
 mod mesh_gateway;
 mod mesh_gateway_route;
 mod mesh_http_route;
+mod policies;
 mod tags;
 mod target_ref;
 

@@ -124,7 +124,7 @@ impl Head {
     fn universal(node: &Node, findings: &mut Vec<Diagnostic>) -> Option<Self> {
         let kind_path = Path::of("type");
         let kind = known(node, &kind_path, findings)?;
-        let has_spec = kind.name == "MeshHTTPRoute" && node.get("spec").is_some();
+        let has_spec = kind.has_spec && node.get("spec").is_some();
         let decoded = decode::<Universal>(node, Reader::Json, ANY);
         let mut meta = meta(kind, decoded.value.name, decoded.value.mesh);
         meta.labels = decoded.value.labels;
