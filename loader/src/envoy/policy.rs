@@ -210,7 +210,6 @@ fn fault(fault: &Fault) -> HttpFault {
         delay: fault.delay.map(|(duration, share)| FaultDelay {
             percentage: Some(percent(share)),
             fault_delay_secifier: Some(FaultDelaySecifier::FixedDelay(proto::duration(duration))),
-            ..FaultDelay::default()
         }),
         response_rate_limit: fault.bandwidth.map(|(limit, share)| FaultRateLimit {
             percentage: Some(percent(share)),

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use meshgate::envoy::{AccessLog, EnvoyRange, Options};
+use meshgate::model::policy::{ClusterPolicy, ListenerPolicy, RoutePolicy};
 use meshgate::model::{
     Action, Certificate, Cluster, Endpoint, Listener, Origin, PathMatch, Port, Protocol, Proxy,
     Route, UpstreamProtocol, VirtualHost, WeightedCluster,
@@ -232,6 +233,7 @@ fn http(number: u16, listeners: Vec<Listener>) -> Port {
 /// A listener with one virtual host, which forwards all to `cluster`.
 fn listener(hostname: &str, domain: &str, cluster: &str) -> Listener {
     Listener {
+        policy: ListenerPolicy::default(),
         name: format!("edge-gateway/8080/{hostname}"),
         hostname: hostname.parse().unwrap(),
         tags: Tags::from_iter([("kuma.io/service", "edge-gateway")]),
@@ -250,6 +252,7 @@ fn listener(hostname: &str, domain: &str, cluster: &str) -> Listener {
 
 fn route(path: PathMatch, action: Action) -> Route {
     Route {
+        policy: RoutePolicy::default(),
         path,
         action,
         origin: Origin {
@@ -270,6 +273,9 @@ fn forward(clusters: &[(&str, u32)]) -> Action {
 
 fn clusters() -> Vec<Cluster> {
     let cluster = |name: &str, protocol, endpoints: &[(&str, u16)]| Cluster {
+        destination: Tags::default(),
+        source: Tags::default(),
+        policy: ClusterPolicy::default(),
         name: name.to_owned(),
         protocol,
         endpoints: endpoints

@@ -3,6 +3,7 @@
 mod gateway;
 mod hosts;
 mod observed;
+mod policies;
 mod routes;
 mod seeds;
 mod tls;

@@ -9,7 +9,7 @@ use crate::model::kuma::SERVICE_TAG;
 use crate::model::policy::{ClusterPolicy, ListenerPolicy, RoutePolicy, UpstreamTimeouts};
 use crate::resources::kuma::policy::Duration;
 
-/// What a MeshTimeout sets that leaves these out (Kuma `pkg/plugins/policies/core/defaults` at 2.14.3).
+/// What a `MeshTimeout` sets that leaves these out (Kuma `pkg/plugins/policies/core/defaults` at 2.14.3).
 const IDLE: StdDuration = StdDuration::from_hours(1);
 const REQUEST: StdDuration = StdDuration::from_secs(15);
 

@@ -152,7 +152,7 @@ fn duration(report: &mut Report<'_>, path: &Path, value: Option<&Duration>, is_p
             report.violation(path, "must not be negative when defined");
         }
         Some(Duration::Negative) => {
-            report.violation(path, "must be greater than zero when defined")
+            report.violation(path, "must be greater than zero when defined");
         }
         Some(Duration::Of(duration)) if is_positive && duration.is_zero() => {
             report.violation(path, "must be greater than zero when defined");
