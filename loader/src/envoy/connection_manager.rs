@@ -22,7 +22,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
 };
 use envoy_types::util::pack_any;
 
-use super::access_log::access_log;
+use super::access_log::access_logs;
 use super::filter::filter as gateway_filter;
 use super::{Options, policy, proto};
 use crate::model::policy::ListenerPolicy;
@@ -65,7 +65,7 @@ pub(super) fn connection_manager(
         request_timeout: policy
             .and_then(|policy| policy.request)
             .map(proto::duration),
-        access_log: options.access_log.iter().map(access_log).collect(),
+        access_log: access_logs(policy, options),
         use_remote_address: Some(proto::boolean(true)),
         internal_address_config: Some(InternalAddressConfig {
             cidr_ranges: vec![cidr("127.0.0.1", 32), cidr("::1", 128)],

@@ -17,6 +17,8 @@ pub struct ListenerPolicy {
     pub stream_idle: Option<Duration>,
     /// How long a request may take to arrive.
     pub request: Option<Duration>,
+    /// Where a line for each request goes.
+    pub access_logs: Vec<AccessLog>,
 }
 
 /// What holds for the requests of a route.
@@ -209,4 +211,24 @@ pub struct FailurePercentage {
     pub requests: Option<u32>,
     /// So many percent.
     pub threshold: Option<u32>,
+}
+
+/// A line for each request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    /// The file that it goes to.
+    pub file: String,
+    /// What is in it.
+    pub format: LogFormat,
+    /// Whether commands without a value leave nothing, and not `-`.
+    pub omit_empty: bool,
+}
+
+/// What is in a line, in Envoy's commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A text, with the end of the line.
+    Plain(String),
+    /// The fields of a JSON object.
+    Json(Vec<(String, String)>),
 }

@@ -129,6 +129,10 @@ impl Loader {
                 let resource = self.typed(head, node, Reader::Json);
                 self.resources.mesh_http_routes.push(resource);
             }
+            "MeshAccessLog" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_access_logs.push(resource);
+            }
             "MeshTimeout" => {
                 let resource = self.typed(head, node, Reader::Json);
                 self.resources.mesh_timeouts.push(resource);

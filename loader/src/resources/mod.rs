@@ -16,6 +16,7 @@ use crate::source::{Node, Path, Span};
 
 use kuma::dataplane::Dataplane;
 use kuma::mesh::Mesh;
+use kuma::mesh_access_log::MeshAccessLog;
 use kuma::mesh_circuit_breaker::{CircuitBreaker, MeshCircuitBreaker};
 use kuma::mesh_fault_injection::MeshFaultInjection;
 use kuma::mesh_gateway::MeshGateway;
@@ -43,6 +44,8 @@ pub struct Resources {
     pub mesh_http_routes: Vec<Resource<MeshHttpRoute>>,
     /// `MeshGatewayRoute`.
     pub mesh_gateway_routes: Vec<Resource<MeshGatewayRoute>>,
+    /// `MeshAccessLog`.
+    pub mesh_access_logs: Vec<Resource<MeshAccessLog>>,
     /// `MeshTimeout`.
     pub mesh_timeouts: Vec<Resource<MeshTimeout>>,
     /// `Timeout`.

@@ -56,7 +56,7 @@ pub const KINDS: &[Kind] = &[
     kind("HealthCheck", LeftOut(Warning, "endpoints are not probed")),
     global("HostnameGenerator", LeftOut(Warning, "no host names are made for services")),
     global("Mesh", Served),
-    kind("MeshAccessLog", LeftOut(Warning, SIGNALS)),
+    policy("MeshAccessLog", Served),
     policy("MeshCircuitBreaker", Served),
     kind("MeshExternalService", LeftOut(Warning, BACKENDS)),
     policy("MeshFaultInjection", Served),

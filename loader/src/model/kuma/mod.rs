@@ -97,15 +97,19 @@ pub fn gateway(
         findings,
     );
     let mut clusters = backends.into_clusters();
-    policies::apply(input, gateway, &mut ports, &mut clusters);
+    let tags = &dataplane_gateway.tags;
+    let service = tags.get(SERVICE_TAG).unwrap_or(&dataplane.meta.name);
+    let for_logs = policies::Proxy {
+        mesh: &dataplane.meta.mesh,
+        service,
+        address,
+        zone: tags.get("kuma.io/zone").unwrap_or_default(),
+    };
+    policies::apply(input, gateway, &mut ports, &mut clusters, &for_logs);
     Some(Proxy {
         name: dataplane.meta.name.clone(),
         mesh: dataplane.meta.mesh.clone(),
-        service: dataplane_gateway
-            .tags
-            .get(SERVICE_TAG)
-            .unwrap_or(&dataplane.meta.name)
-            .to_owned(),
+        service: service.to_owned(),
         address,
         ports,
         clusters,

@@ -2,6 +2,7 @@
 
 pub mod dataplane;
 pub mod mesh;
+pub mod mesh_access_log;
 pub mod mesh_circuit_breaker;
 pub mod mesh_fault_injection;
 pub mod mesh_gateway;

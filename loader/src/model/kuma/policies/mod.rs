@@ -6,6 +6,7 @@
 //! The older generation comes first and the newer one replaces what both set, as in Kuma, where policies with
 //! `targetRef` change what the gateway's generator has made. Rate limits are the exception: there the older one stays.
 
+mod access_log;
 mod circuit_breaker;
 mod fault_injection;
 mod rate_limit;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 
 use ::policy::Tags;
 
+pub(super) use self::access_log::Proxy;
 pub(crate) use self::fault_injection::kibibytes as bandwidth;
 pub(crate) use self::retry::CONDITIONS as RETRY_CONDITIONS;
 
@@ -32,6 +34,7 @@ pub(super) fn apply(
     gateway: &Resource<MeshGateway>,
     ports: &mut [Port],
     clusters: &mut [Cluster],
+    proxy: &Proxy<'_>,
 ) {
     let resources = input.resources;
     for cluster in clusters.iter_mut() {
@@ -53,7 +56,9 @@ pub(super) fn apply(
                 Protocol::Https => own,
                 Protocol::Http | Protocol::Tcp => &of_port,
             };
-            listener.policy = timeout::listener(&Policies::of_any(resources, gateway, shared));
+            let policies = Policies::of_any(resources, gateway, shared);
+            listener.policy = timeout::listener(&policies);
+            listener.policy.access_logs = access_log::listener(&policies, proxy);
             let policies = Policies::of_any(resources, gateway, own);
             let routes = listener
                 .virtual_hosts

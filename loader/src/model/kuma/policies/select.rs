@@ -25,6 +25,8 @@ pub(super) struct Policies<'a> {
 pub(super) enum To<'a> {
     /// Requests of the route resource `MeshHTTPRoute/<mesh>/<name>`, whichever service they go to.
     Route(&'a str),
+    /// All requests of a listener.
+    Listener,
     /// Connections to this `kuma.io/service`.
     Service(&'a str),
 }
@@ -60,7 +62,7 @@ impl<'a> Policies<'a> {
             all,
             match to {
                 To::Route(route) => Some(route),
-                To::Service(_) => None,
+                To::Service(_) | To::Listener => None,
             },
         );
         let entries = policies.into_iter().flat_map(|policy| {

@@ -22,6 +22,7 @@ pub(super) fn listener(policies: &Policies<'_>) -> ListenerPolicy {
         request_headers: get(http.request_headers_timeout.as_ref()),
         stream_idle: get(http.stream_idle_timeout.as_ref()),
         request: get(http.request_timeout.as_ref()),
+        access_logs: Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod breaker;
 mod fault;
+mod log;
 mod rate;
 mod retry;
 mod timeout;
