@@ -5,12 +5,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use envoy_types::pb::envoy::config::cluster::v3::circuit_breakers::Thresholds;
+use envoy_types::pb::envoy::config::cluster::v3::cluster::common_lb_config::{
+    LocalityConfigSpecifier, ZoneAwareLbConfig,
+};
 use envoy_types::pb::envoy::config::cluster::v3::cluster::{
     ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily,
 };
 use envoy_types::pb::envoy::config::cluster::v3::{CircuitBreakers, Cluster};
 use envoy_types::pb::envoy::config::core::v3::{
-    Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions as CommonOptions,
+    HealthCheck, Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions as CommonOptions,
 };
 use envoy_types::pb::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint::HostIdentifier,
@@ -23,6 +26,7 @@ use envoy_types::pb::envoy::r#type::v3::Percent;
 use envoy_types::pb::google::protobuf::Any;
 use envoy_types::util::pack_any;
 
+use super::health::health_check;
 use super::outliers::outlier_detection;
 use super::proto;
 use crate::model::policy::{ClusterPolicy, Limits};
@@ -48,6 +52,7 @@ pub(super) fn cluster(cluster: &model::Cluster) -> Cluster {
         circuit_breakers: Some(circuit_breakers(&policy.limits)),
         outlier_detection: policy.outliers.as_ref().map(outlier_detection),
         common_lb_config: common_lb_config(policy),
+        health_checks: health_checks(cluster),
         typed_extension_protocol_options: protocol_options(cluster),
         metadata: Some(proto::metadata(&cluster.origin)),
         ..Cluster::default()
@@ -101,9 +106,24 @@ fn circuit_breakers(limits: &Limits) -> CircuitBreakers {
     }
 }
 
+fn health_checks(cluster: &model::Cluster) -> Vec<HealthCheck> {
+    let check = cluster.policy.health_check.as_ref();
+    check
+        .map(|check| health_check(check, cluster.protocol))
+        .into_iter()
+        .collect()
+}
+
 fn common_lb_config(policy: &ClusterPolicy) -> Option<CommonLbConfig> {
-    policy.panic_threshold.map(|value| CommonLbConfig {
-        healthy_panic_threshold: Some(Percent { value }),
+    let fails = policy.fails_on_panic.then(|| {
+        LocalityConfigSpecifier::ZoneAwareLbConfig(ZoneAwareLbConfig {
+            fail_traffic_on_panic: true,
+            ..ZoneAwareLbConfig::default()
+        })
+    });
+    (fails.is_some() || policy.panic_threshold.is_some()).then(|| CommonLbConfig {
+        healthy_panic_threshold: policy.panic_threshold.map(|value| Percent { value }),
+        locality_config_specifier: fails,
         ..CommonLbConfig::default()
     })
 }

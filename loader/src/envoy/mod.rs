@@ -9,7 +9,7 @@
 //! - `process`: what concerns Envoy as a whole: node, admin, runtime, overload, labels of counters
 //! - `listener`, `connection_manager`, `tls`: ports, filter chains and what happens in them
 //! - `route`, `policy`: virtual hosts and routes, and what policies say about them
-//! - `cluster`, `outliers`: endpoints, and when one of them is left out
+//! - `cluster`, `health`, `outliers`: endpoints, and when one of them is left out
 //! - `hosts`: which listener owns which hosts, for Envoy's own matching
 //! - `filter`: meshgate's own filter and its configuration
 //! - `proto`: short forms of Envoy's wrappers
@@ -20,6 +20,7 @@ mod cluster;
 mod connection_manager;
 mod encode;
 mod filter;
+mod health;
 mod hosts;
 mod listener;
 mod outliers;

@@ -166,22 +166,7 @@ fn rate_limit(limit: &RateLimit) -> LocalRateLimit {
         default_value: Some(percent(100.0)),
         runtime_key: key.to_owned(),
     };
-    let headers = limit
-        .headers
-        .iter()
-        .map(|(key, value, appends)| HeaderValueOption {
-            header: Some(EnvoyHeader {
-                key: key.clone(),
-                value: value.clone(),
-                ..EnvoyHeader::default()
-            }),
-            append_action: if *appends {
-                HeaderAppendAction::AppendIfExistsOrAdd.into()
-            } else {
-                HeaderAppendAction::OverwriteIfExistsOrAdd.into()
-            },
-            ..HeaderValueOption::default()
-        });
+    let headers = limit.headers.iter().map(header_option);
     LocalRateLimit {
         stat_prefix: "rate_limit".to_owned(),
         status: limit.status.and_then(|status| {
@@ -197,6 +182,23 @@ fn rate_limit(limit: &RateLimit) -> LocalRateLimit {
         filter_enforced: Some(always("local_rate_limit_enforced")),
         response_headers_to_add: headers.collect(),
         ..LocalRateLimit::default()
+    }
+}
+
+/// Name, value, and whether it comes beside one that is there.
+pub(super) fn header_option((key, value, appends): &(String, String, bool)) -> HeaderValueOption {
+    HeaderValueOption {
+        header: Some(EnvoyHeader {
+            key: key.clone(),
+            value: value.clone(),
+            ..EnvoyHeader::default()
+        }),
+        append_action: if *appends {
+            HeaderAppendAction::AppendIfExistsOrAdd.into()
+        } else {
+            HeaderAppendAction::OverwriteIfExistsOrAdd.into()
+        },
+        ..HeaderValueOption::default()
     }
 }
 

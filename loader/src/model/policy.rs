@@ -144,6 +144,10 @@ pub struct ClusterPolicy {
     pub outliers: Option<Outliers>,
     /// The percentage of healthy endpoints below which all get requests.
     pub panic_threshold: Option<f64>,
+    /// Whether requests fail then, in place of going to all.
+    pub fails_on_panic: bool,
+    /// How endpoints are probed.
+    pub health_check: Option<HealthCheck>,
 }
 
 /// How long connections and requests to endpoints may last; 0 is no limit.
@@ -231,4 +235,50 @@ pub enum LogFormat {
     Plain(String),
     /// The fields of a JSON object.
     Json(Vec<(String, String)>),
+}
+
+/// How endpoints are probed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// With what.
+    pub probe: Probe,
+    /// How often.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// After so many failures an endpoint gets no requests.
+    pub unhealthy: u32,
+    /// After so many successes it gets some again.
+    pub healthy: u32,
+    /// The first probe comes so much later at most.
+    pub initial_jitter: Option<Duration>,
+    /// Every probe comes so much later at most.
+    pub interval_jitter: Option<Duration>,
+    /// The same in percent of the interval.
+    pub jitter_percent: u32,
+    /// How often before the first request.
+    pub no_traffic_interval: Option<Duration>,
+    /// Whether a connection is used for more than one probe; Envoy does so if absent.
+    pub reuses_connections: Option<bool>,
+    /// Whether every failure is logged, and not only the first.
+    pub logs_failures: bool,
+    /// A file for changes of health.
+    pub event_log: Option<String>,
+}
+
+/// What an endpoint is probed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of Envoy's checks")]
+pub enum Probe {
+    /// A request; headers as in [`RateLimit`], and 200 is expected if no status is given.
+    Http {
+        path: String,
+        headers: Vec<(String, String, bool)>,
+        statuses: Vec<u32>,
+    },
+    /// A connection, with what is sent and what has to come back.
+    Tcp {
+        send: Option<String>,
+        receive: Vec<String>,
+    },
 }

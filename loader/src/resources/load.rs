@@ -133,6 +133,10 @@ impl Loader {
                 let resource = self.typed(head, node, Reader::Json);
                 self.resources.mesh_access_logs.push(resource);
             }
+            "MeshHealthCheck" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_health_checks.push(resource);
+            }
             "MeshTimeout" => {
                 let resource = self.typed(head, node, Reader::Json);
                 self.resources.mesh_timeouts.push(resource);

@@ -21,6 +21,7 @@ use kuma::mesh_circuit_breaker::{CircuitBreaker, MeshCircuitBreaker};
 use kuma::mesh_fault_injection::MeshFaultInjection;
 use kuma::mesh_gateway::MeshGateway;
 use kuma::mesh_gateway_route::MeshGatewayRoute;
+use kuma::mesh_health_check::MeshHealthCheck;
 use kuma::mesh_http_route::MeshHttpRoute;
 use kuma::mesh_rate_limit::{MeshRateLimit, RateLimit};
 use kuma::mesh_retry::{MeshRetry, Retry};
@@ -46,6 +47,8 @@ pub struct Resources {
     pub mesh_gateway_routes: Vec<Resource<MeshGatewayRoute>>,
     /// `MeshAccessLog`.
     pub mesh_access_logs: Vec<Resource<MeshAccessLog>>,
+    /// `MeshHealthCheck`.
+    pub mesh_health_checks: Vec<Resource<MeshHealthCheck>>,
     /// `MeshTimeout`.
     pub mesh_timeouts: Vec<Resource<MeshTimeout>>,
     /// `Timeout`.

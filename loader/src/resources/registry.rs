@@ -65,7 +65,7 @@ pub const KINDS: &[Kind] = &[
     kind("MeshGatewayInstance", LeftOut(Warning, "it has Kubernetes create a gateway; write a Dataplane instead")),
     kind("MeshGatewayRoute", Served),
     policy("MeshHTTPRoute", Served),
-    kind("MeshHealthCheck", LeftOut(Warning, "endpoints are not probed")),
+    policy("MeshHealthCheck", Served),
     kind("MeshIdentity", LeftOut(Warning, "requests go to services without mTLS")),
     global("MeshInsight", Report),
     kind("MeshLoadBalancingStrategy", LeftOut(Warning, "all endpoints of a service are used in turn")),

@@ -23,6 +23,7 @@ on_each_envoy! {
     mesh_circuit_breakers_limit_requests
     a_policy_for_gateways_of_the_mesh
     a_mesh_access_log_writes_lines
+    a_mesh_health_check_probes
 }
 
 const LISTENERS: &str = "
@@ -345,5 +346,22 @@ conf:
         });
         assert_eq!(lines.await?, line);
     }
+    Ok(())
+}
+
+async fn a_mesh_health_check_probes(version: &str) -> anyhow::Result<()> {
+    let policy = newer(
+        "MeshHealthCheck",
+        "{interval: 100ms, timeout: 1s, unhealthyThreshold: 1, healthyPanicThreshold: 0, http: {path: /health}}",
+    );
+    let failing = Scripted::start(UNAVAILABLE).await?;
+    let gateway = failing.gateway(version, &policy).await?;
+    until("an unhealthy endpoint", async || {
+        let response = get(&gateway, "one.example.com", "/").await.ok()?;
+        (response.status == 503 && response.body == "no healthy upstream").then_some(())
+    })
+    .await?;
+    let response = get(&gateway, "two.example.com", "/").await?;
+    assert_eq!((response.status, &*response.body), (503, ""));
     Ok(())
 }

@@ -9,6 +9,7 @@
 mod access_log;
 mod circuit_breaker;
 mod fault_injection;
+mod health_check;
 mod rate_limit;
 mod retry;
 mod select;
@@ -41,6 +42,7 @@ pub(super) fn apply(
         let policies = Policies::new(resources, gateway, &cluster.source);
         cluster.policy = timeout::cluster(&policies, &cluster.destination);
         circuit_breaker::cluster(&policies, &cluster.destination, &mut cluster.policy);
+        health_check::cluster(&policies, &cluster.destination, &mut cluster.policy);
     }
     let destinations: BTreeMap<&str, &Tags> = clusters
         .iter()

@@ -3,6 +3,7 @@
 
 mod breaker;
 mod fault;
+mod health;
 mod log;
 mod rate;
 mod retry;
