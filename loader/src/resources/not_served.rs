@@ -53,6 +53,7 @@ const FIELDS: &[Field] = &[
     any("MeshGatewayRoute", "conf.http.rules[].filters[].rewrite", Error, CHANGED),
     any("MeshGatewayRoute", "conf.http.rules[].filters[].responseHeader", Warning, UNCHANGED),
     any("MeshGatewayRoute", "conf.http.rules[].filters[].mirror", Warning, "requests are not mirrored"),
+    any("MeshRateLimit", "to[].default.local.tcp", Error, "connections that it would refuse would get in"),
     any("MeshHTTPRoute", "targetRef.proxyTypes", Error, "the route would also apply to proxies that it excludes"),
     any("MeshHTTPRoute", "to[].rules[].matches[].method", Error, WIDER),
     any("MeshHTTPRoute", "to[].rules[].matches[].headers", Error, WIDER),
@@ -164,6 +165,7 @@ mod tests {
     use crate::resources::kuma::{
         dataplane::Dataplane, mesh::Mesh, mesh_gateway::MeshGateway,
         mesh_gateway_route::MeshGatewayRoute, mesh_http_route::MeshHttpRoute,
+        mesh_rate_limit::MeshRateLimit,
     };
     use crate::source::read_text;
 
@@ -194,6 +196,7 @@ mod tests {
                 "Dataplane" => unknown::<Dataplane>(&yaml),
                 "MeshGateway" => unknown::<MeshGateway>(&yaml),
                 "MeshGatewayRoute" => unknown::<MeshGatewayRoute>(&yaml),
+                "MeshRateLimit" => unknown::<MeshRateLimit>(&yaml),
                 "MeshHTTPRoute" => unknown::<MeshHttpRoute>(&yaml),
                 kind => vec![format!("unknown kind {kind}")],
             };

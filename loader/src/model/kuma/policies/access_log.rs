@@ -76,11 +76,11 @@ fn logs(
     files.map(|file| log(file, &fill)).collect()
 }
 
-fn log(file: &FileBackend, fill: &impl Fn(&str) -> String) -> AccessLog {
-    let format = file.format.as_ref();
+fn log(backend: &FileBackend, fill: &impl Fn(&str) -> String) -> AccessLog {
+    let format = backend.format.as_ref();
     let plain = |text: &str| LogFormat::Plain(fill(text) + "\n");
     AccessLog {
-        file: file.path.clone(),
+        file: backend.path.clone(),
         format: match format.map(|format| (&format.plain, &format.json)) {
             None | Some((None, None)) => plain(HTTP),
             Some((Some(text), _)) => plain(text),
