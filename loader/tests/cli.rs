@@ -115,7 +115,7 @@ fn validate_as_sarif() {
 #[test]
 fn the_status_says_whether_there_are_errors() {
     const NAME: &str = "type: Mesh\nname: ";
-    let warned = "type: MeshTimeout\nmesh: default\nname: timeouts\n";
+    let warned = "type: MeshTrace\nmesh: default\nname: traces\n";
     let (good, bad) = (format!("{NAME}default\n"), format!("{NAME}Default\n"));
     for (text, status) in [(&*good, 0), (warned, 0), (&bad, 1), ("a: [", 1), ("", 0)] {
         let folder = Folder::with(&[("a.yaml", text)]);

@@ -14,12 +14,14 @@ use prost_reflect::prost_types::{
 };
 
 /// The files of the messages that the loader packs into an `Any`, and that of the bootstrap. The rest is imported.
-const ROOTS: [&str; 15] = [
+const ROOTS: [&str; 20] = [
     "envoy/config/bootstrap/v3/bootstrap.proto",
     "envoy/extensions/access_loggers/file/v3/file.proto",
+    "envoy/extensions/access_loggers/open_telemetry/v3/logs_service.proto",
     "envoy/extensions/access_loggers/stream/v3/stream.proto",
     "envoy/extensions/compression/gzip/compressor/v3/gzip.proto",
     "envoy/extensions/filters/http/compressor/v3/compressor.proto",
+    "envoy/extensions/filters/http/fault/v3/fault.proto",
     "envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto",
     "envoy/extensions/filters/http/router/v3/router.proto",
     "envoy/extensions/filters/http/wasm/v3/wasm.proto",
@@ -27,6 +29,9 @@ const ROOTS: [&str; 15] = [
     "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto",
     "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto",
     "envoy/extensions/resource_monitors/downstream_connections/v3/downstream_connections.proto",
+    "envoy/extensions/retry/host/omit_host_metadata/v3/omit_host_metadata_config.proto",
+    "envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.proto",
+    "envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.proto",
     "envoy/extensions/transport_sockets/tls/v3/tls.proto",
     "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",
     "google/protobuf/wrappers.proto",
@@ -52,7 +57,17 @@ fn compile() -> FileDescriptorSet {
     let includes = std::fs::read_dir(proto).unwrap();
     let mut includes: Vec<_> = includes.map(|entry| entry.unwrap().path()).collect();
     includes.sort();
-    let mut set = protox::compile(ROOTS, includes).unwrap();
+    // One by one: names resolve in all files that are compiled together, as in `protoc` they do in imported ones only,
+    // and `common.…` in the rate limit would mean `envoy.extensions.filters.common` of the fault filter.
+    let mut set = FileDescriptorSet::default();
+    for root in ROOTS {
+        let compiled = protox::compile([root], &includes).unwrap();
+        for file in compiled.file {
+            if set.file.iter().all(|other| other.name() != file.name()) {
+                set.file.push(file);
+            }
+        }
+    }
     set.file.iter_mut().for_each(strip);
     let used = used_files(&set);
     set.file.retain(|file| used.contains(file.name()));

@@ -11,7 +11,7 @@ use meshgate::{resources, source};
 use serde::Deserialize;
 
 /// The kinds whose rules are all there.
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 16] = [
     "Dataplane",
     "ExternalService",
     "HostnameGenerator",
@@ -23,6 +23,7 @@ const KINDS: [&str; 15] = [
     "MeshPassthrough",
     "MeshService",
     "MeshTCPRoute",
+    "MeshTimeout",
     "MeshTrafficPermission",
     "TrafficPermission",
     "VirtualOutbound",

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use ::policy::telemetry::state;
+
+use super::Options;
+use crate::model::policy::{self, ListenerPolicy, LogFormat};
 use envoy_types::pb::envoy::config::accesslog::v3 as accesslog;
 use envoy_types::pb::envoy::config::core::v3::{
     SubstitutionFormatString, substitution_format_string::Format,
@@ -12,8 +16,8 @@ use envoy_types::pb::envoy::extensions::access_loggers::file::v3::{
 use envoy_types::pb::envoy::extensions::access_loggers::stream::v3::{
     StdoutAccessLog, stdout_access_log,
 };
+use envoy_types::pb::google::protobuf::{Any, value::Kind};
 use envoy_types::util::pack_any;
-use policy::telemetry::state;
 
 /// Where the lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,30 +28,62 @@ pub enum AccessLog {
     File(String),
 }
 
+/// The log that the user of the command wants, and those of policies.
+pub(super) fn access_logs(
+    policy: Option<&ListenerPolicy>,
+    options: &Options,
+) -> Vec<accesslog::AccessLog> {
+    let own = options.access_log.iter().map(access_log);
+    let logs = policy.into_iter().flat_map(|policy| &policy.access_logs);
+    own.chain(logs.map(of_policy)).collect()
+}
+
+fn of_policy(log: &policy::AccessLog) -> accesslog::AccessLog {
+    let format = match &log.format {
+        LogFormat::Plain(text) => Format::TextFormatSource(super::proto::inline(text)),
+        LogFormat::Json(fields) => Format::JsonFormat(super::proto::structure(
+            fields
+                .iter()
+                .map(|(key, value)| (key, Kind::StringValue(value.clone()))),
+        )),
+    };
+    let format = SubstitutionFormatString {
+        format: Some(format),
+        omit_empty_values: log.omit_empty,
+        ..SubstitutionFormatString::default()
+    };
+    file(&log.file, format)
+}
+
+fn file(path: &str, format: SubstitutionFormatString) -> accesslog::AccessLog {
+    let config = FileAccessLog {
+        path: path.to_owned(),
+        access_log_format: Some(file_access_log::AccessLogFormat::LogFormat(format)),
+    };
+    named("envoy.access_loggers.file", pack_any(config))
+}
+
+fn named(name: &str, config: Any) -> accesslog::AccessLog {
+    accesslog::AccessLog {
+        name: name.to_owned(),
+        config_type: Some(accesslog::access_log::ConfigType::TypedConfig(config)),
+        ..accesslog::AccessLog::default()
+    }
+}
+
 pub(super) fn access_log(target: &AccessLog) -> accesslog::AccessLog {
     let format = SubstitutionFormatString {
         format: Some(Format::TextFormatSource(super::proto::inline(line()))),
         ..SubstitutionFormatString::default()
     };
-    let (name, config) = match target {
-        AccessLog::Stdout => (
+    match target {
+        AccessLog::Stdout => named(
             "envoy.access_loggers.stdout",
             pack_any(StdoutAccessLog {
                 access_log_format: Some(stdout_access_log::AccessLogFormat::LogFormat(format)),
             }),
         ),
-        AccessLog::File(path) => (
-            "envoy.access_loggers.file",
-            pack_any(FileAccessLog {
-                path: path.clone(),
-                access_log_format: Some(file_access_log::AccessLogFormat::LogFormat(format)),
-            }),
-        ),
-    };
-    accesslog::AccessLog {
-        name: name.to_owned(),
-        config_type: Some(accesslog::access_log::ConfigType::TypedConfig(config)),
-        ..accesslog::AccessLog::default()
+        AccessLog::File(path) => file(path, format),
     }
 }
 

@@ -5,11 +5,16 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use envoy_types::pb::envoy::config::cluster::v3::circuit_breakers::Thresholds;
+use envoy_types::pb::envoy::config::cluster::v3::cluster::common_lb_config::{
+    LocalityConfigSpecifier, ZoneAwareLbConfig,
+};
 use envoy_types::pb::envoy::config::cluster::v3::cluster::{
-    ClusterDiscoveryType, DiscoveryType, DnsLookupFamily,
+    ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily,
 };
 use envoy_types::pb::envoy::config::cluster::v3::{CircuitBreakers, Cluster};
-use envoy_types::pb::envoy::config::core::v3::Http2ProtocolOptions;
+use envoy_types::pb::envoy::config::core::v3::{
+    HealthCheck, Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions as CommonOptions,
+};
 use envoy_types::pb::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint::HostIdentifier,
 };
@@ -17,10 +22,14 @@ use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::{
     ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
 };
+use envoy_types::pb::envoy::r#type::v3::Percent;
 use envoy_types::pb::google::protobuf::Any;
 use envoy_types::util::pack_any;
 
+use super::health::health_check;
+use super::outliers::outlier_detection;
 use super::{proto, upstream_tls};
+use crate::model::policy::{ClusterPolicy, Limits};
 use crate::model::{self, UpstreamProtocol};
 
 /// The key of [`protocol_options`] (Envoy looks for the type's name).
@@ -32,13 +41,19 @@ pub(super) fn cluster(cluster: &model::Cluster) -> Cluster {
     let resolved = addresses
         .map(|address| address.parse::<IpAddr>())
         .all(|address| address.is_ok());
+    let policy = &cluster.policy;
     let mut made = Cluster {
         name: cluster.name.clone(),
-        connect_timeout: Some(proto::duration(Duration::from_secs(5))),
+        connect_timeout: Some(proto::duration(
+            policy.connect.unwrap_or(Duration::from_secs(5)),
+        )),
         per_connection_buffer_limit_bytes: Some(proto::number(32_768)),
         load_assignment: Some(load_assignment(cluster)),
-        circuit_breakers: Some(circuit_breakers()),
-        typed_extension_protocol_options: protocol_options(cluster.protocol),
+        circuit_breakers: Some(circuit_breakers(&policy.limits)),
+        outlier_detection: policy.outliers.as_ref().map(outlier_detection),
+        common_lb_config: common_lb_config(policy),
+        health_checks: health_checks(cluster),
+        typed_extension_protocol_options: protocol_options(cluster),
         transport_socket_matches: upstream_tls::matches(cluster),
         metadata: Some(proto::metadata(&cluster.origin)),
         ..Cluster::default()
@@ -84,13 +99,14 @@ fn endpoint(endpoint: &model::Endpoint) -> LbEndpoint {
 }
 
 /// Envoy's own limits, which Kuma spells out to have them counted down in `circuit_breakers.default.remaining_*`.
-fn circuit_breakers() -> CircuitBreakers {
+fn circuit_breakers(limits: &Limits) -> CircuitBreakers {
     CircuitBreakers {
         thresholds: vec![Thresholds {
-            max_connections: Some(proto::number(1024)),
-            max_pending_requests: Some(proto::number(1024)),
-            max_requests: Some(proto::number(1024)),
-            max_retries: Some(proto::number(3)),
+            max_connections: Some(proto::number(limits.connections.unwrap_or(1024))),
+            max_pending_requests: Some(proto::number(limits.pending_requests.unwrap_or(1024))),
+            max_requests: Some(proto::number(limits.requests.unwrap_or(1024))),
+            max_retries: Some(proto::number(limits.retries.unwrap_or(3))),
+            max_connection_pools: limits.connection_pools.map(proto::number),
             track_remaining: true,
             ..Thresholds::default()
         }],
@@ -98,20 +114,52 @@ fn circuit_breakers() -> CircuitBreakers {
     }
 }
 
+fn health_checks(cluster: &model::Cluster) -> Vec<HealthCheck> {
+    let check = cluster.policy.health_check.as_ref();
+    check
+        .map(|check| health_check(check, cluster.protocol))
+        .into_iter()
+        .collect()
+}
+
+fn common_lb_config(policy: &ClusterPolicy) -> Option<CommonLbConfig> {
+    let fails = policy.fails_on_panic.then(|| {
+        LocalityConfigSpecifier::ZoneAwareLbConfig(ZoneAwareLbConfig {
+            fail_traffic_on_panic: true,
+            ..ZoneAwareLbConfig::default()
+        })
+    });
+    (fails.is_some() || policy.panic_threshold.is_some()).then(|| CommonLbConfig {
+        healthy_panic_threshold: policy.panic_threshold.map(|value| Percent { value }),
+        locality_config_specifier: fails,
+        ..CommonLbConfig::default()
+    })
+}
+
 /// HTTP/1.1 is what Envoy speaks where nothing is said. The windows are those of Kuma's `Http2FromEdge`.
-fn protocol_options(protocol: UpstreamProtocol) -> HashMap<String, Any> {
-    let http2 = match protocol {
-        UpstreamProtocol::Http1 => return HashMap::new(),
-        UpstreamProtocol::Http2 => Http2ProtocolOptions {
+fn protocol_options(cluster: &model::Cluster) -> HashMap<String, Any> {
+    let times = cluster.policy.http.as_ref();
+    let protocol = match cluster.protocol {
+        UpstreamProtocol::Http1 if times.is_none() => return HashMap::new(),
+        UpstreamProtocol::Http1 => {
+            ProtocolConfig::HttpProtocolOptions(Http1ProtocolOptions::default())
+        }
+        UpstreamProtocol::Http2 => ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions {
             initial_stream_window_size: Some(proto::number(65_536)),
             initial_connection_window_size: Some(proto::number(1_048_576)),
             ..Http2ProtocolOptions::default()
-        },
+        }),
     };
     let explicit = ExplicitHttpConfig {
-        protocol_config: Some(ProtocolConfig::Http2ProtocolOptions(http2)),
+        protocol_config: Some(protocol),
     };
     let options = HttpProtocolOptions {
+        common_http_protocol_options: times.map(|times| CommonOptions {
+            idle_timeout: Some(proto::duration(times.idle)),
+            max_stream_duration: times.max_stream.map(proto::duration),
+            max_connection_duration: times.max_connection.map(proto::duration),
+            ..CommonOptions::default()
+        }),
         upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(explicit)),
         ..HttpProtocolOptions::default()
     };

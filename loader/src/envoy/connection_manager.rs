@@ -22,9 +22,10 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
 };
 use envoy_types::util::pack_any;
 
-use super::access_log::access_log;
+use super::access_log::access_logs;
 use super::filter::filter as gateway_filter;
-use super::{Options, proto};
+use super::{Options, policy, proto};
+use crate::model::policy::ListenerPolicy;
 use crate::model::{Listener, Port, Proxy};
 
 /// The connection manager of a port, or on TLS that of one of its filter chains.
@@ -35,12 +36,19 @@ pub(super) fn connection_manager(
     routes: RouteConfiguration,
     options: &Options,
 ) -> Filter {
+    // On a port without TLS all listeners have the same policies for it.
+    let policy = chain
+        .or(port.listeners.first())
+        .map(|listener| &listener.policy);
+    let time = |of: fn(&ListenerPolicy) -> Option<Duration>, otherwise| {
+        Some(proto::duration(policy.and_then(of).unwrap_or(otherwise)))
+    };
     let manager = HttpConnectionManager {
         stat_prefix: stat_prefix(&proxy.service),
         route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
-        http_filters: http_filters(gateway_filter(port, chain, options)),
+        http_filters: http_filters(gateway_filter(port, chain, options), port),
         common_http_protocol_options: Some(HttpProtocolOptions {
-            idle_timeout: Some(proto::duration(Duration::from_mins(5))),
+            idle_timeout: time(|policy| policy.idle, Duration::from_mins(5)),
             headers_with_underscores_action: HeadersWithUnderscoresAction::RejectRequest.into(),
             ..HttpProtocolOptions::default()
         }),
@@ -52,9 +60,12 @@ pub(super) fn connection_manager(
             ..Http2ProtocolOptions::default()
         }),
         server_name: "Kuma Gateway".to_owned(),
-        stream_idle_timeout: Some(proto::duration(Duration::from_secs(5))),
-        request_headers_timeout: Some(proto::duration(Duration::from_millis(500))),
-        access_log: options.access_log.iter().map(access_log).collect(),
+        stream_idle_timeout: time(|policy| policy.stream_idle, Duration::from_secs(5)),
+        request_headers_timeout: time(|policy| policy.request_headers, Duration::from_millis(500)),
+        request_timeout: policy
+            .and_then(|policy| policy.request)
+            .map(proto::duration),
+        access_log: access_logs(policy, options),
         use_remote_address: Some(proto::boolean(true)),
         internal_address_config: Some(InternalAddressConfig {
             cidr_ranges: vec![cidr("127.0.0.1", 32), cidr("::1", 128)],
@@ -78,7 +89,7 @@ pub(super) fn connection_manager(
 
 /// The gateway's filter comes first: no other filter answers, counts or compresses for a request that it refuses. A
 /// filter after it that chose another route could get round it, but the others leave requests as they are.
-fn http_filters(gateway: HttpFilter) -> Vec<HttpFilter> {
+fn http_filters(gateway: HttpFilter, port: &Port) -> Vec<HttpFilter> {
     // Without limits, as on Kuma, whose policies give them to routes.
     let rate_limit = LocalRateLimit {
         stat_prefix: "rate_limit".to_owned(),
@@ -92,12 +103,14 @@ fn http_filters(gateway: HttpFilter) -> Vec<HttpFilter> {
         }),
         ..Compressor::default()
     };
-    vec![
+    let mut filters = vec![
         gateway,
-        http_filter("envoy.filters.http.local_ratelimit", rate_limit),
+        http_filter(policy::RATE_LIMIT, rate_limit),
         http_filter("gzip-compress", compressor),
-        http_filter("envoy.filters.http.router", Router::default()),
-    ]
+    ];
+    filters.extend(policy::fault_filters(port));
+    filters.push(http_filter("envoy.filters.http.router", Router::default()));
+    filters
 }
 
 pub(super) fn http_filter<T>(name: &str, config: T) -> HttpFilter

@@ -1,5 +1,7 @@
 //! meshgate's own filter: where its code is, what it may call, and what it decides by.
 
+use ::policy::PluginConfig;
+use ::policy::config::{ListenerConfig, VERSION};
 use envoy_types::pb::envoy::config::core::v3::{AsyncDataSource, async_data_source};
 use envoy_types::pb::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
@@ -9,8 +11,6 @@ use envoy_types::pb::envoy::extensions::wasm::v3::{
 };
 use envoy_types::pb::google::protobuf::StringValue;
 use envoy_types::util::pack_any;
-use policy::PluginConfig;
-use policy::config::{ListenerConfig, VERSION};
 
 use super::{EnvoyRange, Options, connection_manager, proto};
 use crate::model::{Listener, Port, Protocol};

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use policy::HostPattern;
+use ::policy::HostPattern;
 
 use crate::model::{Listener, Port, VirtualHost};
 

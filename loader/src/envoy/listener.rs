@@ -1,11 +1,11 @@
 //! One Envoy listener for each port, and its filter chains.
 
+use ::policy::HostPattern;
 use envoy_types::pb::envoy::config::core::v3::TrafficDirection;
 use envoy_types::pb::envoy::config::listener::v3 as envoy;
 use envoy_types::pb::envoy::config::listener::v3::{FilterChain, FilterChainMatch, ListenerFilter};
 use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
 use envoy_types::util::pack_any;
-use policy::HostPattern;
 
 use super::connection_manager::connection_manager;
 use super::hosts::Hosts;

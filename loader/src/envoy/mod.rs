@@ -9,8 +9,9 @@
 //! - `process`: what concerns Envoy as a whole: node, admin, runtime, overload, labels of counters
 //! - `listener`, `connection_manager`, `tls`: ports, filter chains and what happens in them
 //! - `tcp_proxy`: where connections go
-//! - `route`: virtual hosts and routes
+//! - `route`, `policy`: virtual hosts and routes, and what policies say about them
 //! - `cluster`, `upstream_tls`: endpoints and the TLS with them
+//! - `health`, `outliers`: when an endpoint is left out
 //! - `hosts`: which listener owns which hosts, for Envoy's own matching
 //! - `filter`: meshgate's own filter and its configuration
 //! - `proto`: short forms of Envoy's wrappers
@@ -21,8 +22,11 @@ mod cluster;
 mod connection_manager;
 mod encode;
 mod filter;
+mod health;
 mod hosts;
 mod listener;
+mod outliers;
+mod policy;
 mod process;
 mod proto;
 mod route;
@@ -32,8 +36,8 @@ mod upstream_tls;
 
 use std::net::SocketAddr;
 
+use ::policy::config::{Mode, Reasons};
 use envoy_types::pb::envoy::config::bootstrap::v3::{Bootstrap, bootstrap::StaticResources};
-use policy::config::{Mode, Reasons};
 
 pub use access_log::AccessLog;
 pub use encode::{EncodeError, Format, UnknownFormat, encode};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ::policy::telemetry::STATS_TAGS;
 use envoy_types::pb::envoy::config::bootstrap::v3::{
     Admin, LayeredRuntime, RuntimeLayer, runtime_layer::LayerSpecifier,
 };
@@ -15,7 +16,6 @@ use envoy_types::pb::envoy::config::overload::v3::{
 use envoy_types::pb::envoy::extensions::resource_monitors::downstream_connections::v3::DownstreamConnectionsConfig;
 use envoy_types::pb::google::protobuf::value::Kind;
 use envoy_types::util::pack_any;
-use policy::telemetry::STATS_TAGS;
 
 use super::Options;
 use super::proto;

@@ -3,16 +3,20 @@
 mod action;
 mod matches;
 
+use ::policy::HostPattern;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction::{
     self, AppendIfExistsOrAdd, OverwriteIfExistsOrAdd,
 };
 use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
+use envoy_types::pb::envoy::config::route::v3::route::Action as EnvoyAction;
 use envoy_types::pb::envoy::config::route::v3::virtual_host::TlsRequirementType;
-use envoy_types::pb::envoy::config::route::v3::{Route, RouteConfiguration, VirtualHost};
-use policy::HostPattern;
+use envoy_types::pb::envoy::config::route::v3::{
+    Route, RouteAction, RouteConfiguration, VirtualHost,
+};
 
 use super::hosts::Hosts;
-use super::proto;
+use super::{policy, proto};
+use crate::model::policy::RoutePolicy;
 use crate::model::{self, Action, HeaderChanges, Listener, PathMatch, Port};
 
 /// The routes of all listeners of a port without TLS.
@@ -127,9 +131,23 @@ fn route(route: &model::Route) -> Route {
         request_headers_to_remove: route.request_headers.remove.clone(),
         response_headers_to_add: add(&route.response_headers),
         response_headers_to_remove: route.response_headers.remove.clone(),
-        action: Some(action::of(&route.action)),
+        action: Some(governed(action::of(&route.action), &route.policy)),
+        typed_per_filter_config: policy::per_filter(&route.policy),
         metadata: Some(proto::metadata(&route.origin)),
         ..Route::default()
+    }
+}
+
+/// The action with the times and retries that policies give it.
+fn governed(action: EnvoyAction, policy: &RoutePolicy) -> EnvoyAction {
+    match action {
+        EnvoyAction::Route(action) => EnvoyAction::Route(RouteAction {
+            timeout: policy.timeout.map(proto::duration).or(action.timeout),
+            idle_timeout: policy.idle.map(proto::duration).or(action.idle_timeout),
+            retry_policy: policy.retry.as_ref().map(policy::retry),
+            ..action
+        }),
+        other => other,
     }
 }
 

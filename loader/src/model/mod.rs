@@ -3,12 +3,15 @@
 //! [`kuma`] makes it from Kuma's resources; [`crate::envoy`] makes Envoy's configuration from it.
 
 pub mod kuma;
+pub mod policy;
 pub mod route;
 
 use std::fmt;
 use std::net::IpAddr;
 
-use policy::{HostPattern, Tags};
+use ::policy::{HostPattern, Tags};
+
+use self::policy::{ClusterPolicy, ListenerPolicy};
 
 pub use route::{
     Action, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, PathMatch,
@@ -95,6 +98,8 @@ pub struct Listener {
     pub virtual_hosts: Vec<VirtualHost>,
     /// Where its connections go, on TCP and TLS: to any of the clusters of all entries, by weight.
     pub connections: Vec<Connections>,
+    /// What policies say. Without TLS all listeners of a port share their connections, and say the same here.
+    pub policy: ListenerPolicy,
     /// The listener in its gateway.
     pub origin: Origin,
 }
@@ -117,6 +122,12 @@ pub struct Cluster {
     pub protocol: UpstreamProtocol,
     /// The endpoints, sorted.
     pub endpoints: Vec<Endpoint>,
+    /// The tags that its endpoints have.
+    pub destination: Tags,
+    /// The merged tags of the listener that calls it.
+    pub source: Tags,
+    /// What policies say.
+    pub policy: ClusterPolicy,
     /// The backend reference that it was made for first.
     pub origin: Origin,
 }

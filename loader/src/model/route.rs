@@ -1,8 +1,9 @@
 //! Which requests go where, and what is changed on the way.
 
-use policy::HostPattern;
+use ::policy::HostPattern;
 
 use super::Origin;
+use super::policy::RoutePolicy;
 
 /// Routes for some of a listener's hosts.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct Route {
     pub response_headers: HeaderChanges,
     /// What happens to them.
     pub action: Action,
+    /// What policies say.
+    pub policy: RoutePolicy,
     /// The rule.
     pub origin: Origin,
     /// Other resources that had a part in it.
@@ -52,6 +55,7 @@ impl Route {
             request_headers: HeaderChanges::default(),
             response_headers: HeaderChanges::default(),
             action,
+            policy: RoutePolicy::default(),
             origin,
             also: Vec::new(),
         }

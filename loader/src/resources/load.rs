@@ -180,6 +180,50 @@ impl Loader {
                 let resource = self.typed(head, node, Reader::Json);
                 self.resources.mesh_tcp_routes.push(resource);
             }
+            "MeshAccessLog" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_access_logs.push(resource);
+            }
+            "MeshHealthCheck" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_health_checks.push(resource);
+            }
+            "MeshTimeout" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_timeouts.push(resource);
+            }
+            "Timeout" => {
+                let resource = self.typed(head, node, Reader::Proto);
+                self.resources.timeouts.push(resource);
+            }
+            "MeshRetry" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_retries.push(resource);
+            }
+            "Retry" => {
+                let resource = self.typed(head, node, Reader::Proto);
+                self.resources.retries.push(resource);
+            }
+            "MeshCircuitBreaker" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_circuit_breakers.push(resource);
+            }
+            "CircuitBreaker" => {
+                let resource = self.typed(head, node, Reader::Proto);
+                self.resources.circuit_breakers.push(resource);
+            }
+            "MeshRateLimit" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_rate_limits.push(resource);
+            }
+            "RateLimit" => {
+                let resource = self.typed(head, node, Reader::Proto);
+                self.resources.rate_limits.push(resource);
+            }
+            "MeshFaultInjection" => {
+                let resource = self.typed(head, node, Reader::Json);
+                self.resources.mesh_fault_injections.push(resource);
+            }
             "Secret" => {
                 let Some(secret) = secret::read(&head, &node, &mut self.findings) else {
                     return;

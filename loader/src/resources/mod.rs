@@ -17,11 +17,18 @@ use crate::source::{Node, Path, Span};
 use kuma::dataplane::Dataplane;
 use kuma::external_service::ExternalService;
 use kuma::mesh::Mesh;
+use kuma::mesh_access_log::MeshAccessLog;
+use kuma::mesh_circuit_breaker::{CircuitBreaker, MeshCircuitBreaker};
+use kuma::mesh_fault_injection::MeshFaultInjection;
 use kuma::mesh_gateway::MeshGateway;
 use kuma::mesh_gateway_route::MeshGatewayRoute;
+use kuma::mesh_health_check::MeshHealthCheck;
 use kuma::mesh_http_route::MeshHttpRoute;
+use kuma::mesh_rate_limit::{MeshRateLimit, RateLimit};
+use kuma::mesh_retry::{MeshRetry, Retry};
 use kuma::mesh_service::{MeshMultiZoneService, MeshService};
 use kuma::mesh_tcp_route::MeshTcpRoute;
+use kuma::mesh_timeout::{MeshTimeout, Timeout};
 use kuma::secret::Secret;
 
 /// All resources of the kinds that are served, in the order of the input.
@@ -49,6 +56,28 @@ pub struct Resources {
     pub mesh_tcp_routes: Vec<Resource<MeshTcpRoute>>,
     /// `MeshGatewayRoute`.
     pub mesh_gateway_routes: Vec<Resource<MeshGatewayRoute>>,
+    /// `MeshAccessLog`.
+    pub mesh_access_logs: Vec<Resource<MeshAccessLog>>,
+    /// `MeshHealthCheck`.
+    pub mesh_health_checks: Vec<Resource<MeshHealthCheck>>,
+    /// `MeshTimeout`.
+    pub mesh_timeouts: Vec<Resource<MeshTimeout>>,
+    /// `Timeout`.
+    pub timeouts: Vec<Resource<Timeout>>,
+    /// `MeshRetry`.
+    pub mesh_retries: Vec<Resource<MeshRetry>>,
+    /// `Retry`.
+    pub retries: Vec<Resource<Retry>>,
+    /// `MeshCircuitBreaker`.
+    pub mesh_circuit_breakers: Vec<Resource<MeshCircuitBreaker>>,
+    /// `CircuitBreaker`.
+    pub circuit_breakers: Vec<Resource<CircuitBreaker>>,
+    /// `MeshRateLimit`.
+    pub mesh_rate_limits: Vec<Resource<MeshRateLimit>>,
+    /// `RateLimit`.
+    pub rate_limits: Vec<Resource<RateLimit>>,
+    /// `MeshFaultInjection`.
+    pub mesh_fault_injections: Vec<Resource<MeshFaultInjection>>,
 }
 
 /// A resource with its name and its place.

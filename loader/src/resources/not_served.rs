@@ -43,6 +43,7 @@ const FIELDS: &[Field] = &[
     only("MeshHTTPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "requests to it are answered with 500"),
     any("MeshTCPRoute", "targetRef.proxyTypes", Error, "the route would also apply to proxies that it excludes"),
     only("MeshTCPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "connections to it are closed"),
+    any("MeshRateLimit", "to[].default.local.tcp", Error, "connections that it would refuse would get in"),
 ];
 
 const fn any(
@@ -147,7 +148,7 @@ mod tests {
     use crate::resources::kuma::{
         dataplane::Dataplane, mesh::Mesh, mesh_gateway::MeshGateway,
         mesh_gateway_route::MeshGatewayRoute, mesh_http_route::MeshHttpRoute,
-        mesh_tcp_route::MeshTcpRoute,
+        mesh_rate_limit::MeshRateLimit, mesh_tcp_route::MeshTcpRoute,
     };
     use crate::source::read_text;
 
@@ -178,6 +179,7 @@ mod tests {
                 "Dataplane" => unknown::<Dataplane>(&yaml),
                 "MeshGateway" => unknown::<MeshGateway>(&yaml),
                 "MeshGatewayRoute" => unknown::<MeshGatewayRoute>(&yaml),
+                "MeshRateLimit" => unknown::<MeshRateLimit>(&yaml),
                 "MeshHTTPRoute" => unknown::<MeshHttpRoute>(&yaml),
                 "MeshTCPRoute" => unknown::<MeshTcpRoute>(&yaml),
                 kind => vec![format!("unknown kind {kind}")],

@@ -39,9 +39,7 @@ impl Fate {
 use Fate::{Checked, LeftOut, Report, Served};
 use Severity::{Error, Warning};
 
-const TIMES: &str = "its timeouts, retries and limits do not apply; the gateway's own defaults do";
 const SIGNALS: &str = "its logs, traces and metrics are not written";
-const LIMITS: &str = "requests that it would refuse would get in";
 const PERMISSION: &str =
     "Kuma does not apply it to gateways either; it keeps deciding in front of the services";
 const BACKENDS: &str = "routes to it have no endpoints";
@@ -53,28 +51,28 @@ const PLANE: &str = "only a control plane uses it";
 /// All kinds, by name.
 #[rustfmt::skip] // One row, one line.
 pub const KINDS: &[Kind] = &[
-    kind("CircuitBreaker", LeftOut(Warning, TIMES)),
+    kind("CircuitBreaker", Served),
     global("Config", Report),
     kind("ContainerPatch", LeftOut(Warning, SIDECARS)),
     kind("Dataplane", Served),
     kind("DataplaneInsight", Report),
     kind("DataplaneOverview", Report),
     kind("ExternalService", Served),
-    kind("FaultInjection", LeftOut(Error, LIMITS)),
+    kind("FaultInjection", LeftOut(Warning, "Kuma does not apply it to gateways either")),
     global("GlobalSecret", LeftOut(Warning, PLANE)),
     kind("HealthCheck", LeftOut(Warning, "endpoints are not probed")),
     global("HostnameGenerator", Checked(Warning, "no host names are made for services")),
     global("Mesh", Served),
-    kind("MeshAccessLog", LeftOut(Warning, SIGNALS)),
-    kind("MeshCircuitBreaker", LeftOut(Warning, TIMES)),
+    kind("MeshAccessLog", Served),
+    kind("MeshCircuitBreaker", Served),
     kind("MeshExternalService", Checked(Warning, BACKENDS)),
-    kind("MeshFaultInjection", LeftOut(Error, LIMITS)),
+    kind("MeshFaultInjection", Served),
     kind("MeshGateway", Served),
     global("MeshGatewayConfig", LeftOut(Warning, "it has Kubernetes create gateways")),
     kind("MeshGatewayInstance", LeftOut(Warning, "it has Kubernetes create a gateway; write a Dataplane instead")),
     kind("MeshGatewayRoute", Served),
     kind("MeshHTTPRoute", Served),
-    kind("MeshHealthCheck", LeftOut(Warning, "endpoints are not probed")),
+    kind("MeshHealthCheck", Served),
     kind("MeshIdentity", LeftOut(Warning, "requests go to services without mTLS")),
     global("MeshInsight", Report),
     kind("MeshLoadBalancingStrategy", LeftOut(Warning, "all endpoints of a service are used in turn")),
@@ -83,23 +81,23 @@ pub const KINDS: &[Kind] = &[
     kind("MeshOpenTelemetryBackend", LeftOut(Warning, SIGNALS)),
     kind("MeshPassthrough", Checked(Warning, "Kuma does not apply it to gateways either")),
     kind("MeshProxyPatch", LeftOut(Error, ENVOY)),
-    kind("MeshRateLimit", LeftOut(Error, LIMITS)),
-    kind("MeshRetry", LeftOut(Warning, TIMES)),
+    kind("MeshRateLimit", Served),
+    kind("MeshRetry", Served),
     kind("MeshService", Served),
     kind("MeshTCPRoute", Served),
     kind("MeshTLS", LeftOut(Warning, "it is for the TLS between proxies of a mesh")),
-    kind("MeshTimeout", LeftOut(Warning, TIMES)),
+    kind("MeshTimeout", Served),
     kind("MeshTrace", LeftOut(Warning, SIGNALS)),
     kind("MeshTrafficPermission", Checked(Warning, PERMISSION)),
     kind("MeshTrust", LeftOut(Warning, "requests go to services without mTLS")),
     kind("MeshZoneAddress", LeftOut(Warning, ZONES)),
     kind("ProxyTemplate", LeftOut(Error, ENVOY)),
-    kind("RateLimit", LeftOut(Error, LIMITS)),
-    kind("Retry", LeftOut(Warning, TIMES)),
+    kind("RateLimit", Served),
+    kind("Retry", Served),
     kind("Secret", Served),
     kind("ServiceInsight", Report),
     kind("ServiceOverview", Report),
-    kind("Timeout", LeftOut(Warning, TIMES)),
+    kind("Timeout", Served),
     kind("TrafficLog", LeftOut(Warning, SIGNALS)),
     kind("TrafficPermission", Checked(Warning, PERMISSION)),
     kind("TrafficRoute", LeftOut(Warning, SIDECARS)),
@@ -143,12 +141,19 @@ pub fn has_spec(kind: &str) -> bool {
     matches!(
         kind,
         "HostnameGenerator"
+            | "MeshAccessLog"
+            | "MeshCircuitBreaker"
             | "MeshExternalService"
+            | "MeshFaultInjection"
             | "MeshHTTPRoute"
+            | "MeshHealthCheck"
             | "MeshMultiZoneService"
             | "MeshPassthrough"
+            | "MeshRateLimit"
+            | "MeshRetry"
             | "MeshService"
             | "MeshTCPRoute"
+            | "MeshTimeout"
             | "MeshTrafficPermission"
     )
 }

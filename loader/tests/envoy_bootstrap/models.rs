@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use meshgate::envoy::{AccessLog, EnvoyRange, Options};
+use meshgate::model::policy::{ClusterPolicy, ListenerPolicy, RoutePolicy};
 use meshgate::model::{
     Action, Certificate, Cluster, Endpoint, Forward, Listener, Origin, PathMatch, Port, Protocol,
     Proxy, Route, UpstreamProtocol, VirtualHost, WeightedCluster,
@@ -234,6 +235,7 @@ fn listener(hostname: &str, domain: &str, cluster: &str) -> Listener {
     Listener {
         passes_tls: false,
         connections: Vec::new(),
+        policy: ListenerPolicy::default(),
         name: format!("edge-gateway/8080/{hostname}"),
         hostname: hostname.parse().unwrap(),
         tags: Tags::from_iter([("kuma.io/service", "edge-gateway")]),
@@ -257,6 +259,7 @@ fn route(path: PathMatch, action: Action) -> Route {
         line: 12,
     };
     Route {
+        policy: RoutePolicy::default(),
         path,
         ..Route::new(action, origin)
     }
@@ -275,6 +278,9 @@ fn forward(clusters: &[(&str, u32)]) -> Action {
 
 fn clusters() -> Vec<Cluster> {
     let cluster = |name: &str, protocol, endpoints: &[(&str, u16)]| Cluster {
+        destination: Tags::default(),
+        source: Tags::default(),
+        policy: ClusterPolicy::default(),
         name: name.to_owned(),
         protocol,
         endpoints: endpoints

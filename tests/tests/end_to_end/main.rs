@@ -4,6 +4,7 @@ mod connections;
 mod gateway;
 mod hosts;
 mod observed;
+mod policies;
 mod routes;
 mod rules;
 mod seeds;

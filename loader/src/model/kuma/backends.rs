@@ -8,6 +8,7 @@ use super::services::{Offer, Services, UNRESOLVED};
 use super::{Input, SERVICE_TAG};
 use crate::diagnostic::Diagnostic;
 use crate::hash::sha256_hex;
+use crate::model::policy::ClusterPolicy;
 use crate::model::{Cluster, Origin, UpstreamProtocol};
 use crate::resources::kuma::mesh_http_route::BackendRef;
 
@@ -45,7 +46,10 @@ impl<'a> Backends<'a> {
         }
         let name = cluster_name(destination, listener);
         if !self.clusters.contains_key(&name) {
-            let cluster = self.build(name.clone(), destination, origin);
+            let cluster = Cluster {
+                source: listener.clone(),
+                ..self.build(name.clone(), destination, origin)
+            };
             self.clusters.insert(name.clone(), cluster);
         }
         name
@@ -92,6 +96,9 @@ impl<'a> Backends<'a> {
             name,
             protocol,
             endpoints,
+            destination: destination.clone(),
+            source: Tags::default(),
+            policy: ClusterPolicy::default(),
             origin: origin.clone(),
         }
     }

@@ -7,6 +7,7 @@ use policy::{HostPattern, Tags};
 use super::backends::Backends;
 use super::{Input, certificates, connections, gateway_routes, http_routes};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::policy::ListenerPolicy;
 use crate::model::{Action, Listener, Port, Protocol};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::{self, MeshGateway};
@@ -56,6 +57,7 @@ pub(super) fn ports<'a>(
             passes_tls: protocol == Protocol::Tls && passes_tls(spec),
             virtual_hosts: Vec::new(),
             connections: Vec::new(),
+            policy: ListenerPolicy::default(),
             origin: input.origin(gateway, &path),
             hostname,
         });

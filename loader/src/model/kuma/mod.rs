@@ -3,6 +3,7 @@
 //! ```text
 //! Dataplane ─select─▶ MeshGateway ─listeners─▶ ports ─┬─ certificates: secrets
 //!                                                     └─ routes: gateway_routes | http_routes ─▶ paths, backends
+//! ports, clusters ─policies─▶ the same, with what policies say
 //! ```
 
 mod backends;
@@ -14,6 +15,7 @@ mod gateway_routes;
 mod http_routes;
 mod listeners;
 mod paths;
+mod policies;
 mod select;
 mod services;
 
@@ -30,6 +32,7 @@ use crate::resources::{Resource, Resources};
 use crate::source::{Path, Sources};
 
 pub(crate) use certificates::{each as certificates_of, listener_name};
+pub(crate) use policies::{RETRY_CONDITIONS, bandwidth};
 pub use select::{gateway_of, is_builtin_gateway, routes_attach};
 
 /// The tag that names a service (Kuma `api/mesh/v1alpha1/dataplane_helpers.go`).
@@ -91,24 +94,30 @@ pub fn gateway(
     };
     let gateway = select::gateway_of(input.resources, dataplane, findings)?;
     let mut backends = Backends::new(input, &dataplane.meta.mesh, findings);
-    let ports = listeners::ports(
+    let mut ports = listeners::ports(
         input,
         &dataplane_gateway.tags,
         gateway,
         &mut backends,
         findings,
     );
+    let mut clusters = backends.into_clusters();
+    let tags = &dataplane_gateway.tags;
+    let service = tags.get(SERVICE_TAG).unwrap_or(&dataplane.meta.name);
+    let for_logs = policies::Proxy {
+        mesh: &dataplane.meta.mesh,
+        service,
+        address,
+        zone: tags.get("kuma.io/zone").unwrap_or_default(),
+    };
+    policies::apply(input, gateway, &mut ports, &mut clusters, &for_logs);
     Some(Proxy {
         name: dataplane.meta.name.clone(),
         mesh: dataplane.meta.mesh.clone(),
-        service: dataplane_gateway
-            .tags
-            .get(SERVICE_TAG)
-            .unwrap_or(&dataplane.meta.name)
-            .to_owned(),
+        service: service.to_owned(),
         address,
         ports,
-        clusters: backends.into_clusters(),
+        clusters,
     })
 }
 

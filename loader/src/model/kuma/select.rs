@@ -13,12 +13,20 @@ use crate::source::Path;
 
 /// How well a selector fits: more tags first, then more exact values (Kuma `TagSelectorRank`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
+pub(super) struct Rank {
     tags: usize,
     exact: usize,
 }
 
 impl Rank {
+    /// The rank of two matches together.
+    pub(super) fn with(self, other: Self) -> Self {
+        Self {
+            tags: self.tags + other.tags,
+            exact: self.exact + other.exact,
+        }
+    }
+
     fn of(selector: &Selector) -> Self {
         let exact = selector.tags.iter().filter(|&(_, value)| value != "*");
         Self {
@@ -47,7 +55,7 @@ pub fn gateway_of<'a>(
 ) -> Option<&'a Resource<MeshGateway>> {
     let tags = &dataplane.spec.networking.gateway.as_ref()?.tags;
     let mut candidates: Vec<_> = of_mesh(&resources.mesh_gateways, &dataplane.meta.mesh)
-        .filter_map(|gateway| Some((best_rank(&gateway.spec, tags)?, gateway)))
+        .filter_map(|gateway| Some((best_rank(&gateway.spec.selectors, tags)?, gateway)))
         .collect();
     candidates.sort_by_key(|(rank, gateway)| {
         let meta = &gateway.meta;
@@ -96,9 +104,9 @@ fn tie(
         )
 }
 
-fn best_rank(gateway: &MeshGateway, tags: &Tags) -> Option<Rank> {
-    gateway
-        .selectors
+/// How well the best of the selectors that match `tags` fits.
+pub(super) fn best_rank(selectors: &[Selector], tags: &Tags) -> Option<Rank> {
+    selectors
         .iter()
         .filter(|selector| tags.matched_by(&selector.tags))
         .map(Rank::of)

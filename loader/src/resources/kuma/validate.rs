@@ -12,6 +12,7 @@ mod mesh_passthrough;
 mod mesh_service;
 mod mesh_tcp_route;
 mod permissions;
+mod policies;
 mod tags;
 mod target_ref;
 mod templates;

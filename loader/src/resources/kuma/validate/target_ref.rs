@@ -112,7 +112,7 @@ fn forbidden(kind: &str) -> &'static [&'static str] {
         "Dataplane" => &["tags", "mesh", "proxyTypes"],
         "MeshSubset" => &["name", "mesh", "labels", "namespace", "sectionName"],
         "MeshService" => &["mesh", "tags", "proxyTypes"],
-        "MeshExternalService" => &["mesh", "tags", "proxyTypes", "sectionName"],
+        "MeshExternalService" | "MeshHTTPRoute" => &["mesh", "tags", "proxyTypes", "sectionName"],
         "MeshServiceSubset" | "MeshGateway" => {
             &["mesh", "proxyTypes", "labels", "namespace", "sectionName"]
         }

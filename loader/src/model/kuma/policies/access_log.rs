@@ -1,0 +1,96 @@
+//! `MeshAccessLog`.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::select::{Policies, To};
+use crate::model::policy::{AccessLog, LogFormat};
+use crate::resources::kuma::mesh_access_log::{FileBackend, MeshLogs};
+
+/// What Kuma writes unless a policy says (`defaultHttpAccessLogFormat` at 2.14.3).
+const HTTP: &str = "[%START_TIME%] %KUMA_MESH% \
+    \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% \
+    %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \
+    \"%REQ(USER-AGENT)%\" \"%REQ(X-B3-TRACEID?X-DATADOG-TRACEID)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \
+    \"%KUMA_SOURCE_SERVICE%\" \"%KUMA_DESTINATION_SERVICE%\" \"%KUMA_SOURCE_ADDRESS_WITHOUT_PORT%\" \
+    \"%UPSTREAM_HOST%\"";
+
+/// The gateway, for Kuma's commands.
+pub(in crate::model::kuma) struct Proxy<'a> {
+    pub(in crate::model::kuma) mesh: &'a str,
+    pub(in crate::model::kuma) service: &'a str,
+    pub(in crate::model::kuma) address: IpAddr,
+    /// The tag `kuma.io/zone`, or nothing.
+    pub(in crate::model::kuma) zone: &'a str,
+}
+
+/// The logs of a listener: those of `to`, in which the gateway is the source and `*` the destination, and those of
+/// `rules`, in which it is the destination.
+pub(super) fn listener(policies: &Policies<'_>, proxy: &Proxy<'_>) -> Vec<AccessLog> {
+    let all = &policies.resources.mesh_access_logs;
+    let outbound = logs(
+        policies.outbound(all, To::Listener),
+        proxy,
+        proxy.service,
+        "*",
+        "OUTBOUND",
+    );
+    let inbound = logs(
+        policies.inbound(all),
+        proxy,
+        "unknown",
+        proxy.service,
+        "INBOUND",
+    );
+    outbound.into_iter().chain(inbound).collect()
+}
+
+fn logs(
+    conf: Option<MeshLogs>,
+    proxy: &Proxy<'_>,
+    source: &str,
+    destination: &str,
+    direction: &str,
+) -> Vec<AccessLog> {
+    let backends = conf.and_then(|conf| conf.backends).unwrap_or_default();
+    let commands = [
+        (
+            "%KUMA_SOURCE_ADDRESS%",
+            SocketAddr::new(proxy.address, 0).to_string(),
+        ),
+        (
+            "%KUMA_SOURCE_ADDRESS_WITHOUT_PORT%",
+            proxy.address.to_string(),
+        ),
+        ("%KUMA_SOURCE_SERVICE%", source.to_owned()),
+        ("%KUMA_DESTINATION_SERVICE%", destination.to_owned()),
+        ("%KUMA_MESH%", proxy.mesh.to_owned()),
+        ("%KUMA_TRAFFIC_DIRECTION%", direction.to_owned()),
+        ("%KUMA_ZONE%", proxy.zone.to_owned()),
+        ("%KUMA_WORKLOAD%", String::new()),
+    ];
+    let fill = |text: &str| {
+        let fill = |text: String, (command, value): &(&str, String)| text.replace(command, value);
+        commands.iter().fold(text.to_owned(), fill)
+    };
+    let files = backends.iter().filter_map(|backend| backend.file.as_ref());
+    files.map(|file| log(file, &fill)).collect()
+}
+
+fn log(backend: &FileBackend, fill: &impl Fn(&str) -> String) -> AccessLog {
+    let format = backend.format.as_ref();
+    let plain = |text: &str| LogFormat::Plain(fill(text) + "\n");
+    AccessLog {
+        file: backend.path.clone(),
+        format: match format.map(|format| (&format.plain, &format.json)) {
+            None | Some((None, None)) => plain(HTTP),
+            Some((Some(text), _)) => plain(text),
+            Some((None, Some(fields))) => LogFormat::Json(
+                fields
+                    .iter()
+                    .map(|field| (field.key.clone(), fill(&field.value)))
+                    .collect(),
+            ),
+        },
+        omit_empty: format.is_some_and(|format| format.omit_empty_values),
+    }
+}

@@ -1,0 +1,86 @@
+//! Policies on the listeners, routes and clusters of a gateway.
+//!
+//! Which policies hold and in which order they are merged is the same for all and stands in `select`. Every other
+//! module has one policy in its two generations: what its configuration means.
+//!
+//! The older generation comes first and the newer one replaces what both set, as in Kuma, where policies with
+//! `targetRef` change what the gateway's generator has made. Rate limits are the exception: there the older one stays.
+
+mod access_log;
+mod circuit_breaker;
+mod fault_injection;
+mod health_check;
+mod rate_limit;
+mod retry;
+mod select;
+mod timeout;
+
+use std::collections::BTreeMap;
+
+use ::policy::Tags;
+
+pub(super) use self::access_log::Proxy;
+pub(crate) use self::fault_injection::kibibytes as bandwidth;
+pub(crate) use self::retry::CONDITIONS as RETRY_CONDITIONS;
+
+use self::select::Policies;
+use super::Input;
+use crate::model::{Action, Cluster, Port, Protocol};
+use crate::resources::Resource;
+use crate::resources::kuma::mesh_gateway::MeshGateway;
+
+/// Gives listeners, routes and clusters what the policies of their mesh say.
+pub(super) fn apply(
+    input: Input<'_>,
+    gateway: &Resource<MeshGateway>,
+    ports: &mut [Port],
+    clusters: &mut [Cluster],
+    proxy: &Proxy<'_>,
+) {
+    let resources = input.resources;
+    for cluster in clusters.iter_mut() {
+        let policies = Policies::new(resources, gateway, &cluster.source);
+        cluster.policy = timeout::cluster(&policies, &cluster.destination);
+        circuit_breaker::cluster(&policies, &cluster.destination, &mut cluster.policy);
+        health_check::cluster(&policies, &cluster.destination, &mut cluster.policy);
+    }
+    let destinations: BTreeMap<&str, &Tags> = clusters
+        .iter()
+        .map(|cluster| (cluster.name.as_str(), &cluster.destination))
+        .collect();
+    for port in ports {
+        let of_port: Vec<Tags> = port.listeners.iter().map(|l| l.tags.clone()).collect();
+        for listener in &mut port.listeners {
+            let own = std::slice::from_ref(&listener.tags);
+            // Without TLS a connection belongs to no listener, so what any of them is given holds for all (Kuma's
+            // own rule for every port: `BuildGatewayRules` at 2.14.3).
+            let shared = match port.protocol {
+                Protocol::Https | Protocol::Tls => own,
+                Protocol::Http | Protocol::Tcp => &of_port,
+            };
+            let policies = Policies::of_any(resources, gateway, shared);
+            listener.policy = timeout::listener(&policies);
+            listener.policy.access_logs = access_log::listener(&policies, proxy);
+            let policies = Policies::of_any(resources, gateway, own);
+            let routes = listener
+                .virtual_hosts
+                .iter_mut()
+                .flat_map(|v| &mut v.routes);
+            for route in routes {
+                let Action::Forward(to) = &route.action else {
+                    continue;
+                };
+                let to: Vec<&Tags> = to
+                    .clusters
+                    .iter()
+                    .filter_map(|to| destinations.get(to.cluster.as_str()).copied())
+                    .collect();
+                let name = route.origin.resource.as_str();
+                timeout::route(&policies, name, &to, &mut route.policy);
+                route.policy.retry = retry::route(&policies, name, &to);
+                route.policy.rate_limit = rate_limit::route(&policies, name, &to);
+                route.policy.faults = fault_injection::route(&policies, name);
+            }
+        }
+    }
+}

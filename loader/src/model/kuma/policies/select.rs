@@ -1,0 +1,223 @@
+//! Which policies hold for a listener, and what they say together.
+
+use std::cmp::Reverse;
+
+use ::policy::Tags;
+
+use crate::model::kuma::select::best_rank;
+use crate::model::kuma::{SERVICE_TAG, of_mesh};
+use crate::resources::kuma::mesh_gateway::MeshGateway;
+use crate::resources::kuma::mesh_http_route::TargetRef;
+use crate::resources::kuma::policy::{Connection, Overlay, Policy};
+use crate::resources::{Meta, Resource, Resources};
+
+/// The policies of a gateway's mesh, seen from a listener.
+pub(super) struct Policies<'a> {
+    /// All resources.
+    pub(super) resources: &'a Resources,
+    gateway: &'a Resource<MeshGateway>,
+    /// The merged tags of the listener; of several if they share their connections.
+    listeners: &'a [Tags],
+}
+
+/// What a policy's `to` is asked about.
+#[derive(Clone, Copy)]
+pub(super) enum To<'a> {
+    /// Requests of the route resource `MeshHTTPRoute/<mesh>/<name>`, whichever service they go to.
+    Route(&'a str),
+    /// All requests of a listener.
+    Listener,
+    /// Connections to this `kuma.io/service`.
+    Service(&'a str),
+}
+
+impl<'a> Policies<'a> {
+    pub(super) fn new(
+        resources: &'a Resources,
+        gateway: &'a Resource<MeshGateway>,
+        listener: &'a Tags,
+    ) -> Self {
+        Self::of_any(resources, gateway, std::slice::from_ref(listener))
+    }
+
+    pub(super) fn of_any(
+        resources: &'a Resources,
+        gateway: &'a Resource<MeshGateway>,
+        listeners: &'a [Tags],
+    ) -> Self {
+        Self {
+            resources,
+            gateway,
+            listeners,
+        }
+    }
+
+    /// What the policies' `to` says together. Nothing if none says anything.
+    pub(super) fn outbound<C: Overlay + Default>(
+        &self,
+        all: &[Resource<Policy<C>>],
+        to: To<'_>,
+    ) -> Option<C> {
+        let policies = self.matched(
+            all,
+            match to {
+                To::Route(route) => Some(route),
+                To::Service(_) | To::Listener => None,
+            },
+        );
+        let entries = policies.into_iter().flat_map(|policy| {
+            let mesh = policy.meta.mesh.as_str();
+            let entries = policy.spec.to.iter();
+            entries.filter(move |entry| is_for(&entry.target_ref, mesh, to))
+        });
+        merged(entries.map(|entry| &entry.conf))
+    }
+
+    /// What the policies' `rules`, or the older `from`, say together for all clients.
+    pub(super) fn inbound<C: Overlay + Default>(&self, all: &[Resource<Policy<C>>]) -> Option<C> {
+        let policies = self.matched(all, None);
+        merged(policies.into_iter().flat_map(|policy| {
+            let rules = policy.spec.rules.iter();
+            let rules = rules.filter(|rule| rule.matches.is_empty());
+            let from = policy.spec.from.iter().map(|entry| &entry.conf);
+            rules.map(|rule| &rule.conf).chain(from)
+        }))
+    }
+
+    /// The policies that hold, the one that wins last.
+    ///
+    /// Kuma's order (`SortByTargetRef` in `pkg/plugins/policies/core/matchers/dataplane.go` at 2.14.3): by kind, for
+    /// gateways by the number of tags, and of equal ones the first by name wins.
+    fn matched<'p, C>(
+        &self,
+        all: &'p [Resource<Policy<C>>],
+        route: Option<&str>,
+    ) -> Vec<&'p Resource<Policy<C>>> {
+        let mut matched: Vec<_> = of_mesh(all, &self.gateway.meta.mesh)
+            .filter(|policy| !is_shadow(&policy.meta))
+            .filter_map(|policy| {
+                let target = policy.spec.target_ref.as_ref();
+                Some((self.rank(target, &policy.meta.mesh, route)?, policy))
+            })
+            .collect();
+        matched.sort_by_key(|(rank, policy)| (*rank, Reverse(display_name(&policy.meta))));
+        matched.into_iter().map(|(_, policy)| policy).collect()
+    }
+
+    /// How a `targetRef` reaches the listener: its place among the kinds, and the number of tags for gateways.
+    fn rank(
+        &self,
+        target: Option<&TargetRef>,
+        mesh: &str,
+        route: Option<&str>,
+    ) -> Option<(usize, usize)> {
+        let Some(target) = target else {
+            return Some((0, 0));
+        };
+        let types = target.proxy_types.as_deref().unwrap_or_default();
+        if !types.is_empty() && !types.iter().any(|kind| kind == "Gateway") {
+            return None;
+        }
+        let has = |tags: &Tags| self.listeners.iter().any(|l| l.matched_by(tags));
+        let is_service = || {
+            let mut services = self.listeners.iter().filter_map(|l| l.get(SERVICE_TAG));
+            services.any(|service| service == target.name)
+        };
+        let is_reached = match target.kind.as_str() {
+            "Mesh" => true,
+            "MeshSubset" => has(&target.tags),
+            "MeshGateway" => target.name == self.gateway.meta.name && has(&target.tags),
+            "MeshService" => is_service(),
+            "MeshServiceSubset" => {
+                let mut tags = target.tags.clone();
+                tags.insert(SERVICE_TAG, &target.name);
+                has(&tags)
+            }
+            "MeshHTTPRoute" => route == Some(&*route_name(mesh, target)),
+            _ => false,
+        };
+        let kinds = [
+            "Mesh",
+            "MeshSubset",
+            "MeshGateway",
+            "MeshService",
+            "MeshServiceSubset",
+            "MeshHTTPRoute",
+        ];
+        let place = kinds.iter().position(|kind| *kind == target.kind)?;
+        let tags = match target.kind.as_str() {
+            "MeshGateway" => target.tags.iter().len(),
+            _ => 0,
+        };
+        is_reached.then_some((place, tags))
+    }
+
+    /// The policy with sources and destinations for connections to `destination`: the one whose selectors for both
+    /// sides fit best, of equal ones the one created last (Kuma
+    /// `pkg/plugins/runtime/gateway/connection_policy_generator.go` at 2.14.3), then the first by name.
+    pub(super) fn connection<'p, C>(
+        &self,
+        all: &'p [Resource<Connection<C>>],
+        destination: &Tags,
+    ) -> Option<&'p Resource<Connection<C>>> {
+        of_mesh(all, &self.gateway.meta.mesh)
+            .filter_map(|policy| {
+                let sources = self.listeners.iter();
+                let source = sources
+                    .filter_map(|l| best_rank(&policy.spec.sources, l))
+                    .max()?;
+                let rank = source.with(best_rank(&policy.spec.destinations, destination)?);
+                Some((rank, policy))
+            })
+            .max_by_key(|(rank, policy)| (*rank, &policy.meta.created, Reverse(&policy.meta.name)))
+            .map(|(_, policy)| policy)
+    }
+
+    /// The policy with sources and destinations for a route to all of `destinations`: one for all services if any of
+    /// them has such a one, and else the oldest (Kuma `BestConnectionPolicyForDestination` at 2.14.3).
+    pub(super) fn connection_of_route<'p, C>(
+        &self,
+        all: &'p [Resource<Connection<C>>],
+        destinations: &[&Tags],
+    ) -> Option<&'p C> {
+        let of_all = |policy: &Resource<Connection<C>>| policy.spec.services().any(|s| s == "*");
+        destinations
+            .iter()
+            .filter_map(|destination| self.connection(all, destination))
+            .min_by_key(|policy| (!of_all(policy), &policy.meta.created, &policy.meta.name))
+            .map(|policy| &policy.spec.conf)
+    }
+}
+
+fn merged<'c, C: Overlay + Default + 'c>(confs: impl Iterator<Item = &'c C>) -> Option<C> {
+    confs.fold(None, |sum: Option<C>, conf| {
+        let mut sum = sum.unwrap_or_default();
+        sum.overlay(conf);
+        Some(sum)
+    })
+}
+
+fn is_for(target: &TargetRef, mesh: &str, to: To<'_>) -> bool {
+    match (target.kind.as_str(), to) {
+        ("Mesh", _) => true,
+        ("MeshService", To::Service(service)) => target.name == service,
+        ("MeshHTTPRoute", To::Route(route)) => *route == route_name(mesh, target),
+        _ => false,
+    }
+}
+
+fn route_name(mesh: &str, target: &TargetRef) -> String {
+    format!("MeshHTTPRoute/{mesh}/{}", target.name)
+}
+
+/// Kuma computes what such a policy would change, for its inspection API, and does not apply it.
+fn is_shadow(meta: &Meta) -> bool {
+    meta.labels
+        .get("kuma.io/effect")
+        .is_some_and(|effect| effect == "shadow")
+}
+
+fn display_name(meta: &Meta) -> &str {
+    let label = meta.labels.get("kuma.io/display-name");
+    label.unwrap_or(&meta.name)
+}

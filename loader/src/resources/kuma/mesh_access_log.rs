@@ -1,0 +1,69 @@
+//! `MeshAccessLog` (Kuma `pkg/plugins/policies/meshaccesslog/api/v1alpha1`).
+
+use serde::Deserialize;
+
+use super::policy::{Policy, overlay};
+use crate::resources::decode::Anything;
+
+/// `MeshAccessLog`.
+pub type MeshAccessLog = Policy<MeshLogs>;
+
+/// Where a line for each request goes.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MeshLogs {
+    /// All of these.
+    pub backends: Option<Vec<LogBackend>>,
+}
+
+overlay! { MeshLogs { backends } }
+
+/// Where lines go.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct LogBackend {
+    /// `File`, `Tcp` or `OpenTelemetry`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A file.
+    pub file: Option<FileBackend>,
+    /// A server that takes lines.
+    pub tcp: Option<Anything>,
+    /// A collector.
+    pub open_telemetry: Option<Anything>,
+}
+
+/// A file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FileBackend {
+    /// What is in a line; Kuma's own format if absent.
+    pub format: Option<LogFormat>,
+    /// The file, as Envoy finds it.
+    pub path: String,
+}
+
+/// What is in a line, in Envoy's commands and Kuma's `%KUMA_…%`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct LogFormat {
+    /// `Plain` or `Json`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A text.
+    pub plain: Option<String>,
+    /// The fields of an object.
+    pub json: Option<Vec<LogField>>,
+    /// Whether commands without a value leave nothing, and not `-`.
+    pub omit_empty_values: bool,
+}
+
+/// A field of an object.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogField {
+    /// Its name.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}

@@ -1,0 +1,114 @@
+//! `MeshRetry` and `Retry`.
+
+use crate::model::kuma::RETRY_CONDITIONS;
+use crate::resources::kuma::mesh_retry::{BackOff, MeshRetries, MeshRetry, Retry};
+use crate::resources::report::{Report, Validate};
+use crate::source::Path;
+
+use super::{Shape, connection, duration, policy};
+
+const SHAPE: Shape = Shape {
+    to_of_gateway: &["Mesh"],
+    to: &[
+        "Mesh",
+        "MeshService",
+        "MeshExternalService",
+        "MeshMultiZoneService",
+        "MeshHTTPRoute",
+    ],
+    is_inbound: false,
+};
+
+const METHODS: [&str; 9] = [
+    "Connect", "Delete", "Get", "Head", "Options", "Patch", "Post", "Put", "Trace",
+];
+
+impl Validate for MeshRetry {
+    fn validate(&self, report: &mut Report<'_>) {
+        policy(report, self, &SHAPE, conf);
+    }
+}
+
+fn conf(report: &mut Report<'_>, path: &Path, conf: &MeshRetries, _: &str) {
+    if conf.tcp.is_none() && conf.http.is_none() && conf.grpc.is_none() {
+        report.violation(
+            path,
+            "at least one of the 'tcp', 'http', 'grpc' must be specified",
+        );
+    }
+    let Some(http) = &conf.http else { return };
+    let path = path.field("http");
+    duration(
+        report,
+        &path.field("perTryTimeout"),
+        http.per_try_timeout.as_ref(),
+        true,
+    );
+    back_off(report, &path.field("backOff"), http.back_off.as_ref());
+    if let Some(limited) = &http.rate_limited_back_off {
+        let path = path.field("rateLimitedBackOff");
+        duration(
+            report,
+            &path.field("maxInterval"),
+            limited.max_interval.as_ref(),
+            true,
+        );
+        if limited.reset_headers.as_ref().is_none_or(Vec::is_empty) {
+            report.violation(&path.field("resetHeaders"), "must be defined");
+        }
+    }
+    for (index, word) in http.retry_on.iter().flatten().enumerate() {
+        let is_condition =
+            RETRY_CONDITIONS.iter().any(|(name, ..)| name == word) && !word.is_empty();
+        let method = word.strip_prefix("HttpMethod");
+        let is_method = method.is_some_and(|method| METHODS.contains(&method));
+        let is_status = word
+            .parse::<u16>()
+            .is_ok_and(|status| (100..600).contains(&status));
+        if !is_condition && !is_method && !is_status {
+            report.violation(
+                &path.field("retryOn").index(index),
+                format!("unknown item '{word}'"),
+            );
+        }
+    }
+}
+
+fn back_off(report: &mut Report<'_>, path: &Path, conf: Option<&BackOff>) {
+    let Some(conf) = conf else { return };
+    duration(
+        report,
+        &path.field("baseInterval"),
+        conf.base_interval.as_ref(),
+        true,
+    );
+    duration(
+        report,
+        &path.field("maxInterval"),
+        conf.max_interval.as_ref(),
+        true,
+    );
+}
+
+impl Validate for Retry {
+    fn validate(&self, report: &mut Report<'_>) {
+        connection(report, self);
+        let Some(http) = &self.conf.http else { return };
+        let path = Path::of("conf.http");
+        duration(
+            report,
+            &path.field("perTryTimeout"),
+            http.per_try_timeout.as_ref(),
+            true,
+        );
+        back_off(report, &path.field("backOff"), http.back_off.as_ref());
+        for (index, word) in http.retry_on.iter().enumerate() {
+            if !RETRY_CONDITIONS.iter().any(|(_, name, _)| name == word) {
+                report.violation(
+                    &path.field("retryOn").index(index),
+                    format!("unknown item '{word}'"),
+                );
+            }
+        }
+    }
+}
