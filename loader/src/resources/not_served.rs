@@ -31,7 +31,7 @@ const FIELDS: &[Field] = &[
     any("Mesh", "tracing", Warning, MESH),
     any("Mesh", "logging", Warning, MESH),
     any("Mesh", "metrics", Warning, MESH),
-    any("Mesh", "routing.zoneEgress", Warning, "requests go to services directly"),
+    any("Mesh", "routing.zoneEgress", Warning, "there is no way through an egress: ExternalServices of the mesh have no endpoints"),
     any("Mesh", "routing.localityAwareLoadBalancing", Warning, "all endpoints of a service are used in turn"),
     any("Mesh", "constraints", Warning, "any Dataplane may be in the mesh: whoever writes the files decides"),
     only("Mesh", "meshServices.mode", &["Exclusive", "3"], Warning, "services are found by the tags of their Dataplanes"),
@@ -41,9 +41,8 @@ const FIELDS: &[Field] = &[
     any("Dataplane", "networking.inbound[].serviceProbe", Warning, "endpoints are not probed"),
     any("MeshGateway", "conf.listeners[].crossMesh", Error, "the listener would be open to clients of no mesh"),
     only("MeshHTTPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "requests to it are answered with 500"),
-    any("MeshTCPRoute", "targetRef.proxyTypes", Error, "the route would also apply to proxies that it excludes"),
-    only("MeshTCPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "connections to it are closed"),
     any("MeshRateLimit", "to[].default.local.tcp", Error, "connections that it would refuse would get in"),
+    only("MeshTCPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "connections to it are closed"),
 ];
 
 const fn any(

@@ -5,13 +5,13 @@ use std::cmp::Reverse;
 use policy::Tags;
 
 use super::backends::Backends;
+use super::http_routes::rank;
 use super::select::routes_attach;
-use super::{Input, SERVICE_TAG, of_mesh};
+use super::{Input, of_mesh};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Connections, Listener, Port, Protocol, WeightedCluster};
+use crate::model::{Connections, Port, Protocol, WeightedCluster};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
-use crate::resources::kuma::mesh_http_route::TargetRef;
 use crate::resources::kuma::mesh_tcp_route::MeshTcpRoute;
 use crate::source::Path;
 
@@ -33,27 +33,6 @@ pub(super) fn any_attaches(
 /// Whether the port is for connections, not for requests.
 pub(super) fn takes_connections(port: &Port) -> bool {
     matches!(port.protocol, Protocol::Tcp | Protocol::Tls)
-}
-
-/// How a policy's `targetRef` reaches a listener: by kind, then by the number of tags; the greater rank wins (Kuma
-/// `pkg/plugins/policies/core/rules` at 2.14.3).
-fn rank(
-    target: Option<&TargetRef>,
-    gateway: &Resource<MeshGateway>,
-    listener: &Listener,
-) -> Option<(u8, usize)> {
-    let Some(target) = target else {
-        return Some((0, 0));
-    };
-    let tags = target.tags.iter().len();
-    let fits = listener.tags.matched_by(&target.tags);
-    match target.kind.as_str() {
-        "Mesh" => Some((0, 0)),
-        "MeshSubset" if fits => Some((1, tags)),
-        "MeshGateway" if fits && target.name == gateway.meta.name => Some((2, tags)),
-        "MeshService" if listener.tags.get(SERVICE_TAG) == Some(&target.name) => Some((3, 0)),
-        _ => None,
-    }
 }
 
 /// Sends the connections of each listener of the port to the backends of the policy with the greatest rank; of equal

@@ -16,7 +16,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::{Listener, Port, VirtualHost};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
-use crate::resources::kuma::mesh_http_route::MeshHttpRoute;
+use crate::resources::kuma::mesh_http_route::{MeshHttpRoute, TargetRef};
 
 /// Whether any MeshHTTPRoute is for any listener of the gateway.
 pub(super) fn any_attaches(
@@ -25,15 +25,17 @@ pub(super) fn any_attaches(
     ports: &[Port],
 ) -> bool {
     let listeners = || ports.iter().flat_map(|port| &port.listeners);
-    of_mesh(&input.resources.mesh_http_routes, &gateway.meta.mesh)
-        .any(|route| listeners().any(|listener| rank(route, gateway, listener).is_some()))
+    of_mesh(&input.resources.mesh_http_routes, &gateway.meta.mesh).any(|route| {
+        listeners()
+            .any(|listener| rank(route.spec.target_ref.as_ref(), gateway, listener).is_some())
+    })
 }
 
 /// How a policy's `targetRef` reaches a listener; the greater rank wins where two policies say different things.
 ///
 /// First by kind, then by the number of tags (Kuma `pkg/plugins/policies/core/rules` at 2.14.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
+pub(super) enum Rank {
     Mesh,
     MeshSubset(usize),
     MeshGateway(usize),
@@ -41,12 +43,12 @@ enum Rank {
 }
 
 /// Policies for sidecars only do not reach gateways.
-fn rank(
-    route: &Resource<MeshHttpRoute>,
+pub(super) fn rank(
+    target: Option<&TargetRef>,
     gateway: &Resource<MeshGateway>,
     listener: &Listener,
 ) -> Option<Rank> {
-    let Some(target) = &route.spec.target_ref else {
+    let Some(target) = target else {
         return Some(Rank::Mesh);
     };
     let is_for_others = |types: &Vec<String>| !types.iter().any(|kind| kind == "Gateway");
@@ -136,7 +138,12 @@ fn policies<'a>(
     listener: &Listener,
 ) -> Vec<&'a Resource<MeshHttpRoute>> {
     let mut policies: Vec<_> = of_mesh(&input.resources.mesh_http_routes, &gateway.meta.mesh)
-        .filter_map(|route| Some((rank(route, gateway, listener)?, route)))
+        .filter_map(|route| {
+            Some((
+                rank(route.spec.target_ref.as_ref(), gateway, listener)?,
+                route,
+            ))
+        })
         .collect();
     policies.sort_by_key(|(rank, route)| (*rank, Reverse(&route.meta.name)));
     policies.into_iter().map(|(_, route)| route).collect()

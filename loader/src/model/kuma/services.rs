@@ -33,12 +33,27 @@ pub(super) struct Services<'a> {
     offers: BTreeMap<String, Vec<Offer<'a>>>,
 }
 
+/// Whether the mesh wants all that leaves it to go through a zone egress. Nothing goes round it: what it forbids has to
+/// stay forbidden.
+fn is_behind_egress(input: Input<'_>, mesh: &str) -> bool {
+    let meshes = &input.resources.meshes;
+    meshes
+        .iter()
+        .any(|other| other.meta.name == mesh && other.spec.routing.zone_egress)
+}
+
 impl<'a> Services<'a> {
     /// Inbounds of Dataplanes by their tag; where it is that of an `ExternalService`, that one alone.
     pub(super) fn new(input: Input<'a>, mesh: &'a str, findings: &mut Vec<Diagnostic>) -> Self {
         let mut offers: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for service in of_mesh(&input.resources.external_services, mesh) {
             let tags = &service.spec.tags;
+            if is_behind_egress(input, mesh) {
+                if let Some(name) = tags.get(SERVICE_TAG) {
+                    offers.entry(name.to_owned()).or_default();
+                }
+                continue;
+            }
             let (Some(name), Some(endpoint)) = (
                 tags.get(SERVICE_TAG),
                 external::endpoint(input, service, findings),
