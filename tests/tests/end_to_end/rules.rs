@@ -15,6 +15,9 @@ on_each_envoy! {
     services_that_are_resources
 }
 
+/// Names and values.
+type Headers<'a> = &'a [(&'static str, &'a str)];
+
 const GATEWAY: &str = "
 type: MeshGateway
 mesh: default
@@ -84,7 +87,7 @@ async fn matches_of_a_mesh_gateway_route(version: &str) -> anyhow::Result<()> {
 }
 
 async fn matches(gateway: &Gateway) -> anyhow::Result<()> {
-    let rows: &[(&str, &str, &[(&'static str, &str)], bool)] = &[
+    let rows: &[(&str, &str, Headers<'_>, bool)] = &[
         ("GET", "/exact", &[], true),
         ("GET", "/exact/", &[], false),
         ("GET", "/prefix", &[], true),
@@ -290,7 +293,7 @@ spec:
 async fn send(
     gateway: &Gateway,
     mut request: Request<Empty<Bytes>>,
-    headers: &[(&'static str, &str)],
+    headers: Headers<'_>,
 ) -> anyhow::Result<Response> {
     for (name, value) in headers {
         request.headers_mut().insert(*name, value.parse()?);
