@@ -240,7 +240,7 @@ codes! {
         example ""
         fix "Remove the rule, or give it a match of its own."
     UncheckedService 221 "external service that is not checked"
-        means "An ExternalService is reached with TLS, and nothing says who signs its certificate."
+        means "An `ExternalService` is reached with TLS, and nothing says who signs its certificate."
         why "As on Kuma, any certificate is taken: whoever gets between can read and change requests."
         example "networking:\n  address: api.example.com:443\n  tls: {enabled: true}"
         fix "Add `caCert`."
