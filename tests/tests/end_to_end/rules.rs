@@ -15,6 +15,9 @@ on_each_envoy! {
     services_that_are_resources
 }
 
+/// Names and values.
+type Headers<'a> = &'a [(&'static str, &'a str)];
+
 const GATEWAY: &str = "
 type: MeshGateway
 mesh: default
@@ -83,11 +86,8 @@ async fn matches_of_a_mesh_gateway_route(version: &str) -> anyhow::Result<()> {
     matches(&Gateway::start(version, &[GATEWAY, GATEWAY_MATCHES]).await?).await
 }
 
-/// Method, path, headers, and whether a route takes the request.
-type Row<'a> = (&'a str, &'a str, &'a [(&'static str, &'a str)], bool);
-
 async fn matches(gateway: &Gateway) -> anyhow::Result<()> {
-    let rows: &[Row<'_>] = &[
+    let rows: &[(&str, &str, Headers<'_>, bool)] = &[
         ("GET", "/exact", &[], true),
         ("GET", "/exact/", &[], false),
         ("GET", "/prefix", &[], true),
@@ -293,7 +293,7 @@ spec:
 async fn send(
     gateway: &Gateway,
     mut request: Request<Empty<Bytes>>,
-    headers: &[(&'static str, &str)],
+    headers: Headers<'_>,
 ) -> anyhow::Result<Response> {
     for (name, value) in headers {
         request.headers_mut().insert(*name, value.parse()?);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::Input;
 use super::certificates::{self, Unusable};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{ClientCertificate, Endpoint, UpstreamTls};
 use crate::resources::Resource;
 use crate::resources::kuma::external_service::{ExternalService, Tls};
@@ -53,6 +53,14 @@ fn tls(
     let authority = read("caCert", &tls.ca_cert)?;
     let chain = read("clientCert", &tls.client_cert)?;
     let key = read("clientKey", &tls.client_key)?;
+    if authority.is_none() {
+        let message = "the service's certificate is not checked: whoever answers is believed";
+        findings.push(
+            service
+                .warning(Code::UncheckedService, &Path::of("networking.tls"), message)
+                .help("give the certificate of who signs it as `caCert`"),
+        );
+    }
     let server_name = tls.server_name.clone().filter(|name| !name.is_empty());
     // A server name is a name, not an address (RFC 6066 §3).
     let sni = server_name.or_else(|| {
