@@ -143,87 +143,33 @@ impl Loader {
         if secret::is_used(&head, &node) {
             self.once(&head, &node);
         }
+        macro_rules! keep {
+            ($list:ident, $reader:ident) => {{
+                let resource = self.typed(head, node, Reader::$reader);
+                self.resources.$list.push(resource);
+            }};
+        }
         match head.kind.name {
-            "Mesh" => {
-                let resource = self.typed(head, node, Reader::Proto);
-                self.resources.meshes.push(resource);
-            }
-            "Dataplane" => {
-                let resource = self.typed(head, node, Reader::Proto);
-                self.resources.dataplanes.push(resource);
-            }
-            "MeshGateway" => {
-                let resource = self.typed(head, node, Reader::Proto);
-                self.resources.mesh_gateways.push(resource);
-            }
-            "MeshGatewayRoute" => {
-                let resource = self.typed(head, node, Reader::Proto);
-                self.resources.mesh_gateway_routes.push(resource);
-            }
-            "MeshHTTPRoute" => {
-                let resource = self.typed(head, node, Reader::Json);
-                self.resources.mesh_http_routes.push(resource);
-            }
-            "ExternalService" => {
-                let resource = self.typed(head, node, Reader::Proto);
-                self.resources.external_services.push(resource);
-            }
-            "MeshService" => {
-                let resource = self.typed(head, node, Reader::Json);
-                self.resources.mesh_services.push(resource);
-            }
-            "MeshMultiZoneService" => {
-                let resource = self.typed(head, node, Reader::Json);
-                self.resources.mesh_multi_zone_services.push(resource);
-            }
-            "MeshTCPRoute" => {
-                let resource = self.typed(head, node, Reader::Json);
-                self.resources.mesh_tcp_routes.push(resource);
-            }
-            "MeshAccessLog" => {
-                let resource = self.typed(head, node, Reader::Json);
-                self.resources.mesh_access_logs.push(resource);
-            }
-            "MeshHealthCheck" => {
-                let resource = self.typed(head, node, Reader::Json);
-                self.resources.mesh_health_checks.push(resource);
-            }
-            "MeshTimeout" => {
-                let resource = self.typed(head, node, Reader::Json);
-                self.resources.mesh_timeouts.push(resource);
-            }
-            "Timeout" => {
-                let resource = self.typed(head, node, Reader::Proto);
-                self.resources.timeouts.push(resource);
-            }
-            "MeshRetry" => {
-                let resource = self.typed(head, node, Reader::Json);
-                self.resources.mesh_retries.push(resource);
-            }
-            "Retry" => {
-                let resource = self.typed(head, node, Reader::Proto);
-                self.resources.retries.push(resource);
-            }
-            "MeshCircuitBreaker" => {
-                let resource = self.typed(head, node, Reader::Json);
-                self.resources.mesh_circuit_breakers.push(resource);
-            }
-            "CircuitBreaker" => {
-                let resource = self.typed(head, node, Reader::Proto);
-                self.resources.circuit_breakers.push(resource);
-            }
-            "MeshRateLimit" => {
-                let resource = self.typed(head, node, Reader::Json);
-                self.resources.mesh_rate_limits.push(resource);
-            }
-            "RateLimit" => {
-                let resource = self.typed(head, node, Reader::Proto);
-                self.resources.rate_limits.push(resource);
-            }
-            "MeshFaultInjection" => {
-                let resource = self.typed(head, node, Reader::Json);
-                self.resources.mesh_fault_injections.push(resource);
-            }
+            "Mesh" => keep!(meshes, Proto),
+            "Dataplane" => keep!(dataplanes, Proto),
+            "MeshGateway" => keep!(mesh_gateways, Proto),
+            "MeshGatewayRoute" => keep!(mesh_gateway_routes, Proto),
+            "MeshHTTPRoute" => keep!(mesh_http_routes, Json),
+            "ExternalService" => keep!(external_services, Proto),
+            "MeshService" => keep!(mesh_services, Json),
+            "MeshMultiZoneService" => keep!(mesh_multi_zone_services, Json),
+            "MeshTCPRoute" => keep!(mesh_tcp_routes, Json),
+            "MeshAccessLog" => keep!(mesh_access_logs, Json),
+            "MeshHealthCheck" => keep!(mesh_health_checks, Json),
+            "MeshTimeout" => keep!(mesh_timeouts, Json),
+            "Timeout" => keep!(timeouts, Proto),
+            "MeshRetry" => keep!(mesh_retries, Json),
+            "Retry" => keep!(retries, Proto),
+            "MeshCircuitBreaker" => keep!(mesh_circuit_breakers, Json),
+            "CircuitBreaker" => keep!(circuit_breakers, Proto),
+            "MeshRateLimit" => keep!(mesh_rate_limits, Json),
+            "RateLimit" => keep!(rate_limits, Proto),
+            "MeshFaultInjection" => keep!(mesh_fault_injections, Json),
             "Secret" => {
                 let Some(secret) = secret::read(&head, &node, &mut self.findings) else {
                     return;
