@@ -41,6 +41,13 @@ const FIELDS: &[Field] = &[
     any("Dataplane", "networking.inbound[].serviceProbe", Warning, "endpoints are not probed"),
     any("MeshGateway", "conf.listeners[].crossMesh", Error, "the listener would be open to clients of no mesh"),
     only("MeshHTTPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "requests to it are answered with 500"),
+    any("MeshHealthCheck", "to[].default.grpc", Warning, "gRPC services are not probed"),
+    any("MeshRetry", "to[].default.tcp", Warning, "connections are tried 5 times"),
+    any("MeshRetry", "to[].default.grpc", Warning, "gRPC calls are not tried again"),
+    any("Retry", "conf.tcp", Warning, "connections are tried 5 times"),
+    any("Retry", "conf.grpc", Warning, "gRPC calls are not tried again"),
+    any("Timeout", "conf.tcp", Warning, "connections end after 300 s without traffic"),
+    any("Timeout", "conf.grpc", Warning, "gRPC calls have the times of HTTP requests"),
     any("MeshRateLimit", "to[].default.local.tcp", Error, "connections that it would refuse would get in"),
     only("MeshTCPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "connections to it are closed"),
 ];
@@ -145,9 +152,16 @@ mod tests {
     use super::*;
     use crate::resources::decode::{Reader, decode};
     use crate::resources::kuma::{
-        dataplane::Dataplane, mesh::Mesh, mesh_gateway::MeshGateway,
-        mesh_gateway_route::MeshGatewayRoute, mesh_http_route::MeshHttpRoute,
-        mesh_rate_limit::MeshRateLimit, mesh_tcp_route::MeshTcpRoute,
+        dataplane::Dataplane,
+        mesh::Mesh,
+        mesh_gateway::MeshGateway,
+        mesh_gateway_route::MeshGatewayRoute,
+        mesh_health_check::MeshHealthCheck,
+        mesh_http_route::MeshHttpRoute,
+        mesh_rate_limit::MeshRateLimit,
+        mesh_retry::{MeshRetry, Retry},
+        mesh_tcp_route::MeshTcpRoute,
+        mesh_timeout::Timeout,
     };
     use crate::source::read_text;
 
@@ -180,6 +194,10 @@ mod tests {
                 "MeshGatewayRoute" => unknown::<MeshGatewayRoute>(&yaml),
                 "MeshRateLimit" => unknown::<MeshRateLimit>(&yaml),
                 "MeshHTTPRoute" => unknown::<MeshHttpRoute>(&yaml),
+                "MeshHealthCheck" => unknown::<MeshHealthCheck>(&yaml),
+                "MeshRetry" => unknown::<MeshRetry>(&yaml),
+                "Retry" => unknown::<Retry>(&yaml),
+                "Timeout" => unknown::<Timeout>(&yaml),
                 "MeshTCPRoute" => unknown::<MeshTcpRoute>(&yaml),
                 kind => vec![format!("unknown kind {kind}")],
             };
