@@ -47,8 +47,8 @@ pub struct Paths {
 /// Arguments of `validate`.
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
+    /// Where the resources are.
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub paths: Paths,
     /// How findings are printed.
     #[arg(long, value_enum, default_value_t)]
@@ -73,8 +73,8 @@ pub enum ReportFormat {
 /// Which proxy, and what of it can be set from outside its resources.
 #[derive(Debug, Args)]
 pub struct ProxyArgs {
+    /// Where the resources are.
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub paths: Paths,
     /// The Dataplane to be; not needed where there is only one.
     #[arg(long, value_name = "NAME")]
@@ -111,8 +111,8 @@ pub enum Reasons {
 /// Arguments of `bootstrap`.
 #[derive(Debug, Args)]
 pub struct BootstrapArgs {
+    /// Which proxy.
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub proxy: ProxyArgs,
     /// The file to write; standard output without it. Only its owner can read it: it holds private keys.
     #[arg(short, long, value_name = "FILE")]
@@ -140,8 +140,8 @@ pub enum ConfigFormat {
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
+    /// Which proxy.
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub proxy: ProxyArgs,
     /// The Envoy to start; without it the one in $PATH, or the project's own.
     #[arg(long, value_name = "FILE", env = "MESHGATE_ENVOY")]
