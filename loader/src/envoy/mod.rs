@@ -1,8 +1,8 @@
 //! From the model to Envoy's configuration, in Envoy's own types.
 //!
 //! What Envoy does well is Envoy's: TLS, choice of certificate by SNI, routing by path, load balancing. Who may enter
-//! is the filter's, and it comes first. Both are made from the same [`Proxy`], and the native part is never wider than
-//! the filter's decision: a host that a listener does not own has no route of that listener.
+//! is the filter's, and it comes first. Both are made from the same [`Proxy`], and the native part is no wider than
+//! the filter's decision about well-formed hosts: one that a listener does not own has no route of that listener.
 //!
 //! The values are those of Kuma's gateway (`pkg/plugins/runtime/gateway` at 2.14.3) unless a comment says why not.
 //!

@@ -41,6 +41,10 @@ const FIELDS: &[Field] = &[
     any("Dataplane", "networking.inbound[].serviceProbe", Warning, "endpoints are not probed"),
     any("MeshGateway", "conf.listeners[].crossMesh", Error, "the listener would be open to clients of no mesh"),
     only("MeshHTTPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "requests to it are answered with 500"),
+    only("MeshCircuitBreaker", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
+    only("MeshHealthCheck", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
+    only("MeshRetry", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
+    only("MeshTimeout", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
     any("MeshHealthCheck", "to[].default.grpc", Warning, "gRPC services are not probed"),
     any("MeshRetry", "to[].default.tcp", Warning, "connections are tried 5 times"),
     any("MeshRetry", "to[].default.grpc", Warning, "gRPC calls are not tried again"),
@@ -154,6 +158,7 @@ mod tests {
     use crate::resources::kuma::{
         dataplane::Dataplane,
         mesh::Mesh,
+        mesh_circuit_breaker::MeshCircuitBreaker,
         mesh_gateway::MeshGateway,
         mesh_gateway_route::MeshGatewayRoute,
         mesh_health_check::MeshHealthCheck,
@@ -161,7 +166,7 @@ mod tests {
         mesh_rate_limit::MeshRateLimit,
         mesh_retry::{MeshRetry, Retry},
         mesh_tcp_route::MeshTcpRoute,
-        mesh_timeout::Timeout,
+        mesh_timeout::{MeshTimeout, Timeout},
     };
     use crate::source::read_text;
 
@@ -198,6 +203,8 @@ mod tests {
                 "MeshRetry" => unknown::<MeshRetry>(&yaml),
                 "Retry" => unknown::<Retry>(&yaml),
                 "Timeout" => unknown::<Timeout>(&yaml),
+                "MeshTimeout" => unknown::<MeshTimeout>(&yaml),
+                "MeshCircuitBreaker" => unknown::<MeshCircuitBreaker>(&yaml),
                 "MeshTCPRoute" => unknown::<MeshTcpRoute>(&yaml),
                 kind => vec![format!("unknown kind {kind}")],
             };
