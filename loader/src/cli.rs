@@ -23,6 +23,11 @@ pub enum Command {
     Bootstrap(BootstrapArgs),
     /// Start Envoy with the configuration of one proxy, and stop with it.
     Run(RunArgs),
+    /// Send access log lines from a named pipe to TCP servers, beside an Envoy that `run` did not start.
+    StreamLogs {
+        /// The pipe, which is made; the one of `bootstrap --log-pipe`.
+        pipe: PathBuf,
+    },
     /// Explain the finding with this code, or all codes.
     Rule {
         /// e.g. MG0107
@@ -123,6 +128,9 @@ pub struct BootstrapArgs {
     /// Where Envoy writes its access log, - for its standard output; no log without it.
     #[arg(long, value_name = "FILE")]
     pub access_log: Option<String>,
+    /// The named pipe that `meshgate stream-logs` reads: where Envoy writes lines for TCP servers.
+    #[arg(long, value_name = "FILE")]
+    pub log_pipe: Option<String>,
 }
 
 /// The forms of Envoy's configuration.

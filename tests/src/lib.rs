@@ -2,6 +2,7 @@
 //!
 //! - [`envoy`]: stock Envoy as a child process
 //! - [`echo`]: backends that answer with what reached them
+//! - [`collector`]: a receiver of OpenTelemetry's logs
 //! - [`client`]: connections with control over every byte, SNI, ALPN and version
 //! - [`tls`]: TLS as a client that looks at certificates and does not judge them
 //! - [`meshgate`]: the command under test
@@ -9,6 +10,7 @@
 //! - [`wasm_host`]: Envoy's part of the Wasm ABI, with a record of every call
 
 pub mod client;
+pub mod collector;
 pub mod echo;
 pub mod envoy;
 pub mod meshgate;

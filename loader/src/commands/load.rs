@@ -160,11 +160,19 @@ fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {
     dataplanes.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// Where lines for requests go.
+pub(super) struct Logs {
+    /// That of the user of the command.
+    pub(super) own: Option<AccessLog>,
+    /// The pipe for lines that go to TCP servers.
+    pub(super) pipe: Option<String>,
+}
+
 /// The configuration of Envoy for the proxy.
 pub(super) fn configuration(
     proxy: &Proxy,
     args: &ProxyArgs,
-    access_log: Option<AccessLog>,
+    logs: Logs,
     range: EnvoyRange,
     format: ConfigFormat,
 ) -> anyhow::Result<Vec<u8>> {
@@ -184,7 +192,8 @@ pub(super) fn configuration(
             Reasons::Short => policy::config::Reasons::Short,
             Reasons::None => policy::config::Reasons::None,
         },
-        access_log,
+        access_log: logs.own,
+        log_pipe: logs.pipe,
         range,
     };
     let format = match format {

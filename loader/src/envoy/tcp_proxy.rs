@@ -9,7 +9,7 @@ use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::tcp_pro
 };
 use envoy_types::util::pack_any;
 
-use super::access_log::access_log;
+use super::access_log::access_logs;
 use super::{Options, proto};
 use crate::model::{Listener, Proxy};
 
@@ -23,6 +23,8 @@ pub(super) fn tcp_proxy(
     if clusters.is_empty() {
         return None;
     }
+    // Without TLS all listeners of the port have the same policies for it.
+    let policy = listeners.first().map(|listener| &listener.policy);
     let config = TcpProxy {
         stat_prefix: proxy.service.clone(),
         cluster_specifier: Some(ClusterSpecifier::WeightedClusters(WeightedCluster {
@@ -30,7 +32,7 @@ pub(super) fn tcp_proxy(
         })),
         idle_timeout: Some(proto::duration(Duration::from_mins(5))),
         max_connect_attempts: Some(proto::number(5)),
-        access_log: options.access_log.iter().map(access_log).collect(),
+        access_log: access_logs(policy, options),
         ..TcpProxy::default()
     };
     Some(Filter {

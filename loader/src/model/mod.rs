@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use ::policy::{HostPattern, Tags};
 
-use self::policy::{ClusterPolicy, ListenerPolicy};
+use self::policy::{ClusterPolicy, ListenerPolicy, LogTarget};
 
 pub use route::{
     Action, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, PathMatch,
@@ -33,6 +33,18 @@ pub struct Proxy {
     pub ports: Vec<Port>,
     /// Clusters, by name.
     pub clusters: Vec<Cluster>,
+}
+
+impl Proxy {
+    /// The TCP servers that access log lines go to, `host:port`.
+    pub fn log_servers(&self) -> impl Iterator<Item = &str> {
+        let listeners = self.ports.iter().flat_map(|port| &port.listeners);
+        let logs = listeners.flat_map(|listener| &listener.policy.access_logs);
+        logs.filter_map(|log| match &log.target {
+            LogTarget::Tcp(address, _) => Some(address.as_str()),
+            LogTarget::File(..) | LogTarget::OpenTelemetry(_) => None,
+        })
+    }
 }
 
 /// A port, with all the listeners that share it.
@@ -204,7 +216,7 @@ impl fmt::Debug for Certificate {
 }
 
 /// The place in the user's resources that something was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// `MeshGateway/default/edge-gateway`.
     pub resource: String,

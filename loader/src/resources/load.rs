@@ -160,6 +160,8 @@ impl Loader {
             "MeshMultiZoneService" => keep!(mesh_multi_zone_services, Json),
             "MeshTCPRoute" => keep!(mesh_tcp_routes, Json),
             "MeshAccessLog" => keep!(mesh_access_logs, Json),
+            "TrafficLog" => keep!(traffic_logs, Proto),
+            "MeshOpenTelemetryBackend" => keep!(mesh_open_telemetry_backends, Json),
             "MeshHealthCheck" => keep!(mesh_health_checks, Json),
             "MeshTimeout" => keep!(mesh_timeouts, Json),
             "Timeout" => keep!(timeouts, Proto),

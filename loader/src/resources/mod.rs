@@ -24,12 +24,14 @@ use kuma::mesh_gateway::MeshGateway;
 use kuma::mesh_gateway_route::MeshGatewayRoute;
 use kuma::mesh_health_check::MeshHealthCheck;
 use kuma::mesh_http_route::MeshHttpRoute;
+use kuma::mesh_open_telemetry_backend::MeshOpenTelemetryBackend;
 use kuma::mesh_rate_limit::{MeshRateLimit, RateLimit};
 use kuma::mesh_retry::{MeshRetry, Retry};
 use kuma::mesh_service::{MeshMultiZoneService, MeshService};
 use kuma::mesh_tcp_route::MeshTcpRoute;
 use kuma::mesh_timeout::{MeshTimeout, Timeout};
 use kuma::secret::Secret;
+use kuma::traffic_log::TrafficLog;
 
 /// All resources of the kinds that are served, in the order of the input.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +60,10 @@ pub struct Resources {
     pub mesh_gateway_routes: Vec<Resource<MeshGatewayRoute>>,
     /// `MeshAccessLog`.
     pub mesh_access_logs: Vec<Resource<MeshAccessLog>>,
+    /// `TrafficLog`.
+    pub traffic_logs: Vec<Resource<TrafficLog>>,
+    /// `MeshOpenTelemetryBackend`.
+    pub mesh_open_telemetry_backends: Vec<Resource<MeshOpenTelemetryBackend>>,
     /// `MeshHealthCheck`.
     pub mesh_health_checks: Vec<Resource<MeshHealthCheck>>,
     /// `MeshTimeout`.

@@ -29,7 +29,6 @@ const MESH: &str = "it is for the proxies of a mesh; the gateway goes without";
 const FIELDS: &[Field] = &[
     any("Mesh", "mtls.enabledBackend", Warning, "requests go to services without mTLS"),
     any("Mesh", "tracing", Warning, MESH),
-    any("Mesh", "logging", Warning, MESH),
     any("Mesh", "metrics", Warning, MESH),
     any("Mesh", "routing.zoneEgress", Warning, "there is no way through an egress: ExternalServices of the mesh have no endpoints"),
     any("Mesh", "routing.localityAwareLoadBalancing", Warning, "all endpoints of a service are used in turn"),
@@ -46,6 +45,8 @@ const FIELDS: &[Field] = &[
     only("MeshRetry", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
     only("MeshTimeout", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
     any("MeshHealthCheck", "to[].default.grpc", Warning, "gRPC services are not probed"),
+    any("MeshOpenTelemetryBackend", "env", Warning, "nothing is taken from the environment of a `kuma-dp`"),
+    only("MeshOpenTelemetryBackend", "protocol", &["http"], Warning, "records are sent with gRPC only, and to this collector none"),
     any("MeshRetry", "to[].default.tcp", Warning, "connections are tried 5 times"),
     any("MeshRetry", "to[].default.grpc", Warning, "gRPC calls are not tried again"),
     any("Retry", "conf.tcp", Warning, "connections are tried 5 times"),

@@ -39,7 +39,7 @@ impl Fate {
 use Fate::{Checked, LeftOut, Report, Served};
 use Severity::{Error, Warning};
 
-const SIGNALS: &str = "its logs, traces and metrics are not written";
+const SIGNALS: &str = "its traces and metrics are not written";
 const PERMISSION: &str =
     "Kuma does not apply it to gateways either; it keeps deciding in front of the services";
 const BACKENDS: &str = "routes to it have no endpoints";
@@ -78,7 +78,7 @@ pub const KINDS: &[Kind] = &[
     kind("MeshLoadBalancingStrategy", LeftOut(Warning, "all endpoints of a service are used in turn")),
     kind("MeshMetric", LeftOut(Warning, SIGNALS)),
     kind("MeshMultiZoneService", Served),
-    kind("MeshOpenTelemetryBackend", LeftOut(Warning, SIGNALS)),
+    kind("MeshOpenTelemetryBackend", Served),
     kind("MeshPassthrough", Checked(Warning, "Kuma does not apply it to gateways either")),
     kind("MeshProxyPatch", LeftOut(Error, ENVOY)),
     kind("MeshRateLimit", Served),
@@ -98,7 +98,7 @@ pub const KINDS: &[Kind] = &[
     kind("ServiceInsight", Report),
     kind("ServiceOverview", Report),
     kind("Timeout", Served),
-    kind("TrafficLog", LeftOut(Warning, SIGNALS)),
+    kind("TrafficLog", Served),
     kind("TrafficPermission", Checked(Warning, PERMISSION)),
     kind("TrafficRoute", LeftOut(Warning, SIDECARS)),
     kind("TrafficTrace", LeftOut(Warning, SIGNALS)),
@@ -148,6 +148,7 @@ pub fn has_spec(kind: &str) -> bool {
             | "MeshHTTPRoute"
             | "MeshHealthCheck"
             | "MeshMultiZoneService"
+            | "MeshOpenTelemetryBackend"
             | "MeshPassthrough"
             | "MeshRateLimit"
             | "MeshRetry"

@@ -2,11 +2,13 @@
 
 mod envoy;
 mod find;
+mod streamer;
 
 use std::fmt::Write;
 
 pub use envoy::Envoy;
 pub use find::{find_envoy, version_range};
+pub use streamer::Streamer;
 
 use crate::model::{Protocol, Proxy};
 use policy::HostPattern;

@@ -3,6 +3,7 @@
 mod connections;
 mod gateway;
 mod hosts;
+mod logs;
 mod observed;
 mod policies;
 mod routes;

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use system_tests::client::{Connection, Response};
+use system_tests::client::Response;
 use system_tests::{on_each_envoy, until};
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -22,7 +21,6 @@ on_each_envoy! {
     a_mesh_fault_injection_aborts
     mesh_circuit_breakers_limit_requests
     a_policy_for_gateways_of_the_mesh
-    a_mesh_access_log_writes_lines
     a_mesh_health_check_probes
 }
 
@@ -39,7 +37,7 @@ conf:
 ";
 
 /// To a service that answers as each test wants.
-const ROUTE: &str = "
+pub(crate) const ROUTE: &str = "
 type: MeshHTTPRoute
 mesh: default
 name: all
@@ -57,7 +55,7 @@ spec:
 ";
 
 /// A policy of the newer kinds for the listener `one`.
-fn newer(kind: &str, conf: &str) -> String {
+pub(crate) fn newer(kind: &str, conf: &str) -> String {
     format!(
         "type: {kind}
 mesh: default
@@ -72,7 +70,7 @@ spec:
 }
 
 /// A policy of the older kinds for the listener `one`.
-fn older(kind: &str, conf: &str) -> String {
+pub(crate) fn older(kind: &str, conf: &str) -> String {
     format!(
         "type: {kind}
 mesh: default
@@ -305,47 +303,6 @@ spec:
     let echo = response.echo()?;
     let told = echo.headers.get("x-envoy-expected-rq-timeout-ms");
     assert_eq!(told.map(String::as_str), Some("7000"));
-    Ok(())
-}
-
-async fn a_mesh_access_log_writes_lines(version: &str) -> anyhow::Result<()> {
-    let listeners = "
-type: MeshGateway
-mesh: default
-name: edge-gateway
-selectors:
-- match: {kuma.io/service: edge-gateway}
-conf:
-  listeners:
-  - {port: 8080, protocol: HTTP, tags: {host: one}}
-  - {port: 8081, protocol: HTTP, tags: {host: two}}
-";
-    let dir = TempDir::new()?;
-    let (plain, json) = (dir.path().join("plain"), dir.path().join("json"));
-    let backends = format!(
-        "{{backends: [
-          {{type: File, file: {{path: {}, format: {{type: Plain, plain: '%REQ(:PATH)% %KUMA_MESH% %KUMA_SOURCE_SERVICE%'}}}}}},
-          {{type: File, file: {{path: {}, format: {{type: Json, json: [{{key: to, value: '%KUMA_DESTINATION_SERVICE%'}}]}}}}}}]}}",
-        plain.display(),
-        json.display(),
-    );
-    let policy = newer("MeshAccessLog", &backends);
-    let gateway = Gateway::start(version, &[listeners, ROUTE, &policy]).await?;
-    for (port, path) in [(8081, "/foo/two"), (8080, "/foo/one")] {
-        let connection = Connection::open(gateway.at(port)).await?;
-        let request = system_tests::client::get("example.com", path);
-        assert_served(&connection.http1(request).await?, "backend-foo");
-    }
-    for (file, line) in [
-        (plain, "/foo/one default edge-gateway\n"),
-        (json, "{\"to\":\"*\"}\n"),
-    ] {
-        let lines = until(line, async || {
-            let lines = std::fs::read_to_string(&file).ok()?;
-            lines.contains(line).then_some(lines)
-        });
-        assert_eq!(lines.await?, line);
-    }
     Ok(())
 }
 

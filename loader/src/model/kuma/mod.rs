@@ -28,7 +28,7 @@ use super::{Origin, Port, Proxy};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::kuma::dataplane::{Dataplane, GatewayType};
 use crate::resources::kuma::mesh_gateway::MeshGateway;
-use crate::resources::{Resource, Resources};
+use crate::resources::{Meta, Resource, Resources};
 use crate::source::{Path, Sources};
 
 pub(crate) use certificates::{each as certificates_of, listener_name};
@@ -104,11 +104,15 @@ pub fn gateway(
     let mut clusters = backends.into_clusters();
     let tags = &dataplane_gateway.tags;
     let service = tags.get(SERVICE_TAG).unwrap_or(&dataplane.meta.name);
+    let label = |name| dataplane.meta.labels.get(name).map(String::as_str);
     let for_logs = policies::Proxy {
         mesh: &dataplane.meta.mesh,
         service,
         address,
-        zone: tags.get("kuma.io/zone").unwrap_or_default(),
+        zone: label("kuma.io/zone")
+            .or(tags.get("kuma.io/zone"))
+            .unwrap_or_default(),
+        workload: workload(&dataplane.meta),
     };
     policies::apply(input, gateway, &mut ports, &mut clusters, &for_logs);
     Some(Proxy {
@@ -119,6 +123,21 @@ pub fn gateway(
         ports,
         clusters,
     })
+}
+
+/// Kuma's identifier of the workload that a Dataplane belongs to, if it says one (`workloadIdentity` in
+/// `pkg/plugins/policies/meshaccesslog/plugin/v1alpha1/plugin.go` at 2.14.3).
+fn workload(dataplane: &Meta) -> String {
+    let label = |name| dataplane.labels.get(name).map_or("", String::as_str);
+    match label("kuma.io/workload") {
+        "" => String::new(),
+        name => format!(
+            "kri_wl_{}_{}_{}_{name}_",
+            dataplane.mesh,
+            label("kuma.io/zone"),
+            label("k8s.kuma.io/namespace"),
+        ),
+    }
 }
 
 /// The ports of a MeshGateway on a Dataplane with these tags.

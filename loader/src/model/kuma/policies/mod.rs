@@ -34,7 +34,7 @@ pub(super) fn apply(
     input: Input<'_>,
     gateway: &Resource<MeshGateway>,
     ports: &mut [Port],
-    clusters: &mut [Cluster],
+    clusters: &mut Vec<Cluster>,
     proxy: &Proxy<'_>,
 ) {
     let resources = input.resources;
@@ -44,6 +44,7 @@ pub(super) fn apply(
         circuit_breaker::cluster(&policies, &cluster.destination, &mut cluster.policy);
         health_check::cluster(&policies, &cluster.destination, &mut cluster.policy);
     }
+    let mut collectors = Vec::new();
     let destinations: BTreeMap<&str, &Tags> = clusters
         .iter()
         .map(|cluster| (cluster.name.as_str(), &cluster.destination))
@@ -60,7 +61,8 @@ pub(super) fn apply(
             };
             let policies = Policies::of_any(resources, gateway, shared);
             listener.policy = timeout::listener(&policies);
-            listener.policy.access_logs = access_log::listener(&policies, proxy);
+            listener.policy.access_logs =
+                access_log::listener(input, &policies, proxy, port.protocol, &mut collectors);
             let policies = Policies::of_any(resources, gateway, own);
             let routes = listener
                 .virtual_hosts
@@ -83,4 +85,5 @@ pub(super) fn apply(
             }
         }
     }
+    clusters.append(&mut collectors);
 }

@@ -8,7 +8,7 @@ use crate::model::kuma::select::best_rank;
 use crate::model::kuma::{SERVICE_TAG, of_mesh};
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::resources::kuma::mesh_http_route::TargetRef;
-use crate::resources::kuma::policy::{Connection, Overlay, Policy};
+use crate::resources::kuma::policy::{ClientMatch, Connection, Overlay, Policy};
 use crate::resources::{Meta, Resource, Resources};
 
 /// The policies of a gateway's mesh, seen from a listener.
@@ -82,6 +82,19 @@ impl<'a> Policies<'a> {
             let from = policy.spec.from.iter().map(|entry| &entry.conf);
             rules.map(|rule| &rule.conf).chain(from)
         }))
+    }
+
+    /// What the policies' `rules`, or the older `from`, say each for itself, with the clients that it is for.
+    pub(super) fn each_inbound<'p, C>(
+        &self,
+        all: &'p [Resource<Policy<C>>],
+    ) -> impl Iterator<Item = (&'p [ClientMatch], &'p C)> + use<'p, C> {
+        self.matched(all, None).into_iter().flat_map(|policy| {
+            let rules = policy.spec.rules.iter();
+            let rules = rules.map(|rule| (&*rule.matches, &rule.conf));
+            let from = policy.spec.from.iter();
+            rules.chain(from.map(|entry| (&[][..], &entry.conf)))
+        })
     }
 
     /// The policies that hold, the one that wins last.

@@ -141,6 +141,22 @@ fn connection<C>(report: &mut Report<'_>, policy: &Connection<C>) {
     }
 }
 
+/// The same, for destinations that are services and nothing narrower (`OnlyServiceTagAllowed`).
+fn connection_by_service<C>(report: &mut Report<'_>, policy: &Connection<C>) {
+    connection(report, policy);
+    for (index, selector) in policy.destinations.iter().enumerate() {
+        let path = Path::of("destinations").index(index).field("match");
+        for (name, _) in selector
+            .tags
+            .iter()
+            .filter(|(name, _)| *name != tags::SERVICE)
+        {
+            let text = format!("tag \"{name}\" is not allowed");
+            report.violation(&path.key(name), text);
+        }
+    }
+}
+
 fn duration(report: &mut Report<'_>, path: &Path, value: Option<&Duration>, is_positive: bool) {
     match value {
         Some(Duration::Malformed(text)) => {
