@@ -30,8 +30,16 @@ pub(super) fn tcp_proxy(
         cluster_specifier: Some(ClusterSpecifier::WeightedClusters(WeightedCluster {
             clusters,
         })),
-        idle_timeout: Some(proto::duration(Duration::from_mins(5))),
-        max_connect_attempts: Some(proto::number(5)),
+        idle_timeout: Some(proto::duration(
+            policy
+                .and_then(|policy| policy.idle)
+                .unwrap_or(Duration::from_mins(5)),
+        )),
+        max_connect_attempts: Some(proto::number(
+            policy
+                .and_then(|policy| policy.connect_attempts)
+                .unwrap_or(5),
+        )),
         access_log: access_logs(policy, options),
         ..TcpProxy::default()
     };

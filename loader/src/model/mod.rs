@@ -151,6 +151,8 @@ pub enum UpstreamProtocol {
     Http1,
     /// HTTP/2 without negotiation.
     Http2,
+    /// gRPC, and so HTTP/2 without negotiation.
+    Grpc,
 }
 
 /// Where a service can be reached.

@@ -17,6 +17,8 @@ pub struct ListenerPolicy {
     pub stream_idle: Option<Duration>,
     /// How long a request may take to arrive.
     pub request: Option<Duration>,
+    /// How often a connection to an endpoint is tried; the first attempt counts.
+    pub connect_attempts: Option<u32>,
     /// Where a line for each request goes.
     pub access_logs: Vec<AccessLog>,
 }
@@ -322,9 +324,11 @@ pub enum Probe {
         headers: Vec<(String, String, bool)>,
         statuses: Vec<u32>,
     },
+    /// A call of gRPC's health service.
+    Grpc { service: String, authority: String },
     /// A connection, with what is sent and what has to come back.
     Tcp {
-        send: Option<String>,
-        receive: Vec<String>,
+        send: Option<Vec<u8>>,
+        receive: Vec<Vec<u8>>,
     },
 }

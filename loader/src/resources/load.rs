@@ -162,6 +162,7 @@ impl Loader {
             "MeshAccessLog" => keep!(mesh_access_logs, Json),
             "TrafficLog" => keep!(traffic_logs, Proto),
             "MeshOpenTelemetryBackend" => keep!(mesh_open_telemetry_backends, Json),
+            "HealthCheck" => keep!(health_checks, Proto),
             "MeshHealthCheck" => keep!(mesh_health_checks, Json),
             "MeshTimeout" => keep!(mesh_timeouts, Json),
             "Timeout" => keep!(timeouts, Proto),

@@ -16,6 +16,7 @@ use crate::source::{Node, Path, Span};
 
 use kuma::dataplane::Dataplane;
 use kuma::external_service::ExternalService;
+use kuma::health_check::HealthCheck;
 use kuma::mesh::Mesh;
 use kuma::mesh_access_log::MeshAccessLog;
 use kuma::mesh_circuit_breaker::{CircuitBreaker, MeshCircuitBreaker};
@@ -64,6 +65,8 @@ pub struct Resources {
     pub traffic_logs: Vec<Resource<TrafficLog>>,
     /// `MeshOpenTelemetryBackend`.
     pub mesh_open_telemetry_backends: Vec<Resource<MeshOpenTelemetryBackend>>,
+    /// `HealthCheck`.
+    pub health_checks: Vec<Resource<HealthCheck>>,
     /// `MeshHealthCheck`.
     pub mesh_health_checks: Vec<Resource<MeshHealthCheck>>,
     /// `MeshTimeout`.

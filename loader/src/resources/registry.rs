@@ -60,7 +60,7 @@ pub const KINDS: &[Kind] = &[
     kind("ExternalService", Served),
     kind("FaultInjection", LeftOut(Warning, "Kuma does not apply it to gateways either")),
     global("GlobalSecret", LeftOut(Warning, PLANE)),
-    kind("HealthCheck", LeftOut(Warning, "endpoints are not probed")),
+    kind("HealthCheck", Served),
     global("HostnameGenerator", Checked(Warning, "no host names are made for services")),
     global("Mesh", Served),
     kind("MeshAccessLog", Served),

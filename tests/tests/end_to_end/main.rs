@@ -6,6 +6,7 @@ mod hosts;
 mod logs;
 mod observed;
 mod policies;
+mod protocols;
 mod routes;
 mod rules;
 mod seeds;

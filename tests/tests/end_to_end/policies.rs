@@ -22,9 +22,10 @@ on_each_envoy! {
     mesh_circuit_breakers_limit_requests
     a_policy_for_gateways_of_the_mesh
     a_mesh_health_check_probes
+    a_health_check_probes
 }
 
-const LISTENERS: &str = "
+pub(crate) const LISTENERS: &str = "
 type: MeshGateway
 mesh: default
 name: edge-gateway
@@ -151,7 +152,7 @@ impl Drop for Scripted {
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
 
-async fn get(gateway: &Gateway, host: &str, path: &str) -> anyhow::Result<Response> {
+pub(crate) async fn get(gateway: &Gateway, host: &str, path: &str) -> anyhow::Result<Response> {
     let request = system_tests::client::get(host, path);
     gateway.connect().await?.http1(request).await
 }
@@ -270,7 +271,14 @@ async fn mesh_circuit_breakers_limit_requests(version: &str) -> anyhow::Result<(
     );
     let failing = Scripted::start(UNAVAILABLE).await?;
     let gateway = failing.gateway(version, &policy).await?;
-    for (host, requests) in [("one.example.com", 1), ("two.example.com", 2)] {
+    // The main thread leaves the endpoint out after the answer has been sent.
+    until("no endpoint", async || {
+        let response = get(&gateway, "one.example.com", "/").await.ok()?;
+        (response.body == "no healthy upstream").then_some(())
+    })
+    .await?;
+    failing.take();
+    for (host, requests) in [("one.example.com", 0), ("two.example.com", 2)] {
         for _ in 0..2 {
             assert_eq!(get(&gateway, host, "/").await?.status, 503);
         }
@@ -311,8 +319,21 @@ async fn a_mesh_health_check_probes(version: &str) -> anyhow::Result<()> {
         "MeshHealthCheck",
         "{interval: 100ms, timeout: 1s, unhealthyThreshold: 1, healthyPanicThreshold: 0, http: {path: /health}}",
     );
+    probes(version, &policy).await
+}
+
+async fn a_health_check_probes(version: &str) -> anyhow::Result<()> {
+    let policy = older(
+        "HealthCheck",
+        "{interval: 0.1s, timeout: 1s, unhealthyThreshold: 1, healthyThreshold: 1, healthyPanicThreshold: 0, \
+         http: {path: /health, expectedStatuses: [201]}}",
+    );
+    probes(version, &policy).await
+}
+
+async fn probes(version: &str, policy: &str) -> anyhow::Result<()> {
     let failing = Scripted::start(UNAVAILABLE).await?;
-    let gateway = failing.gateway(version, &policy).await?;
+    let gateway = failing.gateway(version, policy).await?;
     until("an unhealthy endpoint", async || {
         let response = get(&gateway, "one.example.com", "/").await.ok()?;
         (response.status == 503 && response.body == "no healthy upstream").then_some(())

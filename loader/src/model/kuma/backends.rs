@@ -89,7 +89,8 @@ impl<'a> Backends<'a> {
         // HTTP/1.1 unless all endpoints agree on HTTP/2 (Kuma `pkg/xds/topology/outbound.go` at 2.14.3).
         let first = protocols.next().unwrap_or_default();
         let protocol = match first {
-            "http2" | "grpc" if protocols.all(|other| other == first) => UpstreamProtocol::Http2,
+            "http2" if protocols.all(|other| other == first) => UpstreamProtocol::Http2,
+            "grpc" if protocols.all(|other| other == first) => UpstreamProtocol::Grpc,
             _ => UpstreamProtocol::Http1,
         };
         Cluster {

@@ -22,7 +22,7 @@ pub(super) fn any_attaches(
     gateway: &Resource<MeshGateway>,
     ports: &[Port],
 ) -> bool {
-    let ports = || ports.iter().filter(|port| takes_connections(port));
+    let ports = || ports.iter().filter(|port| takes_connections(port.protocol));
     let listeners = || ports().flat_map(|port| &port.listeners);
     of_mesh(&input.resources.mesh_tcp_routes, &gateway.meta.mesh).any(|route| {
         let target = route.spec.target_ref.as_ref();
@@ -31,8 +31,8 @@ pub(super) fn any_attaches(
 }
 
 /// Whether the port is for connections, not for requests.
-pub(super) fn takes_connections(port: &Port) -> bool {
-    matches!(port.protocol, Protocol::Tcp | Protocol::Tls)
+pub(super) fn takes_connections(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Tcp | Protocol::Tls)
 }
 
 /// Sends the connections of each listener of the port to the backends of the policy with the greatest rank; of equal

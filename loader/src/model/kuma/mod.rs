@@ -32,7 +32,7 @@ use crate::resources::{Meta, Resource, Resources};
 use crate::source::{Path, Sources};
 
 pub(crate) use certificates::{each as certificates_of, listener_name};
-pub(crate) use policies::{RETRY_CONDITIONS, bandwidth};
+pub(crate) use policies::{GRPC_CONDITIONS, RETRY_CONDITIONS, bandwidth};
 pub use select::{gateway_of, is_builtin_gateway, routes_attach};
 
 /// The tag that names a service (Kuma `api/mesh/v1alpha1/dataplane_helpers.go`).

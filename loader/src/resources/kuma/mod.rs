@@ -2,6 +2,7 @@
 
 pub mod dataplane;
 pub mod external_service;
+pub mod health_check;
 pub mod hostname_generator;
 pub mod mesh;
 pub mod mesh_access_log;

@@ -22,10 +22,11 @@ use ::policy::Tags;
 pub(super) use self::access_log::Proxy;
 pub(crate) use self::fault_injection::kibibytes as bandwidth;
 pub(crate) use self::retry::CONDITIONS as RETRY_CONDITIONS;
+pub(crate) use self::retry::GRPC_CONDITIONS;
 
 use self::select::Policies;
-use super::Input;
-use crate::model::{Action, Cluster, Port, Protocol};
+use super::{Input, connections};
+use crate::model::{Action, Cluster, Port, Protocol, UpstreamProtocol, WeightedCluster};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 
@@ -40,15 +41,18 @@ pub(super) fn apply(
     let resources = input.resources;
     for cluster in clusters.iter_mut() {
         let policies = Policies::new(resources, gateway, &cluster.source);
-        cluster.policy = timeout::cluster(&policies, &cluster.destination);
-        circuit_breaker::cluster(&policies, &cluster.destination, &mut cluster.policy);
-        health_check::cluster(&policies, &cluster.destination, &mut cluster.policy);
+        let is_grpc = cluster.protocol == UpstreamProtocol::Grpc;
+        cluster.policy = timeout::cluster(&policies, &cluster.destination, is_grpc);
+        let policy = &mut cluster.policy;
+        circuit_breaker::cluster(&policies, &cluster.destination, policy);
+        health_check::cluster(&policies, &cluster.destination, is_grpc, policy);
     }
     let mut collectors = Vec::new();
-    let destinations: BTreeMap<&str, &Tags> = clusters
+    let by_name: BTreeMap<&str, &Cluster> = clusters
         .iter()
-        .map(|cluster| (cluster.name.as_str(), &cluster.destination))
+        .map(|cluster| (cluster.name.as_str(), cluster))
         .collect();
+    let find = |to: &WeightedCluster| by_name.get(to.cluster.as_str()).copied();
     for port in ports {
         let of_port: Vec<Tags> = port.listeners.iter().map(|l| l.tags.clone()).collect();
         for listener in &mut port.listeners {
@@ -63,6 +67,13 @@ pub(super) fn apply(
             listener.policy = timeout::listener(&policies);
             listener.policy.access_logs =
                 access_log::listener(input, &policies, proxy, port.protocol, &mut collectors);
+            let to = listener.connections.iter().flat_map(|to| &to.clusters);
+            let to: Vec<&Tags> = to.filter_map(find).map(|to| &to.destination).collect();
+            if connections::takes_connections(port.protocol) {
+                let idle = || timeout::connections(&policies, &to);
+                listener.policy.idle = listener.policy.idle.or_else(idle);
+                listener.policy.connect_attempts = retry::connections(&policies, &to);
+            }
             let policies = Policies::of_any(resources, gateway, own);
             let routes = listener
                 .virtual_hosts
@@ -72,14 +83,13 @@ pub(super) fn apply(
                 let Action::Forward(to) = &route.action else {
                     continue;
                 };
-                let to: Vec<&Tags> = to
-                    .clusters
-                    .iter()
-                    .filter_map(|to| destinations.get(to.cluster.as_str()).copied())
-                    .collect();
+                let to: Vec<&Cluster> = to.clusters.iter().filter_map(find).collect();
+                let is_grpc =
+                    !to.is_empty() && to.iter().all(|to| to.protocol == UpstreamProtocol::Grpc);
+                let to: Vec<&Tags> = to.iter().map(|to| &to.destination).collect();
                 let name = route.origin.resource.as_str();
-                timeout::route(&policies, name, &to, &mut route.policy);
-                route.policy.retry = retry::route(&policies, name, &to);
+                timeout::route(&policies, name, &to, is_grpc, &mut route.policy);
+                route.policy.retry = retry::route(&policies, name, &to, is_grpc);
                 route.policy.rate_limit = rate_limit::route(&policies, name, &to);
                 route.policy.faults = fault_injection::route(&policies, name);
             }

@@ -92,7 +92,7 @@ pub(super) fn collector(
     let name = format!("meshaccesslog:opentelemetry:{}", collectors.len());
     collectors.push(Cluster {
         name: name.clone(),
-        protocol: UpstreamProtocol::Http2,
+        protocol: UpstreamProtocol::Grpc,
         origin: origin(input, mesh, &endpoint),
         endpoints: vec![endpoint],
         destination: Tags::default(),
