@@ -44,7 +44,7 @@ pub struct Paths {
     /// Files, folders (searched for *.yaml, *.yml and *.json), or - for standard input.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Take everything that is known and not served (codes from 400) for an error.
+    /// Take everything that is known and has no effect (codes from 400, and keys given twice) for an error.
     #[arg(long)]
     pub strict: bool,
 }

@@ -42,6 +42,14 @@ pub fn load(documents: Vec<Document>, resource_only: bool) -> (Resources, Vec<Di
     for document in documents {
         loader.unwrap(document.root);
     }
+    if resource_only {
+        // Kuma's readers allow them (`AllowUnknownFields` in `pkg/util/proto/proto.go` at 2.14.3, and schemas of the
+        // newer kinds without `additionalProperties`).
+        let unknown = |finding: &&mut Diagnostic| finding.code == Code::UnknownField;
+        for finding in loader.findings.iter_mut().filter(unknown) {
+            finding.severity = Severity::Warning;
+        }
+    }
     (loader.resources, loader.findings)
 }
 
@@ -235,8 +243,10 @@ impl Loader {
                 .map(|finding| about(finding, &name, &prefix)),
         );
         let mut faults = decoded.named;
-        if head.is_misplaced {
-            faults.push(Path::root());
+        // Kuma says what is missing, and not why.
+        if !self.resource_only {
+            faults.extend(decoded.misspelt);
+            faults.extend(head.is_misplaced.then(Path::root));
         }
         let mut resource = Resource {
             meta: head.meta,
