@@ -161,6 +161,11 @@ impl Envoy {
         .await?
     }
 
+    /// The number of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `GET` of a path of the admin interface.
     pub async fn admin_get(&self, path: &str) -> anyhow::Result<Response> {
         let connection = Connection::open(self.admin).await?;

@@ -14,7 +14,7 @@ use ::policy::{HostPattern, Tags};
 use self::policy::{ClusterPolicy, ListenerPolicy, LogTarget};
 
 pub use route::{
-    Action, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, PathMatch,
+    Action, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, Part, PathMatch,
     PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost, WeightedCluster,
 };
 

@@ -21,6 +21,7 @@ on_each_envoy! {
     a_mesh_fault_injection_aborts
     mesh_circuit_breakers_limit_requests
     a_policy_for_gateways_of_the_mesh
+    the_policy_of_a_zone_wins_over_that_of_all_zones
     a_mesh_health_check_probes
     a_health_check_probes
 }
@@ -309,6 +310,30 @@ spec:
     let response = get(&gateway, "two.example.com", "/foo").await?;
     assert_served(&response, "backend-foo");
     let echo = response.echo()?;
+    let told = echo.headers.get("x-envoy-expected-rq-timeout-ms");
+    assert_eq!(told.map(String::as_str), Some("7000"));
+    Ok(())
+}
+
+async fn the_policy_of_a_zone_wins_over_that_of_all_zones(version: &str) -> anyhow::Result<()> {
+    // By its name alone the global one would win.
+    let policy = |name: &str, origin: &str, timeout: &str| {
+        format!(
+            "type: MeshTimeout
+mesh: default
+name: {name}
+labels: {{kuma.io/origin: {origin}}}
+spec:
+  targetRef: {{kind: Mesh}}
+  to:
+  - targetRef: {{kind: Mesh}}
+    default: {{http: {{requestTimeout: {timeout}}}}}
+"
+        )
+    };
+    let (global, zone) = (policy("a", "global", "8s"), policy("b", "zone", "7s"));
+    let gateway = Gateway::start(version, &[LISTENERS, ROUTE, &global, &zone]).await?;
+    let echo = get(&gateway, "one.example.com", "/foo").await?.echo()?;
     let told = echo.headers.get("x-envoy-expected-rq-timeout-ms");
     assert_eq!(told.map(String::as_str), Some("7000"));
     Ok(())

@@ -1,11 +1,9 @@
 //! Where connections of TCP and TLS listeners go: `MeshTCPRoute`s, or `MeshGatewayRoute`s with rules for TCP.
 
-use std::cmp::Reverse;
-
 use policy::Tags;
 
 use super::backends::Backends;
-use super::http_routes::rank;
+use super::http_routes::{order, rank};
 use super::select::routes_attach;
 use super::{Input, of_mesh};
 use crate::diagnostic::{Code, Diagnostic};
@@ -49,9 +47,9 @@ pub(super) fn attach_tcp_routes(
             .filter(|route| rule_of(&route.spec).is_some())
             .filter_map(|route| {
                 let rank = rank(route.spec.target_ref.as_ref(), gateway, listener)?;
-                Some(((Reverse(rank), &route.meta.name), route))
+                Some((order(rank, &route.meta), route))
             })
-            .min_by_key(|(order, _)| *order);
+            .max_by(|(one, _), (other, _)| one.cmp(other));
         let Some((route, to)) = best.and_then(|(_, route)| Some((route, rule_of(&route.spec)?)))
         else {
             continue;

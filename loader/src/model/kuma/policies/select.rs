@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use ::policy::Tags;
 
-use crate::model::kuma::select::best_rank;
+use crate::model::kuma::select::{best_rank, precedence};
 use crate::model::kuma::{SERVICE_TAG, of_mesh};
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::resources::kuma::mesh_http_route::TargetRef;
@@ -99,8 +99,7 @@ impl<'a> Policies<'a> {
 
     /// The policies that hold, the one that wins last.
     ///
-    /// Kuma's order (`SortByTargetRef` in `pkg/plugins/policies/core/matchers/dataplane.go` at 2.14.3): by kind, for
-    /// gateways by the number of tags, and of equal ones the first by name wins.
+    /// First by kind, then as [`precedence`] says.
     fn matched<'p, C>(
         &self,
         all: &'p [Resource<Policy<C>>],
@@ -113,7 +112,7 @@ impl<'a> Policies<'a> {
                 Some((self.rank(target, &policy.meta.mesh, route)?, policy))
             })
             .collect();
-        matched.sort_by_key(|(rank, policy)| (*rank, Reverse(display_name(&policy.meta))));
+        matched.sort_by_key(|((kind, tags), policy)| (*kind, precedence(&policy.meta, *tags)));
         matched.into_iter().map(|(_, policy)| policy).collect()
     }
 
@@ -228,9 +227,4 @@ fn is_shadow(meta: &Meta) -> bool {
     meta.labels
         .get("kuma.io/effect")
         .is_some_and(|effect| effect == "shadow")
-}
-
-fn display_name(meta: &Meta) -> &str {
-    let label = meta.labels.get("kuma.io/display-name");
-    label.unwrap_or(&meta.name)
 }

@@ -9,7 +9,7 @@ use crate::resources::report::{Report, Validate};
 use crate::source::Path;
 
 use super::super::{host_port, is_dns_name, is_ip, must_be_one_of};
-use super::{Shape, connection_by_service, policy};
+use super::{Shape, connection_by_service, for_one_service, policy};
 
 const SHAPE: Shape = Shape {
     to_of_gateway: &["Mesh"],
@@ -29,6 +29,7 @@ impl Validate for MeshAccessLog {
     }
 
     fn pitfalls(&self, report: &mut Report<'_>) {
+        for_one_service(report, self, |_| "the logs");
         let effect = "not served: clients of a gateway have no identity of the mesh, so nothing is logged for it";
         for (index, rule) in self.rules.iter().enumerate() {
             let path = Path::of("rules").index(index).field("matches");

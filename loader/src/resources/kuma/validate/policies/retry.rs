@@ -7,7 +7,7 @@ use crate::resources::kuma::mesh_retry::{
 use crate::resources::report::{Report, Validate};
 use crate::source::Path;
 
-use super::{Shape, connection, duration, policy};
+use super::{Shape, connection, duration, for_one_service, policy};
 
 const SHAPE: Shape = Shape {
     to_of_gateway: &["Mesh"],
@@ -28,6 +28,10 @@ const METHODS: [&str; 9] = [
 impl Validate for MeshRetry {
     fn validate(&self, report: &mut Report<'_>) {
         policy(report, self, &SHAPE, conf);
+    }
+
+    fn pitfalls(&self, report: &mut Report<'_>) {
+        for_one_service(report, self, |_| "the retries");
     }
 }
 
