@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::{Context, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use system_tests::client::{Connection, get};
+use system_tests::echo::Backend;
 use system_tests::{envoy, meshgate, until};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,12 +27,21 @@ struct Run {
 
 impl Run {
     fn start(backend: SocketAddr, envoy_args: &[&str]) -> anyhow::Result<Self> {
+        Self::start_with(backend, "", envoy_args)
+    }
+
+    /// With further resources.
+    fn start_with(
+        backend: SocketAddr,
+        resources: &str,
+        envoy_args: &[&str],
+    ) -> anyhow::Result<Self> {
         // An address of its own for each gateway of each process, so that tests never share a port.
         static NEXT: AtomicU8 = AtomicU8::new(1);
         let [.., high, low] = std::process::id().to_be_bytes();
         let address = Ipv4Addr::new(127, 128 | high, low, NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = TempDir::new()?;
-        let resources = RESOURCES
+        let resources = format!("{RESOURCES}{resources}")
             .replace("{address}", &address.to_string())
             .replace("{port}", &backend.port().to_string());
         fs::write(folder.path().join("gateway.yaml"), resources)?;
@@ -224,5 +235,44 @@ async fn the_first_screen_says_what_is_served_and_how_to_try_it() -> anyhow::Res
         .map(|entry| entry.map(|e| e.file_name()))
         .collect::<Result<_, _>>()?;
     assert_eq!(names, ["wasm"]);
+    Ok(())
+}
+
+/// Also the last line, which Envoy writes when it ends.
+#[tokio::test]
+async fn access_log_lines_come_to_a_tcp_server() -> anyhow::Result<()> {
+    let backend = Backend::http("backend").await?;
+    let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let log = format!(
+        "---
+type: MeshAccessLog
+mesh: default
+name: lines
+spec:
+  targetRef: {{kind: MeshGateway, name: edge-gateway}}
+  to:
+    - targetRef: {{kind: Mesh}}
+      default:
+        backends:
+          - type: Tcp
+            tcp:
+              address: {}
+              format: {{type: Plain, plain: '%REQ(:PATH)%'}}
+",
+        server.local_addr()?
+    );
+    let mut run = Run::start_with(backend.address, &log, &[])?;
+    run.ready().await?;
+    for path in ["/first", "/last"] {
+        let connection = Connection::open(run.at()).await?;
+        let response = connection.http1(get("foo.example.com", path)).await?;
+        assert_eq!(response.status, 200);
+    }
+    run.signal(Signal::TERM)?;
+    let (mut stream, _) = server.accept().await?;
+    let mut lines = String::new();
+    stream.read_to_string(&mut lines).await?;
+    assert_eq!(lines, "/first\n/last\n");
+    assert_eq!(run.end().await?.code(), Some(0));
     Ok(())
 }

@@ -64,7 +64,7 @@ impl Streamer {
             make().with_context(|| format!("could not make the pipe {}", path.display()))?;
         let path = path.to_str().context("Envoy needs a path in UTF-8")?;
         let (done, ended) = mpsc::channel();
-        let output = *output;
+        let output = output.clone();
         thread::spawn(move || {
             stream(BufReader::new(reader), &output);
             // Nobody waits any more if this fails.
@@ -149,7 +149,7 @@ impl Sender {
     fn start(address: String, output: &Output) -> Self {
         let (lines, queue) = mpsc::sync_channel(QUEUE);
         let (done, ended) = mpsc::channel();
-        let output = *output;
+        let output = output.clone();
         let to = address.clone();
         thread::spawn(move || {
             deliver(&to, &queue, &output);

@@ -49,7 +49,7 @@ impl Builder<'_, '_> {
         let others = merged.others.iter();
         let route = Route {
             name: name(matches),
-            also: others.map(|place| self.part(&merged, place)).collect(),
+            also: others.map(|place| self.part(merged, place)).collect(),
             ..effects.into_route(origin)
         };
         matches.iter().map(|m| matched(m, route.clone())).collect()

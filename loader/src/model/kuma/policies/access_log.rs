@@ -16,7 +16,7 @@ use crate::resources::kuma::mesh::LoggingBackend;
 use crate::resources::kuma::mesh_access_log::{LogBackend, MeshLogs};
 use crate::resources::kuma::policy::ClientMatch;
 
-/// The service that Kuma chooses a gateway's TrafficLog for: its listeners have many destinations
+/// The service that Kuma chooses a gateway's `TrafficLog` for: its listeners have many destinations
 /// (`newHTTPFilterChain` in `pkg/plugins/runtime/gateway/filter_chain_generator.go` at 2.14.3).
 const PASS_THROUGH: &str = "pass_through";
 
@@ -31,7 +31,7 @@ pub(in crate::model::kuma) struct Proxy<'a> {
     pub(in crate::model::kuma) workload: String,
 }
 
-/// The logs of a listener: that of a TrafficLog, those of `to`, in which the gateway is the source and `*` the
+/// The logs of a listener: that of a `TrafficLog`, those of `to`, in which the gateway is the source and `*` the
 /// destination, and those of `rules`, in which it is the destination. Collectors are added to the clusters.
 pub(super) fn listener(
     input: Input<'_>,
@@ -77,7 +77,7 @@ fn server_name(client: &ClientMatch) -> Option<&str> {
     client.spiffe_id.is_none().then_some(&*sni.value)
 }
 
-/// The backend of the TrafficLog that fits best, or of none.
+/// The backend of the `TrafficLog` that fits best, or of none.
 fn older<'a>(policies: &Policies<'a>, proxy: &Proxy<'_>) -> Option<&'a LoggingBackend> {
     let destination: Tags = [(SERVICE_TAG, PASS_THROUGH)].into_iter().collect();
     let chosen = policies.connection(&policies.resources.traffic_logs, &destination)?;

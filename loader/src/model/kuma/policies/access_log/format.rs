@@ -24,7 +24,7 @@ const NETWORK: &str = "[%START_TIME%] %RESPONSE_FLAGS% %KUMA_MESH% \
 /// Which of a gateway's logs it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Traffic {
-    /// Of a TrafficLog: what leaves, and Kuma says `INBOUND` all the same.
+    /// Of a `TrafficLog`: what leaves, and Kuma says `INBOUND` all the same.
     Older,
     /// What leaves.
     Outbound,
