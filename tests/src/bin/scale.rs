@@ -61,10 +61,10 @@ async fn scale() -> anyhow::Result<()> {
     let bootstrap = configure(&file, folder.path())?;
     let step = Step::begin("Envoy: validate")?;
     envoy::validate(envoy::NEWEST, &bootstrap)?;
-    step.end();
+    step.end_with(None);
     let step = Step::begin("Envoy: start until ready")?;
     let envoy = Envoy::start_file(envoy::NEWEST, &bootstrap).await?;
-    step.end_with(peak(&envoy.pid().to_string())?);
+    step.end_with(Some(peak(&envoy.pid().to_string())?));
     requests().await
 }
 
@@ -245,13 +245,17 @@ impl Step {
     }
 
     fn end(self) {
-        let peak = peak("self").unwrap_or_default();
-        self.end_with(peak);
+        self.end_with(peak("self").ok());
     }
 
-    fn end_with(self, peak: u64) {
+    /// With the peak of the process that did it, if that is known.
+    fn end_with(self, peak: Option<u64>) {
         let took = self.start.elapsed().as_millis();
-        println!("{:26} {took:>7} ms   peak {:>9}", self.name, size(peak));
+        println!(
+            "{:26} {took:>7} ms   peak {:>9}",
+            self.name,
+            peak.map_or_else(String::new, size)
+        );
     }
 }
 
