@@ -83,6 +83,7 @@ fn configuration(proxy: &Proxy) -> String {
         mode: policy::config::Mode::Enforce,
         reasons: policy::config::Reasons::Full,
         access_log: None,
+        secrets: "/secrets".into(),
         range: envoy::EnvoyRange::From1_36,
     };
     let yaml = envoy::encode(&envoy::bootstrap(proxy, &options), Format::Yaml).unwrap();

@@ -185,6 +185,10 @@ pub(super) fn configuration(
             Reasons::None => policy::config::Reasons::None,
         },
         access_log,
+        secrets: files::work_dir()?
+            .join("proxies")
+            .join(&proxy.mesh)
+            .join(&proxy.name),
         range,
     };
     let format = match format {

@@ -10,7 +10,7 @@ use envoy_types::util::pack_any;
 use super::connection_manager::connection_manager;
 use super::hosts::Hosts;
 use super::tcp_proxy::tcp_proxy;
-use super::{Options, proto, route, tls};
+use super::{Options, mesh_tls, proto, route, tls};
 use crate::model::{Listener, Port, Protocol, Proxy};
 
 /// A port with all its listeners.
@@ -35,7 +35,7 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
             let routes = route::shared(port, &hosts);
             vec![FilterChain {
                 filters: vec![connection_manager(proxy, port, None, routes, options)],
-                ..FilterChain::default()
+                ..client_chain(proxy, port, options)
             }]
         }
         Protocol::Https => {
@@ -70,6 +70,22 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
             };
             port.listeners.iter().map(chain).collect()
         }
+    }
+}
+
+/// A chain for the port's clients: with mTLS if they are proxies of meshes, who negotiate a protocol of their own.
+fn client_chain(proxy: &Proxy, port: &Port, options: &Options) -> FilterChain {
+    let Some(clients) = &port.clients else {
+        return FilterChain::default();
+    };
+    FilterChain {
+        filter_chain_match: Some(FilterChainMatch {
+            transport_protocol: "tls".to_owned(),
+            application_protocols: vec![mesh_tls::ALPN.to_owned()],
+            ..FilterChainMatch::default()
+        }),
+        transport_socket: Some(mesh_tls::downstream(proxy, clients, options)),
+        ..FilterChain::default()
     }
 }
 

@@ -12,6 +12,7 @@
 //! - `route`, `policy`: virtual hosts and routes, and what policies say about them
 //! - `cluster`, `upstream_tls`: endpoints and the TLS with them
 //! - `health`, `outliers`: when an endpoint is left out
+//! - [`mesh_tls`]: mTLS between proxies of meshes
 //! - `hosts`: which listener owns which hosts, for Envoy's own matching
 //! - `filter`: meshgate's own filter and its configuration
 //! - `proto`: short forms of Envoy's wrappers
@@ -25,6 +26,7 @@ mod filter;
 mod health;
 mod hosts;
 mod listener;
+pub mod mesh_tls;
 mod outliers;
 mod policy;
 mod process;
@@ -35,6 +37,7 @@ mod tls;
 mod upstream_tls;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use ::policy::config::{Mode, Reasons};
 use envoy_types::pb::envoy::config::bootstrap::v3::{Bootstrap, bootstrap::StaticResources};
@@ -58,6 +61,8 @@ pub struct Options {
     pub reasons: Reasons,
     /// Where a line for each request goes.
     pub access_log: Option<AccessLog>,
+    /// The folder of the files that [`mesh_tls::files`] names, as Envoy finds it.
+    pub secrets: PathBuf,
     /// The versions of Envoy that have to read the configuration.
     pub range: EnvoyRange,
 }
@@ -84,7 +89,11 @@ pub fn bootstrap(proxy: &Proxy, options: &Options) -> Bootstrap {
                 .filter(|port| port.is_open())
                 .map(|port| listener::listener(proxy, port, options))
                 .collect(),
-            clusters: proxy.clusters.iter().map(cluster::cluster).collect(),
+            clusters: proxy
+                .clusters
+                .iter()
+                .map(|cluster| cluster::cluster(proxy, cluster, options))
+                .collect(),
             secrets: tls::secrets(proxy),
         }),
         stats_config: Some(process::stats_config()),

@@ -2,6 +2,7 @@
 //!
 //! [`kuma`] makes it from Kuma's resources; [`crate::envoy`] makes Envoy's configuration from it.
 
+pub mod identity;
 pub mod kuma;
 pub mod policy;
 pub mod route;
@@ -13,6 +14,7 @@ use ::policy::{HostPattern, Tags};
 
 use self::policy::{ClusterPolicy, ListenerPolicy};
 
+pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
 pub use route::{
     Action, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, PathMatch,
     PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost, WeightedCluster,
@@ -29,6 +31,8 @@ pub struct Proxy {
     pub service: String,
     /// The address that its ports are opened on.
     pub address: IpAddr,
+    /// Who it is to the proxies of meshes; absent if its mesh has no mTLS.
+    pub identity: Option<Identity>,
     /// Ports, by number.
     pub ports: Vec<Port>,
     /// Clusters, by name.
@@ -48,6 +52,8 @@ pub struct Port {
     pub listeners: Vec<Listener>,
     /// How many connections it takes at a time; without a limit if absent.
     pub connection_limit: Option<u32>,
+    /// Its clients, if they are proxies of meshes that prove who they are.
+    pub clients: Option<MeshClients>,
     /// The gateway.
     pub origin: Origin,
 }
@@ -122,6 +128,8 @@ pub struct Cluster {
     pub protocol: UpstreamProtocol,
     /// The endpoints, sorted.
     pub endpoints: Vec<Endpoint>,
+    /// mTLS with all endpoints, which are proxies of a mesh. Endpoints outside have a TLS of their own, or none.
+    pub tls: Option<MeshTls>,
     /// The tags that its endpoints have.
     pub destination: Tags,
     /// The merged tags of the listener that calls it.

@@ -73,6 +73,7 @@ fn case(name: &'static str, ports: Vec<Port>) -> Case {
             mesh: "default".to_owned(),
             service: "edge-gateway".to_owned(),
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            identity: None,
             ports,
             clusters: clusters(),
         },
@@ -82,6 +83,7 @@ fn case(name: &'static str, ports: Vec<Port>) -> Case {
             mode: Mode::Enforce,
             reasons: Reasons::Full,
             access_log: None,
+            secrets: "/secrets".into(),
             range: EnvoyRange::From1_36,
         },
     }
@@ -226,6 +228,7 @@ fn http(number: u16, listeners: Vec<Listener>) -> Port {
         protocol: Protocol::Http,
         listeners,
         connection_limit: None,
+        clients: None,
         origin: origin(1),
     }
 }
@@ -278,6 +281,7 @@ fn forward(clusters: &[(&str, u32)]) -> Action {
 
 fn clusters() -> Vec<Cluster> {
     let cluster = |name: &str, protocol, endpoints: &[(&str, u16)]| Cluster {
+        tls: None,
         destination: Tags::default(),
         source: Tags::default(),
         policy: ClusterPolicy::default(),

@@ -96,6 +96,7 @@ impl<'a> Backends<'a> {
             name,
             protocol,
             endpoints,
+            tls: None,
             destination: destination.clone(),
             source: Tags::default(),
             policy: ClusterPolicy::default(),

@@ -41,6 +41,7 @@ pub(super) fn ports<'a>(
             protocol,
             listeners: Vec::new(),
             connection_limit: None,
+            clients: None,
             origin: input.origin(gateway, &path),
         });
         let limit = spec.resources.as_ref().map(|r| r.connection_limit);

@@ -116,6 +116,7 @@ pub fn gateway(
         mesh: dataplane.meta.mesh.clone(),
         service: service.to_owned(),
         address,
+        identity: None,
         ports,
         clusters,
     })
