@@ -161,6 +161,11 @@ impl Envoy {
         .await?
     }
 
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `GET` of a path of the admin interface.
     pub async fn admin_get(&self, path: &str) -> anyhow::Result<Response> {
         let connection = Connection::open(self.admin).await?;
