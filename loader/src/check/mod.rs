@@ -1,6 +1,7 @@
 //! Findings about resources together: what each says alone is right, and still it does not work.
 
 mod certificates;
+mod meshes;
 mod shadowed;
 
 use std::collections::{BTreeSet, HashSet};
@@ -16,6 +17,7 @@ use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::source::Path;
 
 pub use certificates::certificates;
+pub use meshes::authorities;
 
 /// Everything that is wrong with the resources together.
 ///
@@ -42,6 +44,11 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
             findings.push(unused(gateway));
             served.add(&as_if_selected(input, gateway, &mut findings));
         }
+    }
+    findings.extend(meshes::cross_mesh(input));
+    for dataplane in &input.resources.dataplanes {
+        // Only what it finds is wanted: who has no name is served nowhere.
+        let _ = kuma::identity(input, dataplane, &mut findings);
     }
     unattached(input, &served, &mut findings);
     served.shadowed.report(input, &mut findings);

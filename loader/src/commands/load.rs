@@ -1,11 +1,14 @@
 //! What `bootstrap` and `run` begin with: resources, and the one proxy to be made of them.
 
+use std::path::PathBuf;
+
 use anyhow::bail;
 use time::OffsetDateTime;
 
 use crate::cli::{ConfigFormat, Paths, ProxyArgs, Reasons};
 use crate::diagnostic::{Code, Diagnostic, Severity, render};
 use crate::envoy::{AccessLog, EnvoyRange};
+use crate::identity::{Keeper, Store};
 use crate::model::Proxy;
 use crate::model::kuma::{self, Input};
 use crate::output::Output;
@@ -31,9 +34,17 @@ impl Loaded {
     ///
     /// A listener without its certificate is left out and all others are served; any other error may be about this
     /// proxy, whatever resource it is in.
-    fn has_fatal_errors(&self) -> bool {
+    pub(super) fn has_fatal_errors(&self) -> bool {
         let fatal = |f: &Diagnostic| f.severity == Severity::Error && !f.code.is_isolated();
         self.findings.iter().any(fatal)
+    }
+
+    /// Tells what is wrong.
+    pub(super) fn print(&self, output: &Output) {
+        if !self.findings.is_empty() {
+            let color = output.color_on_stderr();
+            output.talk(render::human(&self.sources, &self.findings, color).trim_end());
+        }
     }
 }
 
@@ -62,7 +73,9 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
             sources: &sources,
         };
         findings.extend(check::all(input));
-        findings.extend(check::certificates(input, OffsetDateTime::now_utc()));
+        let now = OffsetDateTime::now_utc();
+        findings.extend(check::certificates(input, now));
+        findings.extend(check::authorities(input, now));
     }
     if args.strict {
         let not_served = |finding: &&mut Diagnostic| finding.code.is_not_served();
@@ -78,13 +91,29 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
     })
 }
 
-/// The proxy that the arguments name, or nothing if its resources have errors; all findings are printed.
-pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<Proxy>> {
-    let loaded = load(&args.paths, false, output)?;
-    if !loaded.findings.is_empty() {
-        let color = output.color_on_stderr();
-        output.talk(render::human(&loaded.sources, &loaded.findings, color).trim_end());
+/// One proxy, and who keeps its identity.
+pub(super) struct Chosen {
+    pub(super) proxy: Proxy,
+    /// Nobody if its mesh has no mTLS.
+    pub(super) keeper: Option<Keeper>,
+}
+
+impl Chosen {
+    /// Makes or renews the identity if it is due, in files that Envoy watches; gives the time to call this again.
+    pub(super) fn keep_identity(&self) -> anyhow::Result<Option<OffsetDateTime>> {
+        let (Some(keeper), Some(identity)) = (&self.keeper, &self.proxy.identity) else {
+            return Ok(None);
+        };
+        let kept = keeper.keep(identity, OffsetDateTime::now_utc())?;
+        Ok(Some(kept.due))
     }
+}
+
+/// The proxy that the arguments name, with an identity if its mesh has mTLS; nothing if its resources have errors. All
+/// findings are printed.
+pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<Chosen>> {
+    let loaded = load(&args.paths, false, output)?;
+    loaded.print(output);
     if loaded.has_fatal_errors() {
         return Ok(None);
     }
@@ -94,13 +123,22 @@ pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<
         sources: &loaded.sources,
     };
     // What it finds was found and printed above.
-    match kuma::gateway(input, dataplane, &mut Vec::new()) {
-        Some(proxy) => Ok(Some(proxy)),
-        None => bail!(
+    let Some(proxy) = kuma::gateway(input, dataplane, &mut Vec::new()) else {
+        bail!(
             "{}: no MeshGateway selects it, so there is nothing to serve",
             dataplane.meta
-        ),
-    }
+        );
+    };
+    let keeper = match &proxy.identity {
+        Some(_) => Some(Keeper::new(
+            Store::new(files::work_dir()?),
+            kuma::meshes(input),
+        )),
+        None => None,
+    };
+    let chosen = Chosen { proxy, keeper };
+    chosen.keep_identity()?;
+    Ok(Some(chosen))
 }
 
 /// The Dataplane that is named, or the only one.
@@ -185,10 +223,10 @@ pub(super) fn configuration(
             Reasons::None => policy::config::Reasons::None,
         },
         access_log,
-        secrets: files::work_dir()?
-            .join("proxies")
-            .join(&proxy.mesh)
-            .join(&proxy.name),
+        secrets: match &proxy.identity {
+            Some(own) => Store::new(files::work_dir()?).proxy(&own.mesh, &own.dataplane)?,
+            None => PathBuf::new(),
+        },
         range,
     };
     let format = match format {

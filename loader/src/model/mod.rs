@@ -4,6 +4,7 @@
 
 pub mod identity;
 pub mod kuma;
+pub mod mesh;
 pub mod policy;
 pub mod route;
 

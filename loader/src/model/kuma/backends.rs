@@ -96,7 +96,7 @@ impl<'a> Backends<'a> {
             name,
             protocol,
             endpoints,
-            tls: None,
+            tls: self.services.tls(destination),
             destination: destination.clone(),
             source: Tags::default(),
             policy: ClusterPolicy::default(),

@@ -8,7 +8,7 @@ use super::backends::Backends;
 use super::{Input, certificates, connections, gateway_routes, http_routes};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::policy::ListenerPolicy;
-use crate::model::{Action, Listener, Port, Protocol};
+use crate::model::{Action, Listener, MeshClients, Port, Protocol, Trust};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::{self, MeshGateway};
 use crate::source::Path;
@@ -44,6 +44,13 @@ pub(super) fn ports<'a>(
             clients: None,
             origin: input.origin(gateway, &path),
         });
+        // One of them suffices: what is between meshes is never open to others. Both on a port are an error.
+        if spec.cross_mesh {
+            port.clients = Some(MeshClients {
+                trust: Trust::AnyMesh,
+                peers: Vec::new(),
+            });
+        }
         let limit = spec.resources.as_ref().map(|r| r.connection_limit);
         port.connection_limit = port.connection_limit.or(limit.filter(|&limit| limit > 0));
         port.listeners.push(Listener {

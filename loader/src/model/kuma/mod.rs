@@ -13,11 +13,14 @@ mod effects;
 mod external;
 mod gateway_routes;
 mod http_routes;
+mod identities;
 mod listeners;
+mod meshes;
 mod paths;
 mod policies;
 mod select;
 mod services;
+mod sni;
 
 use std::net::IpAddr;
 
@@ -31,7 +34,9 @@ use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::resources::{Resource, Resources};
 use crate::source::{Path, Sources};
 
-pub(crate) use certificates::{each as certificates_of, listener_name};
+pub(crate) use certificates::{PrivateKey, each as certificates_of, listener_name};
+pub use identities::{Nameless, identity};
+pub use meshes::{all as meshes, has_mtls, mtls};
 pub(crate) use policies::{RETRY_CONDITIONS, bandwidth};
 pub use select::{gateway_of, is_builtin_gateway, routes_attach};
 
@@ -93,6 +98,7 @@ pub fn gateway(
         return None;
     };
     let gateway = select::gateway_of(input.resources, dataplane, findings)?;
+    let identity = identity(input, dataplane, findings).ok()?;
     let mut backends = Backends::new(input, &dataplane.meta.mesh, findings);
     let mut ports = listeners::ports(
         input,
@@ -116,7 +122,7 @@ pub fn gateway(
         mesh: dataplane.meta.mesh.clone(),
         service: service.to_owned(),
         address,
-        identity: None,
+        identity,
         ports,
         clusters,
     })
