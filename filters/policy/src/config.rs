@@ -7,13 +7,27 @@ use crate::pattern::HostPattern;
 use crate::table::{HostTable, Listener, TwoOwners};
 use crate::tags::Tags;
 
+mod cross_mesh;
+mod external_access;
+mod permissions;
+
+pub use cross_mesh::{CrossMeshConfig, CrossMeshGatewayConfig};
+pub use external_access::{
+    Access, ExternalAccessConfig, ExternalServiceConfig, Passthrough, PassthroughConfig, Protocol,
+};
+pub use permissions::{PermissionsConfig, RuleConfig};
+
 /// The version of the configuration that this code reads and writes.
 pub const VERSION: u32 = 1;
 
 /// The configuration of a filter, as JSON.
 ///
-/// With `listeners` the filter decides by them. Filter chains of one TLS port have the same listeners: one of them
-/// gives `listeners` and a name for them, `table`, and the others give the name only.
+/// A gateway's port has `listeners`. An outbound has `cross_mesh`, `external_access` or both, and then a host that
+/// `cross_mesh` does not know is the affair of `external_access`.
+///
+/// Filter chains of one TLS port have listeners in common. Each of them gives in `listeners` what it needs for its own
+/// hosts: the listener of the chain and those whose hosts are among its own. One of them gives all, and a name for
+/// them, `table`; the others name it in `elsewhere`, and can tell with it which hosts are on this port at all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -30,16 +44,26 @@ pub struct PluginConfig {
     /// The port that answers name; it decides nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// A name under which filter chains with the same `vm_id` share one list of listeners.
+    /// A name under which other filters with the same `vm_id` find these `listeners`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
-    /// The listeners of the port. Left out where another filter chain gives them under the same `table`.
+    /// The listeners of the port; beside `elsewhere`, those of them that take hosts of the chain's listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listeners: Option<Vec<ListenerConfig>>,
-    /// On TLS: the name of the listener whose filter chain this filter is in. A host of any other listener is refused
-    /// with 421.
+    /// On TLS: the name of the listener, or of the external service, whose filter chain this filter is in. A host of
+    /// any other is refused with 421.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<String>,
+    /// The `table` of all listeners of the port, for hosts that none of `listeners` takes: they get 421 if one of the
+    /// table does, and 404 if none does or nobody gives the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<String>,
+    /// Gateways of meshes that requests are sent to by hostname.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_mesh: Option<CrossMeshConfig>,
+    /// What may be reached outside the mesh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_access: Option<ExternalAccessConfig>,
 }
 
 /// Who takes requests for some hosts.
@@ -55,6 +79,9 @@ pub struct ListenerConfig {
     /// Tags that requests to these hosts carry.
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
+    /// Which clients may send what. Left out: every client that TLS let in may send everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<PermissionsConfig>,
 }
 
 /// Whether refusals are enforced.
@@ -94,6 +121,9 @@ impl PluginConfig {
             table: None,
             listeners: None,
             chain: None,
+            elsewhere: None,
+            cross_mesh: None,
+            external_access: None,
         }
     }
 

@@ -115,7 +115,16 @@ pub mod state {
     pub const REASON: &str = "meshgate.reason";
     /// The name of the listener that owns the host, on a connection of another one.
     pub const OWNER: &str = "meshgate.owner";
+    /// The name of the gateway of another mesh, or of the external service, that the request is for.
+    pub const DESTINATION: &str = "meshgate.destination";
+    /// What the native filter `set_filter_state` writes for the others: `%DOWNSTREAM_PEER_URI_SAN%`, the URIs of the
+    /// client's certificate. It has no [`PREFIX`].
+    pub const CLIENT: &str = "meshgate.client";
 }
+
+/// The request header in which the filters name the cluster, for routes with `cluster_header`. Whatever a client sends
+/// in it is replaced; native configuration takes it away before the backend.
+pub const CLUSTER_HEADER: &str = "x-meshgate-cluster";
 
 /// The response header with the name of the [`Reason`], on refusals.
 pub const REASON_HEADER: &str = "x-meshgate-reason";
