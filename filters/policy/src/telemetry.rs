@@ -56,6 +56,25 @@ pub fn requests_counter(listener: Option<&str>, outcome: Outcome) -> String {
     format!("meshgate.requests.listener={listener};decision={outcome};reason={reason};")
 }
 
+/// The counter of requests to a listener with permissions, by the client's mesh: [`requests_counter`] with the label
+/// `mesh`. Meshes that the permissions do not name are all called [`OTHER_MESH`], so that clients cannot make counters.
+pub fn clients_counter(listener: &str, outcome: Outcome, mesh: &str) -> String {
+    let mut name = requests_counter(Some(listener), outcome);
+    name.extend(["mesh=", mesh, ";"]);
+    name
+}
+
+/// What [`clients_counter`] calls a mesh that no permission names, and one that is not known.
+pub const OTHER_MESH: &str = "other";
+
+/// The counter of requests and connections of outbounds: [`requests_counter`] without a listener, and with the label
+/// `destination`, which is empty if nobody has the destination.
+pub fn destinations_counter(destination: Option<&str>, outcome: Outcome) -> String {
+    let destination = Label(destination.unwrap_or_default());
+    let name = requests_counter(None, outcome);
+    format!("{name}destination={destination};")
+}
+
 /// The counter of requests that `listener_tags.wasm` gave tags to: `meshgate_tagged{listener}` in Prometheus.
 pub fn tagged_counter(listener: &str) -> String {
     format!("meshgate.tagged.listener={};", Label(listener))
@@ -97,6 +116,18 @@ pub const STATS_TAGS: [StatsTag; 3] = [
     StatsTag {
         name: "reason",
         regex: r"^wasmcustom\.meshgate\.requests\.listener=[^;]*;decision=[^;]*;(reason=([^;]*);)",
+    },
+];
+
+/// The further labels of outbounds, and of listeners with permissions.
+pub const OUTBOUND_STATS_TAGS: [StatsTag; 2] = [
+    StatsTag {
+        name: "destination",
+        regex: r"^wasmcustom\.meshgate\.requests\.listener=[^;]*;decision=[^;]*;reason=[^;]*;(destination=([^;]*);)",
+    },
+    StatsTag {
+        name: "mesh",
+        regex: r"^wasmcustom\.meshgate\.requests\.listener=[^;]*;decision=[^;]*;reason=[^;]*;(mesh=([^;]*);)",
     },
 ];
 

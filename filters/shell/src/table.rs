@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use policy::telemetry::OTHER_MESH;
 use policy::{HostTable, Listener};
 
 /// Listeners for look-up by host, ready for requests.
@@ -11,21 +12,42 @@ pub(crate) struct Table {
 }
 
 /// What is the same for every request of a listener.
-#[derive(Default)]
 pub(crate) struct Prepared {
     /// The tags in Kuma's form, if there are any.
     pub(crate) tags: Option<Box<str>>,
     /// The id of the counter of its requests, once it is defined.
     pub(crate) counter: Cell<Option<u32>>,
+    /// The meshes that its permissions name and [`OTHER_MESH`], with the ids of their counters.
+    pub(crate) meshes: Box<[(Box<str>, Cell<Option<u32>>)]>,
+}
+
+impl Prepared {
+    fn new(listener: &Listener) -> Self {
+        let meshes = listener.permissions.as_ref().map(|permissions| {
+            let named = permissions.meshes().into_iter();
+            let all = named.chain([OTHER_MESH.into()]);
+            all.map(|mesh| (mesh, Cell::default())).collect()
+        });
+        Self {
+            tags: (!listener.tags.is_empty()).then(|| listener.tags.to_string().into()),
+            counter: Cell::default(),
+            meshes: meshes.unwrap_or_default(),
+        }
+    }
+
+    /// The entry of a client's mesh.
+    pub(crate) fn mesh(&self, mesh: Option<&[u8]>) -> Option<&(Box<str>, Cell<Option<u32>>)> {
+        let own = self
+            .meshes
+            .iter()
+            .find(|(name, _)| Some(name.as_bytes()) == mesh);
+        own.or(self.meshes.last())
+    }
 }
 
 impl Table {
     pub(crate) fn new(hosts: HostTable) -> Self {
-        let prepare = |listener: &Listener| Prepared {
-            tags: (!listener.tags.is_empty()).then(|| listener.tags.to_string().into()),
-            counter: Cell::default(),
-        };
-        let prepared = hosts.listeners().iter().map(prepare).collect();
+        let prepared = hosts.listeners().iter().map(Prepared::new).collect();
         Self { hosts, prepared }
     }
 
