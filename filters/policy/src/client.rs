@@ -65,12 +65,12 @@ impl UriPattern {
             false => uri.starts_with(beginning),
         }
     }
+}
 
-    /// The mesh that the SPIFFE IDs of this set belong to, if it is one.
-    pub fn mesh(&self) -> Option<&str> {
-        let (mesh, _) = self.beginning.strip_prefix(SPIFFE)?.split_once('/')?;
-        Some(mesh)
-    }
+/// The mesh that the SPIFFE IDs of a pattern belong to, if it is one.
+pub(crate) fn mesh(pattern: &str) -> Option<&str> {
+    let (mesh, _) = pattern.strip_prefix(SPIFFE)?.split_once('/')?;
+    Some(mesh)
 }
 
 /// Why a text is no pattern of URIs.
@@ -132,9 +132,8 @@ mod tests {
 
     #[test]
     fn a_pattern_names_a_mesh_if_it_has_it_whole() {
-        let mesh = |text| UriPattern::parse(text).unwrap().mesh().map(str::to_owned);
-        assert_eq!(mesh("spiffe://a/*").as_deref(), Some("a"));
-        assert_eq!(mesh("spiffe://a*"), None);
-        assert_eq!(mesh("kuma://a/b"), None);
+        assert_eq!(super::mesh("spiffe://a/*"), Some("a"));
+        assert_eq!(super::mesh("spiffe://a*"), None);
+        assert_eq!(super::mesh("kuma://a/b"), None);
     }
 }

@@ -11,6 +11,7 @@ use crate::tags::Tags;
 
 mod cross_mesh;
 mod external_access;
+mod named;
 mod part;
 mod permissions;
 
@@ -18,6 +19,7 @@ pub use cross_mesh::{CrossMeshConfig, CrossMeshGatewayConfig};
 pub use external_access::{
     Access, ExternalAccessConfig, ExternalServiceConfig, Passthrough, PassthroughConfig, Protocol,
 };
+use named::named;
 pub use part::{Part, Unused};
 pub use permissions::{PermissionsConfig, RuleConfig};
 
@@ -96,7 +98,7 @@ pub struct ListenerConfig<P = PermissionsConfig> {
 }
 
 /// Whether refusals are enforced.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
@@ -108,7 +110,7 @@ pub enum Mode {
 }
 
 /// How much a refused client is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reasons {
@@ -120,6 +122,9 @@ pub enum Reasons {
     /// Nothing but the status.
     None,
 }
+
+named!(Mode { "enforce" => Enforce, "audit" => Audit });
+named!(Reasons { "full" => Full, "short" => Short, "none" => None });
 
 impl PluginConfig {
     /// A configuration with everything left out.

@@ -1,9 +1,8 @@
 //! Which clients may send what: allow and deny lists over client, method and path.
 
 use core::ops::Deref;
-use std::collections::BTreeSet;
 
-use crate::client::{Client, InvalidUri, UriPattern};
+use crate::client::{self, Client, InvalidUri, UriPattern};
 use crate::config::{PermissionsConfig, RuleConfig};
 use crate::decision::{Reason, Refusal};
 use crate::path::{AmbiguousPath, Path, PathPrefix};
@@ -32,6 +31,7 @@ pub struct Permissions {
     shadow_deny: Box<[Rule]>,
     allow: Box<[Rule]>,
     asks: Asks,
+    meshes: Vec<Box<str>>,
 }
 
 /// A set of requests.
@@ -101,11 +101,8 @@ impl Permissions {
     }
 
     /// The meshes that they name.
-    pub fn meshes(&self) -> Box<[Box<str>]> {
-        let rules = [&self.deny, &self.shadow_deny, &self.allow];
-        let patterns = rules.into_iter().flatten().flat_map(|rule| &rule.client);
-        let meshes: BTreeSet<&str> = patterns.filter_map(UriPattern::mesh).collect();
-        meshes.into_iter().map(Into::into).collect()
+    pub fn meshes(&self) -> &[Box<str>] {
+        &self.meshes
     }
 }
 
@@ -141,16 +138,23 @@ impl TryFrom<&PermissionsConfig> for Permissions {
         let rules = |rules: &[RuleConfig]| -> Result<Box<[Rule]>, InvalidRule> {
             rules.iter().map(Rule::try_from).collect()
         };
-        Ok(Self {
+        let mut permissions = Self {
             deny: rules(&config.deny)?,
             shadow_deny: rules(&config.shadow_deny)?,
             allow: rules(&config.allow)?,
-            asks: Asks {
-                client: all().any(|rule| !rule.client.is_empty()),
-                method: all().any(|rule| !rule.methods.is_empty()),
-                path: all().any(|rule| !rule.paths.is_empty()),
-            },
-        })
+            ..Self::default()
+        };
+        for rule in all() {
+            permissions.asks.client |= !rule.client.is_empty();
+            permissions.asks.method |= !rule.methods.is_empty();
+            permissions.asks.path |= !rule.paths.is_empty();
+            for mesh in rule.client.iter().filter_map(|text| client::mesh(text)) {
+                if !permissions.meshes.iter().any(|known| **known == *mesh) {
+                    permissions.meshes.push(mesh.into());
+                }
+            }
+        }
+        Ok(permissions)
     }
 }
 

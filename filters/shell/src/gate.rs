@@ -2,7 +2,7 @@
 
 use core::ops::Deref;
 
-use policy::telemetry::{clients_counter, state};
+use policy::telemetry::{OTHER_MESH, clients_counter, state};
 use policy::{
     Client, Decision, Facts, Listener, NoTrace, Outcome, Permissions, Permit, Policy, Reason,
     Refusal, RequestView, decide,
@@ -101,14 +101,19 @@ impl<'a> Gate<'a> {
         let uris = uris.flatten();
         let client = uris.as_deref().and_then(Client::new);
         let prepared = self.table.prepared(listener);
-        let entry = prepared.and_then(|p| p.mesh(client.and_then(Client::mesh)));
-        let Some((mesh, counter)) = entry else {
-            return self.refuse(&Refusal::NO_CONFIG, request);
-        };
+        let meshes = permissions.meshes();
+        let own = client.and_then(Client::mesh);
+        let index = meshes.iter().position(|mesh| Some(mesh.as_bytes()) == own);
+        let mesh = index
+            .and_then(|index| meshes.get(index))
+            .map_or(OTHER_MESH, |mesh| mesh);
+        let counter = prepared.and_then(|p| p.of_meshes.get(index.unwrap_or(meshes.len())));
         let name = |outcome| clients_counter(&listener.name, outcome, mesh);
         match permissions.permit(client, self) {
             Ok(Permit::Allowed) => {
-                counters::increment_kept(counter, || name(Outcome::Forward));
+                if let Some(counter) = counter {
+                    counters::increment_kept(counter, || name(Outcome::Forward));
+                }
                 Action::Continue
             }
             Ok(Permit::Shadow) => Settings::AUDIT.refuse(&Refusal::CLIENT, request, name),

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 
-use policy::telemetry::OTHER_MESH;
 use policy::{HostTable, Listener};
 
 /// Listeners for look-up by host, ready for requests.
@@ -17,31 +16,22 @@ pub(crate) struct Prepared {
     pub(crate) tags: Option<Box<str>>,
     /// The id of the counter of its requests, once it is defined.
     pub(crate) counter: Cell<Option<u32>>,
-    /// The meshes that its permissions name and [`OTHER_MESH`], with the ids of their counters.
-    pub(crate) meshes: Box<[(Box<str>, Cell<Option<u32>>)]>,
+    /// The same for each mesh that its permissions name, and for all others together.
+    pub(crate) of_meshes: Box<[Cell<Option<u32>>]>,
 }
 
 impl Prepared {
     fn new(listener: &Listener) -> Self {
-        let meshes = listener.permissions.as_ref().map(|permissions| {
-            let named = permissions.meshes().into_iter();
-            let all = named.chain([OTHER_MESH.into()]);
-            all.map(|mesh| (mesh, Cell::default())).collect()
-        });
+        let named = listener
+            .permissions
+            .as_ref()
+            .map(|permissions| permissions.meshes().len());
+        let counters = named.map_or(0, |named| named + 1);
         Self {
             tags: (!listener.tags.is_empty()).then(|| listener.tags.to_string().into()),
             counter: Cell::default(),
-            meshes: meshes.unwrap_or_default(),
+            of_meshes: (0..counters).map(|_| Cell::default()).collect(),
         }
-    }
-
-    /// The entry of a client's mesh.
-    pub(crate) fn mesh(&self, mesh: Option<&[u8]>) -> Option<&(Box<str>, Cell<Option<u32>>)> {
-        let own = self
-            .meshes
-            .iter()
-            .find(|(name, _)| Some(name.as_bytes()) == mesh);
-        own.or(self.meshes.last())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::named::named;
 use super::{PermissionsConfig, is_default};
 
 /// What may be reached outside the mesh, and by whom.
@@ -32,7 +33,7 @@ pub struct ExternalAccessConfig {
 }
 
 /// Whether a service may be reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
@@ -44,7 +45,7 @@ pub enum Access {
 }
 
 /// Which destinations without a service may be reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Passthrough {
@@ -100,7 +101,7 @@ pub struct PassthroughConfig {
 }
 
 /// The protocol of a destination.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say it")]
@@ -113,3 +114,9 @@ pub enum Protocol {
     Http2,
     Grpc,
 }
+
+named!(Access { "allow" => Allow, "forbid" => Forbid });
+named!(Passthrough { "all" => All, "matched" => Matched, "none" => None });
+named!(Protocol {
+    "tcp" => Tcp, "tls" => Tls, "mysql" => Mysql, "http" => Http, "http2" => Http2, "grpc" => Grpc,
+});
