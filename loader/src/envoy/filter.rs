@@ -98,6 +98,7 @@ fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> Pl
         table: (port.protocol == Protocol::Https).then(|| port.name.clone()),
         listeners: brings_listeners.then(|| port.listeners.iter().map(listener).collect()),
         chain: chain.map(|chain| chain.name.clone()),
+        ..PluginConfig::empty()
     }
 }
 
@@ -111,6 +112,7 @@ fn listener(listener: &Listener) -> ListenerConfig {
             vec![hostname]
         },
         tags: listener.tags.clone(),
+        permissions: None,
     }
 }
 
