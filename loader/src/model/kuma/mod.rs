@@ -22,7 +22,7 @@ mod select;
 mod services;
 mod sni;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use policy::Tags;
 
@@ -102,6 +102,7 @@ pub fn gateway(
     let mut backends = Backends::new(input, &dataplane.meta.mesh, findings);
     let mut ports = listeners::ports(
         input,
+        address,
         &dataplane_gateway.tags,
         gateway,
         &mut backends,
@@ -136,5 +137,13 @@ pub fn ports_of(
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Port> {
     let mut backends = Backends::new(input, &gateway.meta.mesh, findings);
-    listeners::ports(input, dataplane_tags, gateway, &mut backends, findings)
+    let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    listeners::ports(
+        input,
+        nowhere,
+        dataplane_tags,
+        gateway,
+        &mut backends,
+        findings,
+    )
 }
