@@ -17,7 +17,7 @@ use ::policy::{HostPattern, Tags};
 use self::policy::{ClusterPolicy, ListenerPolicy};
 
 pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
-pub use role::Role;
+pub use role::{Clients, CrossMeshGateway, Inbound, Outbound, Permission, Refusal, Role, Who};
 pub use route::{
     Action, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, PathMatch,
     PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost, WeightedCluster,

@@ -23,7 +23,8 @@ pub(super) use self::access_log::Proxy;
 pub(crate) use self::fault_injection::kibibytes as bandwidth;
 pub(crate) use self::retry::CONDITIONS as RETRY_CONDITIONS;
 
-use self::select::Policies;
+pub(super) use self::select::{Policies, Side};
+
 use super::Input;
 use crate::model::{Action, Cluster, Port, Protocol};
 use crate::resources::Resource;
@@ -39,7 +40,7 @@ pub(super) fn apply(
 ) {
     let resources = input.resources;
     for cluster in clusters.iter_mut() {
-        let policies = Policies::new(resources, gateway, &cluster.source);
+        let policies = Policies::new(resources, Side::Gateway(gateway), &cluster.source);
         cluster.policy = timeout::cluster(&policies, &cluster.destination);
         circuit_breaker::cluster(&policies, &cluster.destination, &mut cluster.policy);
         health_check::cluster(&policies, &cluster.destination, &mut cluster.policy);
@@ -58,10 +59,10 @@ pub(super) fn apply(
                 Protocol::Https | Protocol::Tls => own,
                 Protocol::Http | Protocol::Tcp => &of_port,
             };
-            let policies = Policies::of_any(resources, gateway, shared);
+            let policies = Policies::of_any(resources, Side::Gateway(gateway), shared);
             listener.policy = timeout::listener(&policies);
             listener.policy.access_logs = access_log::listener(&policies, proxy);
-            let policies = Policies::of_any(resources, gateway, own);
+            let policies = Policies::of_any(resources, Side::Gateway(gateway), own);
             let routes = listener
                 .virtual_hosts
                 .iter_mut()
