@@ -65,12 +65,11 @@ fn translate(input: &Path) -> (String, Option<Proxy>) {
     let fatal = findings
         .iter()
         .any(|f| f.severity == Severity::Error && !f.code.is_isolated());
-    let mut gateways = resources
-        .dataplanes
-        .iter()
-        .filter(|dataplane| kuma::is_builtin_gateway(dataplane));
-    let proxy = match gateways.next() {
-        Some(dataplane) if !fatal => kuma::gateway(input, dataplane, &mut Vec::new()),
+    // The gateway; without any the first proxy next to a service.
+    let dataplanes = || resources.dataplanes.iter();
+    let gateway = dataplanes().find(|dataplane| kuma::is_builtin_gateway(dataplane));
+    let proxy = match gateway.or_else(|| dataplanes().next()) {
+        Some(dataplane) if !fatal => kuma::proxy(input, dataplane, &mut Vec::new()),
         _ => None,
     };
     (text, proxy)

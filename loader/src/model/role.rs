@@ -22,8 +22,6 @@ pub struct Inbound {
     pub is_permissive: bool,
     /// Which of the clients that prove who they are may call; all of them if absent.
     pub permission: Option<Permission>,
-    /// The name of the inbound, for policies.
-    pub section: String,
 }
 
 /// A port for the service next to the proxy.

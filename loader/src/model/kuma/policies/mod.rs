@@ -13,6 +13,7 @@ mod health_check;
 mod rate_limit;
 mod retry;
 mod select;
+mod sidecar;
 mod timeout;
 
 use std::collections::BTreeMap;
@@ -23,9 +24,11 @@ pub(super) use self::access_log::Proxy;
 pub(crate) use self::fault_injection::kibibytes as bandwidth;
 pub(crate) use self::retry::CONDITIONS as RETRY_CONDITIONS;
 
-pub(super) use self::select::{Policies, Side};
+pub(super) use self::select::{Destination, Policies, Side};
+pub(super) use self::sidecar::{inbound, outbound, upstream};
 
-use super::Input;
+use self::select::To;
+use super::{Input, SERVICE_TAG};
 use crate::model::{Action, Cluster, Port, Protocol};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
@@ -41,9 +44,10 @@ pub(super) fn apply(
     let resources = input.resources;
     for cluster in clusters.iter_mut() {
         let policies = Policies::new(resources, Side::Gateway(gateway), &cluster.source);
-        cluster.policy = timeout::cluster(&policies, &cluster.destination);
-        circuit_breaker::cluster(&policies, &cluster.destination, &mut cluster.policy);
-        health_check::cluster(&policies, &cluster.destination, &mut cluster.policy);
+        let to = To::Service(cluster.destination.get(SERVICE_TAG).unwrap_or_default());
+        cluster.policy = timeout::cluster(&policies, to, &cluster.destination);
+        circuit_breaker::cluster(&policies, to, &cluster.destination, &mut cluster.policy);
+        health_check::cluster(&policies, to, &mut cluster.policy);
     }
     let destinations: BTreeMap<&str, &Tags> = clusters
         .iter()
@@ -76,7 +80,7 @@ pub(super) fn apply(
                     .iter()
                     .filter_map(|to| destinations.get(to.cluster.as_str()).copied())
                     .collect();
-                let name = route.origin.resource.as_str();
+                let name = To::Route(route.origin.resource.as_str());
                 timeout::route(&policies, name, &to, &mut route.policy);
                 route.policy.retry = retry::route(&policies, name, &to);
                 route.policy.rate_limit = rate_limit::route(&policies, name, &to);

@@ -79,6 +79,41 @@ pub(super) enum To<'a> {
     Listener,
     /// Connections to this `kuma.io/service`.
     Service(&'a str),
+    /// What a sidecar sends to this service.
+    Destination(&'a Destination),
+}
+
+/// What a sidecar calls, as policies name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::model::kuma) struct Destination {
+    /// `MeshService` or `MeshMultiZoneService`.
+    pub(in crate::model::kuma) kind: String,
+    /// The name of the resource; of a service without one its `kuma.io/service`.
+    pub(in crate::model::kuma) name: String,
+    /// Its `kuma.io/service`, or what Kuma writes there for a resource.
+    pub(in crate::model::kuma) kuma_service: String,
+}
+
+impl Destination {
+    /// The service with these tags.
+    pub(in crate::model::kuma) fn of_tags(tags: &Tags) -> Self {
+        let service = tags.get(SERVICE_TAG).unwrap_or_default();
+        Self {
+            kind: "MeshService".to_owned(),
+            name: service.to_owned(),
+            kuma_service: service.to_owned(),
+        }
+    }
+
+    /// Whether a `targetRef` in `to` means it.
+    pub(in crate::model::kuma) fn is_named_by(&self, target: &TargetRef) -> bool {
+        target.kind == self.kind && target.name == self.name
+    }
+
+    /// For policies that know tags only.
+    pub(super) fn tags(&self) -> Tags {
+        [(SERVICE_TAG, &self.kuma_service)].into_iter().collect()
+    }
 }
 
 impl<'a> Policies<'a> {
@@ -106,7 +141,7 @@ impl<'a> Policies<'a> {
     ) -> Option<C> {
         let route = match to {
             To::Route(route) => Some(route),
-            To::Service(_) | To::Listener => None,
+            To::Service(_) | To::Destination(_) | To::Listener => None,
         };
         let policies = self.matched(all, |policy| policy.target_ref.as_ref(), route);
         let entries = policies.into_iter().flat_map(|policy| {
@@ -227,6 +262,23 @@ impl<'a> Policies<'a> {
             .map(|(_, policy)| policy)
     }
 
+    /// The policy with sources and destinations for everybody who connects to `destination`: the one whose selectors
+    /// for the destination fit best.
+    pub(super) fn for_all_sources<'p, C>(
+        &self,
+        all: &'p [Resource<Connection<C>>],
+        destination: &Tags,
+    ) -> Option<&'p Resource<Connection<C>>> {
+        let is_any = |tags: &Tags| tags.iter().all(|(_, value)| value == "*");
+        of_mesh(all, self.side.mesh())
+            .filter(|policy| policy.spec.sources.iter().any(|s| is_any(&s.tags)))
+            .filter_map(|policy| {
+                Some((best_rank(&policy.spec.destinations, destination)?, policy))
+            })
+            .max_by_key(|(rank, policy)| (*rank, &policy.meta.created, Reverse(&policy.meta.name)))
+            .map(|(_, policy)| policy)
+    }
+
     /// The policy with sources and destinations for a route to all of `destinations`: one for all services if any of
     /// them has such a one, and else the oldest (Kuma `BestConnectionPolicyForDestination` at 2.14.3).
     pub(super) fn connection_of_route<'p, C>(
@@ -255,6 +307,7 @@ fn is_for(target: &TargetRef, mesh: &str, to: To<'_>) -> bool {
     match (target.kind.as_str(), to) {
         ("Mesh", _) => true,
         ("MeshService", To::Service(service)) => target.name == service,
+        (_, To::Destination(service)) => service.is_named_by(target),
         ("MeshHTTPRoute", To::Route(route)) => *route == route_name(mesh, target),
         _ => false,
     }

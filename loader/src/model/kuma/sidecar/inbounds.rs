@@ -6,8 +6,8 @@ use policy::{HostPattern, Tags};
 
 use super::{Sidecar, is_served, permissions, section};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::kuma::policies::{Policies, Side};
-use crate::model::kuma::{PROTOCOL_TAG, SERVICE_TAG};
+use crate::model::kuma::policies::{self, Policies, Side};
+use crate::model::kuma::{PROTOCOL_TAG, SERVICE_TAG, mtls};
 use crate::model::policy::{ClusterPolicy, ListenerPolicy};
 use crate::model::role::Inbound as InboundRole;
 use crate::model::{
@@ -15,17 +15,16 @@ use crate::model::{
     Role, Route, SpiffeIds, Trust, UpstreamProtocol, VirtualHost, WeightedCluster,
 };
 use crate::resources::kuma::dataplane::Inbound;
-use crate::resources::kuma::mesh::Mode;
 use crate::source::Path;
 
 /// A port for each inbound, and the clusters behind them.
 pub(super) fn ports(
     own: &Sidecar<'_>,
-    mode: Option<Mode>,
     clusters: &mut Vec<Cluster>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Port> {
     let mut ports = Vec::new();
+    let mtls = mtls(own.input, own.mesh());
     let inbounds = own.dataplane.spec.networking.inbound.iter().enumerate();
     for (index, inbound) in inbounds.filter(|(_, inbound)| is_served(inbound)) {
         let path = Path::of("networking.inbound").index(index);
@@ -34,30 +33,33 @@ pub(super) fn ports(
         else {
             continue;
         };
-        let Some(cluster) = service(own, inbound, &path, address, findings) else {
+        let Some(mut cluster) = service(own, inbound, &path, address, findings) else {
             continue;
         };
-        let cluster = add(clusters, cluster);
+        cluster.name = name(clusters, &cluster);
+        let origin = own.input.origin(own.dataplane, &path);
+        let mut listener = listener(inbound, cluster.name.clone(), origin);
         let sections = [section(inbound)];
         let side = Side::Sidecar(own.dataplane, &sections);
         let resources = own.input.resources;
         let policies = Policies::of_any(resources, side, std::slice::from_ref(&inbound.tags));
+        policies::inbound(&policies, &own.for_logs(), &mut listener, &mut cluster);
+        clusters.push(cluster);
         let mesh = own.mesh();
         ports.push(Port {
             name: format!("inbound:{address}:{number}"),
             role: Role::Inbound(InboundRole {
-                is_permissive: mode == Some(Mode::Permissive),
-                permission: mode.is_some().then(|| {
+                is_permissive: mtls.as_ref().is_some_and(|mtls| mtls.permissive),
+                permission: mtls.is_some().then(|| {
                     permissions::of_inbound(resources, mesh, &inbound.tags, &own.tags, &policies)
                 }),
-                section: section(inbound),
             }),
             address,
             number,
             protocol: protocol(inbound),
-            listeners: vec![listener(inbound, cluster, own.input.origin(own.dataplane, &path))],
+            listeners: vec![listener],
             connection_limit: None,
-            clients: mode.is_some().then(|| MeshClients {
+            clients: mtls.is_some().then(|| MeshClients {
                 trust: Trust::Mesh(mesh.to_owned()),
                 peers: vec![SpiffeIds::mesh(mesh)],
             }),
@@ -136,24 +138,15 @@ fn service(
     })
 }
 
-/// Adds a cluster, under another name if one of its name leads elsewhere: Kuma lets the last one win.
-fn add(clusters: &mut Vec<Cluster>, mut cluster: Cluster) -> String {
-    let is_other = |other: &Cluster| {
-        (&other.endpoints, other.protocol) != (&cluster.endpoints, cluster.protocol)
-    };
-    let taken = clusters.iter().find(|other| other.name == cluster.name);
-    if taken.is_some_and(is_other)
-        && let Some(endpoint) = cluster.endpoints.first()
-    {
-        let kind = match cluster.protocol {
-            UpstreamProtocol::Http1 => "",
-            UpstreamProtocol::Http2 => ":http2",
-        };
-        cluster.name = format!("localhost:{}:{}{kind}", endpoint.port, endpoint.address);
-    }
-    let name = cluster.name.clone();
-    if !clusters.iter().any(|other| other.name == name) {
-        clusters.push(cluster);
+/// Kuma's name, unless another inbound's cluster has it and leads elsewhere or has other policies: Kuma lets the last
+/// one win.
+fn name(clusters: &[Cluster], cluster: &Cluster) -> String {
+    let is_taken = |name: &str| clusters.iter().any(|other| other.name == name);
+    let mut name = cluster.name.clone();
+    let mut number = 2;
+    while is_taken(&name) {
+        name = format!("{}:{number}", cluster.name);
+        number += 1;
     }
     name
 }

@@ -9,17 +9,15 @@ mod cross_mesh;
 mod inbounds;
 mod outbounds;
 mod permissions;
-mod routes;
 
 use std::net::IpAddr;
 
 use policy::Tags;
 
-use super::backends::Backends;
 use super::policies::{self, Side};
-use super::{Input, SERVICE_TAG, meshes};
+use super::{Input, identity, service_of};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Cluster, Port, Proxy};
+use crate::model::{Port, Proxy};
 use crate::resources::Resource;
 use crate::resources::kuma::dataplane::{Dataplane, Inbound, State};
 use crate::source::Path;
@@ -43,8 +41,7 @@ impl Sidecar<'_> {
     }
 
     fn service(&self) -> &str {
-        let mut services = self.tags.iter().filter_map(|tags| tags.get(SERVICE_TAG));
-        services.next().unwrap_or(&self.dataplane.meta.name)
+        service_of(self.dataplane)
     }
 
     fn side(&self) -> Side<'_> {
@@ -67,19 +64,18 @@ pub(super) fn sidecar(
     input: Input<'_>,
     dataplane: &Resource<Dataplane>,
     address: IpAddr,
-    cross_mesh_port: Option<u16>,
     findings: &mut Vec<Diagnostic>,
-) -> Proxy {
+) -> Option<Proxy> {
     let networking = &dataplane.spec.networking;
     let mesh = dataplane.meta.mesh.as_str();
-    let mode = meshes::mode(input.resources, mesh);
+    let identity = identity(input, dataplane, findings).ok()?;
     let own = Sidecar {
         input,
         dataplane,
         address,
-        tags: meshes::tags(dataplane),
+        tags: tags(dataplane),
         sections: networking.inbound.iter().map(section).collect(),
-        has_mtls: mode.is_some(),
+        has_mtls: identity.is_some(),
     };
     if networking.transparent_proxying.is_some() {
         let path = Path::of("networking.transparentProxying");
@@ -87,26 +83,33 @@ pub(super) fn sidecar(
         findings.push(dataplane.warning(Code::NotServedField, &path, message));
     }
     let mut clusters = Vec::new();
-    let mut ports = inbounds::ports(&own, mode, &mut clusters, findings);
-    let mut backends = Backends::new(input, mesh, findings);
-    ports.extend(outbounds::ports(&own, &mut backends, &mut clusters, findings));
-    ports.extend(cross_mesh_port.and_then(|number| {
-        cross_mesh::by_hostname(&own, number, &mut clusters, findings)
-    }));
+    let mut ports = inbounds::ports(&own, &mut clusters, findings);
+    ports.extend(outbounds::ports(&own, &mut clusters, findings));
+    ports.extend(cross_mesh::by_hostname(&own, &mut clusters, findings));
     one_of_each(&own, &mut ports, findings);
-    clusters.extend(backends.into_clusters());
-    policies::apply_to_sidecar(input, own.side(), &own.tags, &mut ports, &mut clusters, &own.for_logs());
-    clusters.sort_by(|a: &Cluster, b| a.name.cmp(&b.name));
+    clusters.sort_by(|a, b| a.name.cmp(&b.name));
     clusters.dedup_by(|a, b| a.name == b.name);
-    Proxy {
+    Some(Proxy {
         name: dataplane.meta.name.clone(),
         mesh: mesh.to_owned(),
         service: own.service().to_owned(),
         address,
-        identity: own.has_mtls.then(|| meshes::identity(dataplane)),
+        identity,
         ports,
         clusters,
-    }
+    })
+}
+
+/// The tags of the gateway that it is next to, and of its inbounds.
+fn tags(dataplane: &Resource<Dataplane>) -> Vec<Tags> {
+    let networking = &dataplane.spec.networking;
+    let gateway = networking.gateway.iter().map(|gateway| &gateway.tags);
+    let inbounds = networking.inbound.iter();
+    let inbounds = inbounds.filter(|inbound| is_served(inbound));
+    gateway
+        .chain(inbounds.map(|inbound| &inbound.tags))
+        .cloned()
+        .collect()
 }
 
 /// The name of an inbound for policies: its own, or its port.
