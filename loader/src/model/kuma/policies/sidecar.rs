@@ -51,8 +51,10 @@ pub(in crate::model::kuma) fn inbound(
     circuit_breaker::inbound(policies, &mut cluster.policy);
     let limit = rate_limit::inbound(policies, &listener.tags);
     let faults = fault_injection::inbound(policies);
+    let stream_idle = listener.policy.stream_idle;
     for route in routes(listener) {
         route.policy.timeout = Some(request);
+        route.policy.idle = stream_idle;
         route.policy.rate_limit.clone_from(&limit);
         route.policy.faults.clone_from(&faults);
     }

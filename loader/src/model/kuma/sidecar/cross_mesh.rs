@@ -8,6 +8,7 @@ use policy::{HostPattern, Tags};
 use super::Sidecar;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::hash::sha256_hex;
+use crate::model::kuma::policies::{self, Destination, Policies};
 use crate::model::kuma::{MESH_TAG, SERVICE_TAG, has_mtls, of_mesh, select, sni};
 use crate::model::policy::{ClusterPolicy, ListenerPolicy};
 use crate::model::role::Outbound;
@@ -190,7 +191,8 @@ pub(super) fn by_hostname(
         );
         return None;
     }
-    let gateways = named_gateways(own, clusters);
+    let mut made = Vec::new();
+    let gateways = named_gateways(own, &mut made);
     let origin = own.input.origin(own.dataplane, &path);
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let mut names: BTreeMap<&str, &CrossMeshGateway> = BTreeMap::new();
@@ -204,22 +206,31 @@ pub(super) fn by_hostname(
             origin: gateway.origin.clone(),
         })
     });
+    let mut listener = Listener {
+        name: format!("cross-mesh/{number}"),
+        hostname: HostPattern::Any,
+        tags: Tags::default(),
+        certificates: Vec::new(),
+        passes_tls: false,
+        virtual_hosts: hosts.collect(),
+        connections: Vec::new(),
+        policy: ListenerPolicy::default(),
+        origin: origin.clone(),
+    };
+    let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
+    let all = Destination::default();
+    policies::outbound(&policies, &own.for_logs(), &all, &mut listener);
+    for cluster in &mut made {
+        let service = Destination::of_tags(&cluster.destination);
+        policies::upstream(&policies, &service, cluster);
+    }
+    clusters.extend(made);
     Some(Port {
         name: format!("cross-mesh:{address}:{number}"),
         address,
         number,
         protocol: Protocol::Http,
-        listeners: vec![Listener {
-            name: format!("cross-mesh/{number}"),
-            hostname: HostPattern::Any,
-            tags: Tags::default(),
-            certificates: Vec::new(),
-            passes_tls: false,
-            virtual_hosts: hosts.collect(),
-            connections: Vec::new(),
-            policy: ListenerPolicy::default(),
-            origin: origin.clone(),
-        }],
+        listeners: vec![listener],
         connection_limit: None,
         clients: None,
         role: Role::Outbound(Outbound {

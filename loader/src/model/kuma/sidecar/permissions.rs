@@ -102,7 +102,10 @@ fn apart_from(denied: &[Who], group: Vec<Who>) -> Who {
         return group;
     }
     let others = Who::Not(Box::new(any(denied.to_vec())));
-    all(vec![group, others])
+    match group {
+        Who::Anyone => others,
+        group => Who::All(vec![group, others]),
+    }
 }
 
 /// Clients of the same mesh with these tags (Kuma `LegacyRBACConfigurer`).
