@@ -1,7 +1,7 @@
 //! meshgate's own filter: where its code is, what it may call, and what it decides by.
 
 use ::policy::PluginConfig;
-use ::policy::config::{ListenerConfig, VERSION};
+use ::policy::config::{CrossMeshConfig, CrossMeshGatewayConfig, ListenerConfig, VERSION};
 use envoy_types::pb::envoy::config::core::v3::{AsyncDataSource, async_data_source};
 use envoy_types::pb::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
@@ -13,7 +13,7 @@ use envoy_types::pb::google::protobuf::StringValue;
 use envoy_types::util::pack_any;
 
 use super::{EnvoyRange, Options, connection_manager, proto};
-use crate::model::{Listener, Port, Protocol};
+use crate::model::{CrossMeshGateway, Listener, Port, Protocol, Role};
 
 /// The name of the filter, of its plugin and of its virtual machine. All filters of an Envoy share one machine for each
 /// worker, which costs 7 MB, and in it the tables of listeners.
@@ -85,6 +85,17 @@ fn capabilities() -> CapabilityRestrictionConfig {
 /// Of the filter chains of a TLS port the first one brings the listeners and the others name them, because the whole
 /// table in each chain would grow with the square of the listeners.
 fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> PluginConfig {
+    if let Role::Outbound(outbound) = &port.role {
+        return PluginConfig {
+            mode: options.mode,
+            reasons: options.reasons,
+            port: Some(port.number),
+            cross_mesh: Some(CrossMeshConfig {
+                gateways: outbound.gateways.iter().map(cross_mesh).collect(),
+            }),
+            ..PluginConfig::empty()
+        };
+    }
     let first = port
         .with_certificate()
         .next()
@@ -98,6 +109,17 @@ fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> Pl
         table: (port.protocol == Protocol::Https).then(|| port.name.clone()),
         listeners: brings_listeners.then(|| port.listeners.iter().map(listener).collect()),
         chain: chain.map(|chain| chain.name.clone()),
+        ..PluginConfig::empty()
+    }
+}
+
+fn cross_mesh(gateway: &CrossMeshGateway) -> CrossMeshGatewayConfig {
+    CrossMeshGatewayConfig {
+        mesh: gateway.mesh.clone(),
+        gateway: gateway.service.clone(),
+        hostnames: vec![gateway.hostname.clone()],
+        port: gateway.port,
+        cluster: gateway.cluster.clone(),
     }
 }
 
@@ -111,6 +133,7 @@ fn listener(listener: &Listener) -> ListenerConfig {
             vec![hostname]
         },
         tags: listener.tags.clone(),
+        permissions: None,
     }
 }
 
