@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use policy::Tags;
-use policy::config::{ListenerConfig, Mode, PluginConfig, Reasons, VERSION};
+use policy::config::{ListenerConfig, PluginConfig, Reasons};
 use system_tests::wasm_host;
 
 /// A chain of filters, and the request that it is measured with.
@@ -145,16 +145,13 @@ pub(crate) fn config(size: usize, kind: Hosts, tags: &Tags) -> String {
                 Hosts::Wildcard => format!("*.{host}"),
             }],
             tags: tags.clone(),
+            permissions: None,
         }
     };
     let config = PluginConfig {
-        version: VERSION,
-        mode: Mode::Enforce,
         reasons: Reasons::Short,
-        port: None,
-        table: None,
         listeners: Some((0..size).map(listener).collect()),
-        chain: None,
+        ..PluginConfig::empty()
     };
     serde_json::to_string(&config).expect("texts and numbers")
 }
