@@ -36,7 +36,10 @@ pub(in crate::model::kuma) fn inbound(
     listener.policy = timeout::listener(policies);
     listener.policy.request = None;
     listener.policy.idle = Some(idle);
-    listener.policy.stream_idle.get_or_insert(STREAM_IDLE * factor);
+    listener
+        .policy
+        .stream_idle
+        .get_or_insert(STREAM_IDLE * factor);
     let service = listener.tags.get(SERVICE_TAG).unwrap_or_default();
     listener.policy.access_logs = access_log::inbound(policies, proxy, service);
     cluster.policy = ClusterPolicy {
@@ -73,7 +76,9 @@ pub(in crate::model::kuma) fn outbound(
     let times = policies.outbound(&all.mesh_timeouts, to);
     let older = policies.connection(&all.timeouts, &tags);
     let older = older.and_then(|policy| policy.spec.conf.http.clone());
-    let http = times.as_ref().map(|conf| conf.http.clone().unwrap_or_default());
+    let http = times
+        .as_ref()
+        .map(|conf| conf.http.clone().unwrap_or_default());
     let stream_idle = match &http {
         Some(http) => timeout::get(http.stream_idle_timeout.as_ref()).unwrap_or(STREAM_IDLE),
         None => StdDuration::ZERO,
@@ -92,9 +97,7 @@ pub(in crate::model::kuma) fn outbound(
     for route in routes(listener) {
         route.policy.timeout = Some(match (&http, &older) {
             (Some(http), _) => timeout::get(http.request_timeout.as_ref()).unwrap_or(REQUEST),
-            (None, Some(older)) => {
-                timeout::get(older.request_timeout.as_ref()).unwrap_or_default()
-            }
+            (None, Some(older)) => timeout::get(older.request_timeout.as_ref()).unwrap_or_default(),
             (None, None) => StdDuration::ZERO,
         });
         route.policy.idle = Some(stream_idle);
