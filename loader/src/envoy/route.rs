@@ -33,7 +33,7 @@ pub(super) fn shared(port: &Port, hosts: &Hosts<'_>) -> RouteConfiguration {
         }
     }
     all.sort_by(|(a, _), (b, _)| a.exactness_order().cmp(&b.exactness_order()));
-    let is_tls = port.clients.is_some();
+    let is_tls = port.clients.is_some() && matches!(port.role, Role::Gateway);
     let virtual_hosts = all.into_iter().map(|(_, v)| v);
     let virtual_hosts = virtual_hosts
         .map(|v| if is_tls { only_tls(v) } else { v })
