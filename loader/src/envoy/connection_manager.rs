@@ -23,7 +23,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
 use envoy_types::util::pack_any;
 
 use super::access_log::access_logs;
-use super::filter::filter as gateway_filter;
+use super::filter as gateway;
 use super::{Options, policy, proto};
 use crate::model::policy::ListenerPolicy;
 use crate::model::{Listener, Port, Proxy};
@@ -46,7 +46,7 @@ pub(super) fn connection_manager(
     let manager = HttpConnectionManager {
         stat_prefix: stat_name(&proxy.service),
         route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
-        http_filters: http_filters(gateway_filter(port, chain, options), port),
+        http_filters: http_filters(gateway::filter(proxy, port, chain, options), port),
         common_http_protocol_options: Some(HttpProtocolOptions {
             idle_timeout: time(|policy| policy.idle, Duration::from_mins(5)),
             headers_with_underscores_action: HeadersWithUnderscoresAction::RejectRequest.into(),
@@ -98,7 +98,7 @@ pub(super) fn internal_addresses() -> InternalAddressConfig {
 
 /// The gateway's filter comes first: no other filter answers, counts or compresses for a request that it refuses. A
 /// filter after it that chose another route could get round it, but the others leave requests as they are.
-fn http_filters(gateway: HttpFilter, port: &Port) -> Vec<HttpFilter> {
+fn http_filters(own: HttpFilter, port: &Port) -> Vec<HttpFilter> {
     // Without limits, as on Kuma, whose policies give them to routes.
     let rate_limit = LocalRateLimit {
         stat_prefix: "rate_limit".to_owned(),
@@ -112,11 +112,12 @@ fn http_filters(gateway: HttpFilter, port: &Port) -> Vec<HttpFilter> {
         }),
         ..Compressor::default()
     };
-    let mut filters = vec![
-        gateway,
+    let mut filters: Vec<_> = gateway::client(port).into_iter().collect();
+    filters.extend([
+        own,
         http_filter(policy::RATE_LIMIT, rate_limit),
         http_filter("gzip-compress", compressor),
-    ];
+    ]);
     filters.extend(policy::fault_filters(port));
     filters.push(http_filter("envoy.filters.http.router", Router::default()));
     filters

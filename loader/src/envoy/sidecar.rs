@@ -93,14 +93,14 @@ fn filters(
         Some(permission) => (rbac::for_connections(port, permission), Vec::new()),
     };
     let last = if is_http {
-        Some(manager(port, requests, options))
+        Some(manager(proxy, port, requests, options))
     } else {
         tcp_proxy(proxy, port, &port.listeners, options)
     };
     connections.into_iter().chain(last).collect()
 }
 
-fn manager(port: &Port, permission: Vec<HttpFilter>, options: &Options) -> Filter {
+fn manager(proxy: &Proxy, port: &Port, permission: Vec<HttpFilter>, options: &Options) -> Filter {
     let policy = port.listeners.first().map(|listener| &listener.policy);
     let time = |duration: Option<Duration>| Some(proto::duration(duration.unwrap_or_default()));
     let is_inbound = matches!(port.role, Role::Inbound(_));
@@ -110,7 +110,7 @@ fn manager(port: &Port, permission: Vec<HttpFilter>, options: &Options) -> Filte
             port,
             &Hosts::new(port),
         ))),
-        http_filters: http_filters(port, permission, options),
+        http_filters: http_filters(proxy, port, permission, options),
         common_http_protocol_options: Some(HttpProtocolOptions {
             idle_timeout: time(policy.and_then(|policy| policy.idle)),
             ..HttpProtocolOptions::default()
@@ -164,10 +164,15 @@ fn chooses_by_path(port: &Port) -> bool {
 }
 
 /// Permissions come first; requests to gateways of other meshes are meshgate's to decide about.
-fn http_filters(port: &Port, permission: Vec<HttpFilter>, options: &Options) -> Vec<HttpFilter> {
+fn http_filters(
+    proxy: &Proxy,
+    port: &Port,
+    permission: Vec<HttpFilter>,
+    options: &Options,
+) -> Vec<HttpFilter> {
     let mut filters = permission;
     if matches!(&port.role, Role::Outbound(outbound) if !outbound.gateways.is_empty()) {
-        filters.push(filter::filter(port, None, options));
+        filters.push(filter::filter(proxy, port, None, options));
     }
     let hosts = port.listeners.iter().flat_map(|l| &l.virtual_hosts);
     let mut routes = hosts.flat_map(|host| &host.routes);

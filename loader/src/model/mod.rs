@@ -107,6 +107,8 @@ pub struct Listener {
     pub certificates: Vec<Certificate>,
     /// Whether TLS ends at the backend; on TLS only.
     pub passes_tls: bool,
+    /// Which clients may send requests to it, of those that get a connection; all of them if absent.
+    pub permission: Option<Permission>,
     /// Where its requests go.
     pub virtual_hosts: Vec<VirtualHost>,
     /// Where its connections go, on TCP and TLS: to any of the clusters of all entries, by weight.

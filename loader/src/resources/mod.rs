@@ -112,6 +112,8 @@ pub struct Meta {
     pub created: Option<String>,
     /// The labels, sorted.
     pub labels: std::collections::BTreeMap<String, String>,
+    /// The annotations, sorted. Kuma's universal format has none; here they stand beside `labels`.
+    pub annotations: std::collections::BTreeMap<String, String>,
 }
 
 /// Where a resource stands: its document, and the part of it that holds the specification.

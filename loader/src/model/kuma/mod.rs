@@ -9,6 +9,7 @@
 mod backends;
 mod certificates;
 mod connections;
+mod cross_mesh_clients;
 mod effects;
 mod external;
 mod gateway_routes;

@@ -224,6 +224,7 @@ pub(super) fn by_hostname(
         name: format!("cross-mesh/{number}"),
         hostname: HostPattern::Any,
         tags: Tags::default(),
+        permission: None,
         certificates: Vec::new(),
         passes_tls: false,
         virtual_hosts: hosts.collect(),

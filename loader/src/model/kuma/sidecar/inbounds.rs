@@ -157,6 +157,7 @@ fn listener(inbound: &Inbound, cluster: String, origin: Origin) -> Listener {
         name: inbound.tags.get(SERVICE_TAG).unwrap_or_default().to_owned(),
         hostname: HostPattern::Any,
         tags: inbound.tags.clone(),
+        permission: None,
         certificates: Vec::new(),
         passes_tls: false,
         virtual_hosts: Vec::new(),

@@ -8,7 +8,7 @@
 mod cross_mesh;
 mod inbounds;
 mod outbounds;
-mod permissions;
+pub(super) mod permissions;
 
 use std::net::IpAddr;
 

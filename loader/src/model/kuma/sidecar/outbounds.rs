@@ -52,6 +52,7 @@ pub(super) fn ports<'a>(
             name: target.service.kuma_service.clone(),
             hostname: HostPattern::Any,
             tags: outbound.tags.clone(),
+            permission: None,
             certificates: Vec::new(),
             passes_tls: false,
             virtual_hosts: Vec::new(),

@@ -42,7 +42,9 @@ pub(super) fn of_inbound(
 }
 
 /// What is denied by any policy stays denied, whichever comes first.
-fn by_rules(policies: &[&Resource<MeshTrafficPermission>]) -> Permission {
+pub(in crate::model::kuma) fn by_rules(
+    policies: &[&Resource<MeshTrafficPermission>],
+) -> Permission {
     let mut permission = Permission::default();
     for rule in policies.iter().flat_map(|policy| &policy.spec.rules) {
         let conf = &rule.conf;
