@@ -1,14 +1,14 @@
 //! `meshgate certs`, and what it and the other commands say about the CAs of meshes.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Output;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use anyhow::Context;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use system_tests::{meshgate, until};
+use system_tests::{envoy, meshgate, until};
 use tempfile::TempDir;
 
 const DATAPLANES: &str = "
@@ -69,9 +69,55 @@ impl Project {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
-    fn identity(&self) -> Option<Vec<u8>> {
-        fs::read(self.work().join("proxies/default/backend-1/identity.json")).ok()
+    fn file(&self, dataplane: &str) -> PathBuf {
+        let folder = self.work().join("proxies/default").join(dataplane);
+        folder.join("identity.json")
     }
+
+    fn identity(&self) -> Option<Vec<u8>> {
+        fs::read(self.file("backend-1")).ok()
+    }
+}
+
+/// A command that goes on until it is stopped; at the latest when this is dropped.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> anyhow::Result<Self> {
+        let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self(command.spawn()?))
+    }
+
+    fn stop(&self) -> anyhow::Result<()> {
+        Ok(kill_process(Pid::from_child(&self.0), Signal::TERM)?)
+    }
+
+    async fn end(mut self) -> anyhow::Result<ExitStatus> {
+        self.stop()?;
+        until("its end", async || self.0.try_wait().ok()?).await
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(None) = self.0.try_wait() {
+            let _ = self.stop();
+            let _ = self.0.wait();
+        }
+    }
+}
+
+/// Waits for three contents of a file.
+async fn until_renewed(file: &Path) -> anyhow::Result<()> {
+    let mut last = None;
+    for _ in 0..3 {
+        last = until("another identity", async || {
+            let now = fs::read(file).ok();
+            (now.is_some() && now != last).then_some(now)
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// What a command says, on both streams.
@@ -241,27 +287,51 @@ fn certificates_that_are_no_ca_of_now_are_named() -> anyhow::Result<()> {
     Ok(())
 }
 
+const SHORT: &str = "backends: [{name: ca-1, type: builtin, dpCert: {rotation: {expiration: 1s}}}]";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn watching_renews_until_it_is_stopped() -> anyhow::Result<()> {
-    let project = Project::new(
-        "backends: [{name: ca-1, type: builtin, dpCert: {rotation: {expiration: 1s}}}]",
+    let project = Project::new(SHORT)?;
+    let watch = Running::start(
+        meshgate::command(&project.work())
+            .arg("certs")
+            .arg(project.dir.path().join("resources.yaml"))
+            .arg("--watch"),
     )?;
-    let mut child = meshgate::command(&project.work())
-        .arg("certs")
-        .arg(project.dir.path().join("resources.yaml"))
-        .arg("--watch")
-        .stdout(std::process::Stdio::null())
-        .spawn()?;
-    let mut last = None;
-    for _ in 0..3 {
-        last = until("another identity", async || {
-            let now = project.identity();
-            (now.is_some() && now != last).then_some(now)
-        })
-        .await?;
-    }
-    kill_process(Pid::from_child(&child), Signal::TERM)?;
-    let status = until("its end", async || child.try_wait().ok()?).await?;
-    assert_eq!(status.code(), Some(0));
+    until_renewed(&project.file("backend-1")).await?;
+    assert_eq!(watch.end().await?.code(), Some(0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn running_renews_too() -> anyhow::Result<()> {
+    // Its port is not open, so that no test has to share it.
+    const GATEWAY: &str = "
+---
+type: Dataplane
+mesh: default
+name: edge-1
+networking:
+  address: 127.0.0.1
+  gateway: {type: BUILTIN, tags: {kuma.io/service: edge}}
+---
+type: MeshGateway
+mesh: default
+name: edge
+selectors: [{match: {kuma.io/service: edge}}]
+conf:
+  listeners:
+  - {port: 8443, protocol: HTTPS, tls: {mode: TERMINATE, certificates: [{secret: none}]}}
+";
+    let project = Project::new(&(SHORT.to_owned() + GATEWAY))?;
+    let run = Running::start(
+        meshgate::command(&project.work())
+            .arg("run")
+            .arg(project.dir.path().join("resources.yaml"))
+            .args(["--admin", "127.0.0.1:0", "--envoy"])
+            .arg(envoy::binary(envoy::NEWEST)?),
+    )?;
+    until_renewed(&project.file("edge-1")).await?;
+    assert_eq!(run.end().await?.code(), Some(0));
     Ok(())
 }
