@@ -34,6 +34,17 @@ pub const CAPABILITIES: [&str; 11] = [
     "proxy_set_effective_context",
 ];
 
+/// What the filters call besides in a proxy with permissions or outbounds, as filters of requests and of connections.
+///
+/// All filters of an Envoy run in one virtual machine, so all of a proxy's have one list: it is this with
+/// [`CAPABILITIES`] where any of them needs it.
+pub const OUTBOUND_CAPABILITIES: [&str; 4] = [
+    "proxy_on_new_connection",
+    "proxy_get_property",
+    "proxy_replace_header_map_value",
+    "proxy_close_stream",
+];
+
 /// The filter of a port, or on TLS that of one of its filter chains.
 pub(super) fn filter(port: &Port, chain: Option<&Listener>, options: &Options) -> HttpFilter {
     let code = async_data_source::Specifier::Local(proto::file(&options.wasm));
@@ -55,8 +66,8 @@ pub(super) fn filter(port: &Port, chain: Option<&Listener>, options: &Options) -
         ..WasmPlugin::default()
     };
     match options.range {
-        EnvoyRange::From1_36 => restrict_plugin(&mut plugin),
-        EnvoyRange::From1_40 => machine.capability_restriction_config = Some(capabilities()),
+        EnvoyRange::From1_36 => restrict_plugin(&mut plugin, port),
+        EnvoyRange::From1_40 => machine.capability_restriction_config = Some(capabilities(port)),
     }
     plugin.vm = Some(Vm::VmConfig(machine));
     connection_manager::http_filter(
@@ -71,14 +82,19 @@ pub(super) fn filter(port: &Port, chain: Option<&Listener>, options: &Options) -
     deprecated,
     reason = "Envoy before 1.40 knows no other field for it, and ends on unknown ones"
 )]
-fn restrict_plugin(plugin: &mut WasmPlugin) {
-    plugin.capability_restriction_config = Some(capabilities());
+fn restrict_plugin(plugin: &mut WasmPlugin, port: &Port) {
+    plugin.capability_restriction_config = Some(capabilities(port));
 }
 
-fn capabilities() -> CapabilityRestrictionConfig {
+fn capabilities(port: &Port) -> CapabilityRestrictionConfig {
+    let more = match port.role {
+        Role::Outbound(_) => &OUTBOUND_CAPABILITIES[..],
+        Role::Gateway | Role::Inbound(_) => &[],
+    };
+    let names = CAPABILITIES.iter().chain(more);
     let allow = |name: &str| (name.to_owned(), SanitizationConfig::default());
     CapabilityRestrictionConfig {
-        allowed_capabilities: CAPABILITIES.into_iter().map(allow).collect(),
+        allowed_capabilities: names.map(|name| allow(name)).collect(),
     }
 }
 
