@@ -153,8 +153,23 @@ pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<
         resources: &loaded.resources,
         sources: &loaded.sources,
     };
-    // What it finds was found and printed above.
-    let Some(proxy) = kuma::gateway(input, dataplane, &mut Vec::new()) else {
+    let mut more = Vec::new();
+    let proxy = kuma::proxy(input, dataplane, &mut more);
+    // Most of what it finds was found and printed above.
+    let is_new = |f: &Diagnostic| {
+        let mut known = loaded.findings.iter();
+        !known.any(|k| (k.code, k.span, &k.message) == (f.code, f.span, &f.message))
+    };
+    more.retain(is_new);
+    if !more.is_empty() {
+        render::sort(&mut more);
+        let color = output.color_on_stderr();
+        output.talk(render::human(&loaded.sources, &more, color).trim_end());
+        if more.iter().any(|f| f.severity == Severity::Error && !f.code.is_isolated()) {
+            return Ok(None);
+        }
+    }
+    let Some(proxy) = proxy else {
         bail!(
             "{}: no MeshGateway selects it, so there is nothing to serve",
             dataplane.meta
@@ -174,29 +189,29 @@ pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<
 
 /// The Dataplane that is named, or the only one.
 fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<&'a Resource<Dataplane>> {
-    let candidates: Vec<_> = loaded
-        .resources
-        .dataplanes
-        .iter()
-        .filter(|dataplane| kuma::is_builtin_gateway(dataplane))
-        .collect();
-    let named: Vec<_> = candidates
-        .iter()
-        .copied()
-        .filter(|d| {
-            args.dataplane
-                .as_ref()
-                .is_none_or(|name| d.meta.name == *name)
-        })
-        .filter(|d| args.mesh.as_ref().is_none_or(|mesh| d.meta.mesh == *mesh))
-        .collect();
+    let candidates: Vec<_> = loaded.resources.dataplanes.iter().collect();
+    let in_mesh = |d: &&Resource<Dataplane>| {
+        let mesh = args.mesh.as_ref();
+        mesh.is_none_or(|mesh| d.meta.mesh == *mesh)
+    };
+    let mut named: Vec<_> = candidates.iter().copied().filter(in_mesh).collect();
+    match &args.dataplane {
+        Some(name) => named.retain(|d| d.meta.name == *name),
+        // Dataplanes of services are most often there to be called; the one gateway among them is meant.
+        None => {
+            let is_gateway = |d: &&Resource<Dataplane>| kuma::is_builtin_gateway(d);
+            if named.iter().filter(|d| is_gateway(d)).count() == 1 {
+                named.retain(is_gateway);
+            }
+        }
+    }
     match (named.as_slice(), candidates.as_slice()) {
         ([one], _) => Ok(one),
         ([], []) => bail!(
-            "these resources have no Dataplane that is a built-in gateway; add one with `networking.gateway: {{type: BUILTIN, tags: …}}`"
+            "these resources have no Dataplane; add one, for a gateway with `networking.gateway: {{type: BUILTIN, tags: …}}`"
         ),
         ([], all) => bail!(
-            "no built-in gateway Dataplane has that name; there are\n{}",
+            "no Dataplane has that name; there are\n{}",
             list(all, loaded)
         ),
         (several, _) => bail!(
@@ -214,19 +229,27 @@ fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {
         .max()
         .unwrap_or(0);
     let line = |d: &&Resource<Dataplane>| {
-        let gateway = kuma::gateway_of(&loaded.resources, d, &mut Vec::new());
-        let gateway = gateway.map_or("no gateway".to_owned(), |g| {
-            format!("gateway {}", g.meta.name)
-        });
+        let what = what(&loaded.resources, d);
         let span = d.span(&source::Path::root());
         let file = &loaded.sources.file(span.file).name;
         let (row, _) = loaded.sources.line_column(span);
         format!(
-            "  {:width$}   mesh {}   {gateway}   {file}:{row}",
+            "  {:width$}   mesh {}   {what}   {file}:{row}",
             d.meta.name, d.meta.mesh
         )
     };
     dataplanes.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What a Dataplane's proxy is.
+fn what(resources: &Resources, dataplane: &Resource<Dataplane>) -> String {
+    if !kuma::is_builtin_gateway(dataplane) {
+        return format!("sidecar for {}", kuma::service_of(dataplane));
+    }
+    match kuma::gateway_of(resources, dataplane, &mut Vec::new()) {
+        Some(gateway) => format!("gateway {}", gateway.meta.name),
+        None => "no gateway".to_owned(),
+    }
 }
 
 /// The configuration of Envoy for the proxy.

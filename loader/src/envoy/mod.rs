@@ -8,6 +8,7 @@
 //!
 //! - `process`: what concerns Envoy as a whole: node, admin, runtime, overload, labels of counters
 //! - `listener`, `connection_manager`, `tls`: ports, filter chains and what happens in them
+//! - `sidecar`, `rbac`: ports of the proxy next to a service, and who may call it
 //! - `tcp_proxy`: where connections go
 //! - `route`, `policy`: virtual hosts and routes, and what policies say about them
 //! - `cluster`, `upstream_tls`: endpoints and the TLS with them
@@ -31,7 +32,9 @@ mod outliers;
 mod policy;
 mod process;
 mod proto;
+mod rbac;
 mod route;
+mod sidecar;
 mod tcp_proxy;
 mod tls;
 mod upstream_tls;
