@@ -58,7 +58,13 @@ pub(super) fn outbound(
 ) -> Vec<AccessLog> {
     let all = &policies.resources.mesh_access_logs;
     let conf = policies.outbound(all, To::Destination(service));
-    logs(conf, proxy, proxy.service, &service.kuma_service, "OUTBOUND")
+    logs(
+        conf,
+        proxy,
+        proxy.service,
+        &service.kuma_service,
+        "OUTBOUND",
+    )
 }
 
 fn logs(

@@ -6,6 +6,7 @@ use std::time::Duration as StdDuration;
 use super::select::{Destination, Policies, To};
 use super::{
     Proxy, access_log, circuit_breaker, fault_injection, health_check, rate_limit, retry, timeout,
+    tls,
 };
 use crate::model::kuma::SERVICE_TAG;
 use crate::model::policy::{ClusterPolicy, UpstreamTimeouts};
@@ -36,7 +37,10 @@ pub(in crate::model::kuma) fn inbound(
     listener.policy = timeout::listener(policies);
     listener.policy.request = None;
     listener.policy.idle = Some(idle);
-    listener.policy.stream_idle.get_or_insert(STREAM_IDLE * factor);
+    listener
+        .policy
+        .stream_idle
+        .get_or_insert(STREAM_IDLE * factor);
     let service = listener.tags.get(SERVICE_TAG).unwrap_or_default();
     listener.policy.access_logs = access_log::inbound(policies, proxy, service);
     cluster.policy = ClusterPolicy {
@@ -73,7 +77,9 @@ pub(in crate::model::kuma) fn outbound(
     let times = policies.outbound(&all.mesh_timeouts, to);
     let older = policies.connection(&all.timeouts, &tags);
     let older = older.and_then(|policy| policy.spec.conf.http.clone());
-    let http = times.as_ref().map(|conf| conf.http.clone().unwrap_or_default());
+    let http = times
+        .as_ref()
+        .map(|conf| conf.http.clone().unwrap_or_default());
     let stream_idle = match &http {
         Some(http) => timeout::get(http.stream_idle_timeout.as_ref()).unwrap_or(STREAM_IDLE),
         None => StdDuration::ZERO,
@@ -92,9 +98,7 @@ pub(in crate::model::kuma) fn outbound(
     for route in routes(listener) {
         route.policy.timeout = Some(match (&http, &older) {
             (Some(http), _) => timeout::get(http.request_timeout.as_ref()).unwrap_or(REQUEST),
-            (None, Some(older)) => {
-                timeout::get(older.request_timeout.as_ref()).unwrap_or_default()
-            }
+            (None, Some(older)) => timeout::get(older.request_timeout.as_ref()).unwrap_or_default(),
             (None, None) => StdDuration::ZERO,
         });
         route.policy.idle = Some(stream_idle);
@@ -112,6 +116,9 @@ pub(in crate::model::kuma) fn upstream(
     cluster.policy = timeout::cluster(policies, to, &cluster.destination);
     circuit_breaker::cluster(policies, to, &cluster.destination, &mut cluster.policy);
     health_check::cluster(policies, to, &mut cluster.policy);
+    if let Some(mtls) = &mut cluster.tls {
+        mtls.params = tls::params(policies);
+    }
     // Without a policy Kuma sets none, and Envoy would take an hour.
     cluster.policy.http.get_or_insert_default();
 }
