@@ -43,7 +43,12 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
     }
     // A Dataplane of a service says where it is called; that a proxy of ours is next to it shows in what it calls, and,
     // in a mesh with mTLS, in a place of its own for the service.
-    for dataplane in input.resources.dataplanes.iter().filter(|d| is_sidecar(input, d)) {
+    for dataplane in input
+        .resources
+        .dataplanes
+        .iter()
+        .filter(|d| is_sidecar(input, d))
+    {
         if let Some(proxy) = kuma::proxy(input, dataplane, &mut findings) {
             served.add(&proxy.ports);
         }

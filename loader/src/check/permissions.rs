@@ -28,11 +28,15 @@ fn why(input: Input<'_>, permission: &Meta) -> Option<(String, &'static str)> {
         dataplane.meta.mesh == *mesh && !dataplane.spec.networking.inbound.is_empty()
     });
     if !has_service {
-        let message = format!("mesh `{mesh}` has no Dataplane of a service, and permissions are not applied to gateways");
+        let message = format!(
+            "mesh `{mesh}` has no Dataplane of a service, and permissions are not applied to gateways"
+        );
         return Some((message, "they are enforced by the proxies next to services"));
     }
     if !kuma::has_mtls(input.resources, mesh) {
-        let message = format!("mesh `{mesh}` has no mTLS, so no client can be told from another one: all may call all services");
+        let message = format!(
+            "mesh `{mesh}` has no mTLS, so no client can be told from another one: all may call all services"
+        );
         return Some((message, "give the Mesh an `mtls.enabledBackend`"));
     }
     None

@@ -134,7 +134,10 @@ pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<
         render::sort(&mut more);
         let color = output.color_on_stderr();
         output.talk(render::human(&loaded.sources, &more, color).trim_end());
-        if more.iter().any(|f| f.severity == Severity::Error && !f.code.is_isolated()) {
+        if more
+            .iter()
+            .any(|f| f.severity == Severity::Error && !f.code.is_isolated())
+        {
             return Ok(None);
         }
     }

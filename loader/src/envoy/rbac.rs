@@ -109,7 +109,9 @@ fn principal(who: &Who) -> Principal {
     let identifier = match who {
         Who::Anyone => Identifier::Any(true),
         Who::Is(SpiffeIds::Exact(id)) => authenticated(exact(id)),
-        Who::Is(SpiffeIds::Prefix(start)) => authenticated(matcher(MatchPattern::Prefix(start.clone()))),
+        Who::Is(SpiffeIds::Prefix(start)) => {
+            authenticated(matcher(MatchPattern::Prefix(start.clone())))
+        }
         Who::Has(tag, value) => authenticated(exact(&format!("kuma://{tag}/{value}"))),
         Who::All(sets) => Identifier::AndIds(all(sets)),
         Who::Any(sets) => Identifier::OrIds(all(sets)),

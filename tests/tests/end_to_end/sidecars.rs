@@ -145,12 +145,23 @@ impl World {
 /// Envoy as the proxy of a Dataplane of the resources in the folder.
 async fn sidecar(version: &str, dir: &TempDir, mesh: &str, name: &str) -> anyhow::Result<Envoy> {
     let file = dir.path().join(format!("{mesh}-{name}.json"));
-    let [resources, to] = [&dir.path().join("resources.yaml"), &file].map(|p| p.display().to_string());
+    let [resources, to] =
+        [&dir.path().join("resources.yaml"), &file].map(|p| p.display().to_string());
     meshgate::run_in(
         &dir.path().join("work"),
         [
-            "bootstrap", &resources, "--mesh", mesh, "--dataplane", name, "--admin", "127.0.0.1:0",
-            "--format", "json", "-o", &to,
+            "bootstrap",
+            &resources,
+            "--mesh",
+            mesh,
+            "--dataplane",
+            name,
+            "--admin",
+            "127.0.0.1:0",
+            "--format",
+            "json",
+            "-o",
+            &to,
         ],
     )?;
     Envoy::start_file(version, &file).await
@@ -165,15 +176,24 @@ async fn a_service_calls_another_one(version: &str) -> anyhow::Result<()> {
     let world = World::start(version, "STRICT", ALL_MAY).await?;
     let connection = Connection::open(SocketAddr::new(world.web, 8001)).await?;
     let mut lie = request("POST", "backend.test", "/a/../b?c=d");
-    lie.headers_mut().insert("x-kuma-tags", "&team=admin&".parse()?);
     lie.headers_mut()
-        .insert("x-forwarded-client-cert", "URI=spiffe://default/admin".parse()?);
+        .insert("x-kuma-tags", "&team=admin&".parse()?);
+    lie.headers_mut().insert(
+        "x-forwarded-client-cert",
+        "URI=spiffe://default/admin".parse()?,
+    );
     let response = connection.http1(lie).await?;
     let echo = response.echo()?;
-    assert_eq!((response.status, &*echo.backend, &*echo.host), (200, "service", "backend.test"));
+    assert_eq!(
+        (response.status, &*echo.backend, &*echo.host),
+        (200, "service", "backend.test")
+    );
     assert_eq!((&*echo.method, &*echo.path), ("POST", "/a/../b?c=d"));
     assert_eq!(echo.headers.get("x-kuma-tags"), None);
-    let client = echo.headers.get("x-forwarded-client-cert").map_or("", |v| v);
+    let client = echo
+        .headers
+        .get("x-forwarded-client-cert")
+        .map_or("", |v| v);
     assert!(client.contains("URI=spiffe://default/web"), "{client}");
     assert!(!client.contains("admin"), "{client}");
     Ok(())
@@ -191,7 +211,10 @@ async fn connections_are_forwarded_as_they_are(version: &str) -> anyhow::Result<
 async fn without_permission_nobody_may_call(version: &str) -> anyhow::Result<()> {
     let world = World::start(version, "STRICT", "").await?;
     let response = world.web("/").await?;
-    assert_eq!((response.status, &*response.body), (403, "RBAC: access denied"));
+    assert_eq!(
+        (response.status, &*response.body),
+        (403, "RBAC: access denied")
+    );
     let mut connection = Connection::open(SocketAddr::new(world.web, 8002)).await?;
     assert_eq!(connection.raw(b"hello\n").await.unwrap_or_default(), b"");
     Ok(())
@@ -261,7 +284,11 @@ async fn permissive_services_take_what_comes_in_the_clear(version: &str) -> anyh
     let permissive = World::start(version, "PERMISSIVE", "").await?;
     let in_the_clear = fetch(permissive.backend, 7001, "/").await?;
     assert_eq!(in_the_clear.status, 200);
-    assert_eq!(permissive.web("/").await?.status, 403, "who proves who it is needs permission");
+    assert_eq!(
+        permissive.web("/").await?.status,
+        403,
+        "who proves who it is needs permission"
+    );
     drop(permissive);
     let strict = World::start(version, "STRICT", ALL_MAY).await?;
     assert!(fetch(strict.backend, 7001, "/").await.is_err());
@@ -287,11 +314,21 @@ async fn impostors_are_refused(version: &str) -> anyhow::Result<()> {
     };
     let web = "spiffe://default/web";
     let right = between().identity(&signed(&ca("default")?, web, false)?);
-    assert_eq!(ask(right).await?.status, 200, "the test's own certificates are good");
+    assert_eq!(
+        ask(right).await?.status,
+        200,
+        "the test's own certificates are good"
+    );
     for (why, tls) in [
         ("no certificate", between()),
-        ("an unknown CA", between().identity(&signed(&own_ca, web, false)?)),
-        ("an expired certificate", between().identity(&signed(&ca("default")?, web, true)?)),
+        (
+            "an unknown CA",
+            between().identity(&signed(&own_ca, web, false)?),
+        ),
+        (
+            "an expired certificate",
+            between().identity(&signed(&ca("default")?, web, true)?),
+        ),
         (
             "a name of another mesh",
             between().identity(&signed(&ca("default")?, "spiffe://other/web", false)?),
@@ -437,7 +474,9 @@ impl Far {
         let connection = Connection::open(SocketAddr::from(([127, 0, 0, 1], self.port))).await?;
         let mut request = get(host, "/");
         if let Some(cluster) = cluster {
-            request.headers_mut().insert("x-meshgate-cluster", cluster.parse()?);
+            request
+                .headers_mut()
+                .insert("x-meshgate-cluster", cluster.parse()?);
         }
         connection.http1(request).await
     }
@@ -453,7 +492,10 @@ async fn gateways_of_other_meshes_by_tags(version: &str) -> anyhow::Result<()> {
     let far = Far::start(version).await?;
     let response = fetch(far.web, 8001, "/a").await?;
     let echo = response.echo()?;
-    assert_eq!((response.status, &*echo.backend, &*echo.path), (200, "far", "/a"));
+    assert_eq!(
+        (response.status, &*echo.backend, &*echo.path),
+        (200, "far", "/a")
+    );
     Ok(())
 }
 

@@ -68,11 +68,7 @@ fn rule_of(route: &MeshTcpRoute) -> Option<usize> {
 }
 
 /// Whether any MeshTCPRoute is for what a sidecar sends to the service.
-pub(super) fn any_is_for(
-    input: Input<'_>,
-    policies: &Policies<'_>,
-    service: &Destination,
-) -> bool {
+pub(super) fn any_is_for(input: Input<'_>, policies: &Policies<'_>, service: &Destination) -> bool {
     rule_for(input, policies, service).is_some()
 }
 
@@ -86,8 +82,8 @@ fn rule_for<'a>(
     let matched = policies.matched(all, |route| route.target_ref.as_ref(), None);
     matched.into_iter().rev().find_map(|route| {
         let mut entries = route.spec.to.iter();
-        let to = entries
-            .rposition(|to| !to.rules.is_empty() && service.is_named_by(&to.target_ref))?;
+        let to =
+            entries.rposition(|to| !to.rules.is_empty() && service.is_named_by(&to.target_ref))?;
         Some((route, to))
     })
 }

@@ -99,7 +99,9 @@ pub fn service_of(dataplane: &Resource<Dataplane>) -> &str {
     let networking = &dataplane.spec.networking;
     let gateway = networking.gateway.iter().map(|gateway| &gateway.tags);
     let inbounds = networking.inbound.iter().map(|inbound| &inbound.tags);
-    let mut services = gateway.chain(inbounds).filter_map(|tags| tags.get(SERVICE_TAG));
+    let mut services = gateway
+        .chain(inbounds)
+        .filter_map(|tags| tags.get(SERVICE_TAG));
     services.next().unwrap_or(&dataplane.meta.name)
 }
 
@@ -109,9 +111,11 @@ fn address(dataplane: &Resource<Dataplane>, findings: &mut Vec<Diagnostic>) -> O
     }
     let path = Path::of("networking.address");
     let message = "address has to be a valid IP address";
-    findings.push(dataplane.error(Code::AddressIsNoIp, &path, message).help(
-        "Envoy listens on addresses, not on names: write the one that the proxy listens on",
-    ));
+    findings.push(
+        dataplane.error(Code::AddressIsNoIp, &path, message).help(
+            "Envoy listens on addresses, not on names: write the one that the proxy listens on",
+        ),
+    );
     None
 }
 

@@ -272,9 +272,7 @@ impl<'a> Policies<'a> {
         let is_any = |tags: &Tags| tags.iter().all(|(_, value)| value == "*");
         of_mesh(all, self.side.mesh())
             .filter(|policy| policy.spec.sources.iter().any(|s| is_any(&s.tags)))
-            .filter_map(|policy| {
-                Some((best_rank(&policy.spec.destinations, destination)?, policy))
-            })
+            .filter_map(|policy| Some((best_rank(&policy.spec.destinations, destination)?, policy)))
             .max_by_key(|(rank, policy)| (*rank, &policy.meta.created, Reverse(&policy.meta.name)))
             .map(|(_, policy)| policy)
     }

@@ -7,7 +7,6 @@ use super::select::{Destination, Policies, To};
 use super::{
     Proxy, access_log, circuit_breaker, fault_injection, health_check, rate_limit, retry, timeout,
 };
-use crate::model::kuma::SERVICE_TAG;
 use crate::model::policy::{ClusterPolicy, UpstreamTimeouts};
 use crate::model::{Action, Cluster, Listener, Route};
 
@@ -36,9 +35,11 @@ pub(in crate::model::kuma) fn inbound(
     listener.policy = timeout::listener(policies);
     listener.policy.request = None;
     listener.policy.idle = Some(idle);
-    listener.policy.stream_idle.get_or_insert(STREAM_IDLE * factor);
-    let service = listener.tags.get(SERVICE_TAG).unwrap_or_default();
-    listener.policy.access_logs = access_log::inbound(policies, proxy, service);
+    listener
+        .policy
+        .stream_idle
+        .get_or_insert(STREAM_IDLE * factor);
+    listener.policy.access_logs = access_log::inbound(policies, proxy, listener);
     cluster.policy = ClusterPolicy {
         connect: Some(timeout::get(conf.connection_timeout.as_ref()).unwrap_or(CONNECT * factor)),
         http: Some(UpstreamTimeouts {
@@ -73,7 +74,9 @@ pub(in crate::model::kuma) fn outbound(
     let times = policies.outbound(&all.mesh_timeouts, to);
     let older = policies.connection(&all.timeouts, &tags);
     let older = older.and_then(|policy| policy.spec.conf.http.clone());
-    let http = times.as_ref().map(|conf| conf.http.clone().unwrap_or_default());
+    let http = times
+        .as_ref()
+        .map(|conf| conf.http.clone().unwrap_or_default());
     let stream_idle = match &http {
         Some(http) => timeout::get(http.stream_idle_timeout.as_ref()).unwrap_or(STREAM_IDLE),
         None => StdDuration::ZERO,
@@ -86,15 +89,13 @@ pub(in crate::model::kuma) fn outbound(
     listener.policy.request_headers = http
         .as_ref()
         .and_then(|http| timeout::get(http.request_headers_timeout.as_ref()));
-    listener.policy.access_logs = access_log::outbound(policies, proxy, service);
+    listener.policy.access_logs = access_log::outbound(policies, proxy, service, listener);
     let destinations = [&tags];
     let retry = retry::route(policies, to, &destinations);
     for route in routes(listener) {
         route.policy.timeout = Some(match (&http, &older) {
             (Some(http), _) => timeout::get(http.request_timeout.as_ref()).unwrap_or(REQUEST),
-            (None, Some(older)) => {
-                timeout::get(older.request_timeout.as_ref()).unwrap_or_default()
-            }
+            (None, Some(older)) => timeout::get(older.request_timeout.as_ref()).unwrap_or_default(),
             (None, None) => StdDuration::ZERO,
         });
         route.policy.idle = Some(stream_idle);

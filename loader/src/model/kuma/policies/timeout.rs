@@ -25,7 +25,12 @@ pub(super) fn listener(policies: &Policies<'_>) -> ListenerPolicy {
     }
 }
 
-pub(super) fn route(policies: &Policies<'_>, route: To<'_>, to: &[&Tags], policy: &mut RoutePolicy) {
+pub(super) fn route(
+    policies: &Policies<'_>,
+    route: To<'_>,
+    to: &[&Tags],
+    policy: &mut RoutePolicy,
+) {
     let older = policies.connection_of_route(&policies.resources.timeouts, to);
     let older = older.and_then(|conf| conf.http.as_ref());
     // No limit is nothing to set for Kuma, and so Envoy's 15 s.

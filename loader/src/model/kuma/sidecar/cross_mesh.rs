@@ -67,7 +67,13 @@ pub(super) fn cluster(
     }
     let origin = own.input.origin(own.dataplane, path);
     let name = name(tags, mesh);
-    Some(made(name, mesh, &destination, endpoints.into_iter().collect(), origin))
+    Some(made(
+        name,
+        mesh,
+        &destination,
+        endpoints.into_iter().collect(),
+        origin,
+    ))
 }
 
 fn nowhere(
@@ -78,7 +84,9 @@ fn nowhere(
     is_gateway: bool,
 ) -> Diagnostic {
     if is_gateway {
-        let message = format!("no listener of the gateway {destination} of mesh `{mesh}` is for other meshes");
+        let message = format!(
+            "no listener of the gateway {destination} of mesh `{mesh}` is for other meshes"
+        );
         return own
             .dataplane
             .error(Code::NotCrossMesh, path, message)
@@ -122,7 +130,10 @@ fn endpoint_tags(
 }
 
 /// At the address, not at the advertised one, as on Kuma.
-fn endpoint(dataplane: &Resource<Dataplane>, listener: &mesh_gateway::Listener) -> Option<Endpoint> {
+fn endpoint(
+    dataplane: &Resource<Dataplane>,
+    listener: &mesh_gateway::Listener,
+) -> Option<Endpoint> {
     Some(Endpoint {
         address: dataplane.spec.networking.address.clone(),
         port: u16::try_from(listener.port).ok()?,
@@ -187,7 +198,10 @@ pub(super) fn by_hostname(
         findings.push(
             own.dataplane
                 .error(Code::CrossMeshWithoutMtls, &path, message)
-                .help(format!("give Mesh `{}` an `mtls.enabledBackend`", own.mesh())),
+                .help(format!(
+                    "give Mesh `{}` an `mtls.enabledBackend`",
+                    own.mesh()
+                )),
         );
         return None;
     }
@@ -268,7 +282,11 @@ fn named_gateways(own: &Sidecar<'_>, clusters: &mut Vec<Cluster>) -> Vec<CrossMe
             let cluster = cluster_of(own, gateway, listener, origin.clone());
             let made = CrossMeshGateway {
                 mesh: gateway.meta.mesh.clone(),
-                service: cluster.destination.get(SERVICE_TAG).unwrap_or_default().to_owned(),
+                service: cluster
+                    .destination
+                    .get(SERVICE_TAG)
+                    .unwrap_or_default()
+                    .to_owned(),
                 hostname: key.0.clone(),
                 port: Some(port),
                 cluster: cluster.name.clone(),
@@ -312,15 +330,17 @@ fn cluster_of(
         .collect();
     let mut destination = gateway.spec.tags.clone().overlaid(&listener.tags);
     for (tag, value) in gateway.spec.selectors.iter().flat_map(|s| s.tags.iter()) {
-        let of_first = dataplanes.first().and_then(|dataplane| {
-            dataplane.spec.networking.gateway.as_ref()?.tags.get(tag)
-        });
+        let of_first = dataplanes
+            .first()
+            .and_then(|dataplane| dataplane.spec.networking.gateway.as_ref()?.tags.get(tag));
         let value = if value == "*" { of_first } else { Some(value) };
         if let Some(value) = value {
             destination.insert(tag, value);
         }
     }
-    let endpoints = dataplanes.iter().filter_map(|dataplane| endpoint(dataplane, listener));
+    let endpoints = dataplanes
+        .iter()
+        .filter_map(|dataplane| endpoint(dataplane, listener));
     let mut endpoints: Vec<_> = endpoints.collect();
     endpoints.sort();
     let mut tags = destination.clone();

@@ -132,7 +132,9 @@ fn one_of_each(own: &Sidecar<'_>, ports: &mut Vec<Port>, findings: &mut Vec<Diag
             );
             let path = Path::of("networking");
             let finding = own.dataplane.error(Code::AddressTaken, &path, message);
-            findings.push(finding.help("give each inbound and outbound an address and port of its own"));
+            findings.push(
+                finding.help("give each inbound and outbound an address and port of its own"),
+            );
         }
         is_first
     });

@@ -76,7 +76,11 @@ pub(super) fn ports<'a>(
             });
         } else {
             listener.connections.push(connections::of_outbound(
-                own.input, &policies, &route, &mut backends, findings,
+                own.input,
+                &policies,
+                &route,
+                &mut backends,
+                findings,
             ));
         }
         let for_logs = own.for_logs();
