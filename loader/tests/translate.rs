@@ -10,6 +10,7 @@ use meshgate::envoy::{self, Format, Options};
 use meshgate::model::Proxy;
 use meshgate::model::kuma::{self, Input};
 use meshgate::{check, resources, source};
+use time::OffsetDateTime;
 
 #[test]
 fn golden_files() {
@@ -61,6 +62,7 @@ fn translate(input: &Path) -> (String, Option<Proxy>) {
         sources: &sources,
     };
     findings.extend(check::all(input));
+    findings.extend(check::authorities(input, OffsetDateTime::UNIX_EPOCH));
     let text = render::human(&sources, &findings, false);
     let fatal = findings
         .iter()

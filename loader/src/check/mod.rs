@@ -60,6 +60,10 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
         }
     }
     findings.extend(meshes::cross_mesh(input));
+    for dataplane in &input.resources.dataplanes {
+        // Only what it finds is wanted: who has no name is served nowhere.
+        let _ = kuma::identity(input, dataplane, &mut findings);
+    }
     unattached(input, &served, &mut findings);
     permissions::unused(input, &mut findings);
     served.shadowed.report(input, &mut findings);

@@ -136,6 +136,9 @@ fn duration(text: &str) -> Option<Duration> {
         "ms" => Duration::milliseconds(1),
         _ => return None,
     };
+    if number.is_empty() {
+        return None;
+    }
     let number = number.parse::<i32>().unwrap_or(i32::MAX);
     let all = unit.checked_mul(number).unwrap_or(LONGEST).min(LONGEST);
     (!all.is_zero()).then_some(all)

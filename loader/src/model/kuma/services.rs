@@ -123,13 +123,17 @@ impl<'a> Services<'a> {
         if self.external.contains(service) || !has_mtls(self.input.resources, self.mesh) {
             return None;
         }
-        let (sni, peers) = match self.named.get(service) {
+        let (sni, mut peers) = match self.named.get(service) {
             Some(named) => (named.sni.clone(), named.peers.iter().cloned().collect()),
             None => (
                 sni::of_tags(destination, self.mesh),
                 vec![SpiffeIds::service(self.mesh, service)],
             ),
         };
+        // No names at all would be any; no certificate has this one.
+        if peers.is_empty() {
+            peers.push(SpiffeIds::service(self.mesh, ""));
+        }
         Some(MeshTls {
             trust: Trust::Mesh(self.mesh.to_owned()),
             peers,
@@ -211,8 +215,7 @@ impl<'a> Services<'a> {
     }
 
     /// Who the endpoints of a MeshService are: what it says, or what a control plane would write there (Kuma
-    /// `buildIdentities` in `pkg/core/resources/apis/meshservice/status/updater.go` at 2.14.3). Where that is nobody,
-    /// nobody is believed to be one: a Dataplane of an empty name does not exist.
+    /// `buildIdentities` in `pkg/core/resources/apis/meshservice/status/updater.go` at 2.14.3).
     fn identities(&self, service: &Resource<MeshService>) -> BTreeSet<SpiffeIds> {
         let mut peers: BTreeSet<_> = service
             .spec
