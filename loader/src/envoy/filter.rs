@@ -1,7 +1,7 @@
 //! meshgate's own filter: where its code is, what it may call, and what it decides by.
 
-use ::policy::PluginConfig;
 use ::policy::config::{CrossMeshConfig, CrossMeshGatewayConfig, ListenerConfig, VERSION};
+use ::policy::{HostPattern, PluginConfig};
 use envoy_types::pb::envoy::config::core::v3::{AsyncDataSource, async_data_source};
 use envoy_types::pb::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
@@ -98,8 +98,9 @@ fn capabilities(port: &Port) -> CapabilityRestrictionConfig {
     }
 }
 
-/// Of the filter chains of a TLS port the first one brings the listeners and the others name them, because the whole
-/// table in each chain would grow with the square of the listeners.
+/// Each filter chain of a TLS port brings what it needs for its own hosts: its listener, and those that take some of
+/// its hosts away. The first one brings all, for the others to tell which further hosts are on the port; all in each
+/// would grow with the square of the listeners.
 fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> PluginConfig {
     if let Role::Outbound(outbound) = &port.role {
         return PluginConfig {
@@ -116,15 +117,20 @@ fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> Pl
         .with_certificate()
         .next()
         .map(|listener| &listener.name);
-    let brings_listeners = chain.is_none_or(|chain| Some(&chain.name) == first);
+    let table = (port.protocol == Protocol::Https).then(|| port.name.clone());
+    let (listeners, table, elsewhere) = match chain {
+        Some(chain) if Some(&chain.name) != first => (of_chain(port, chain), None, table),
+        _ => (port.listeners.iter().map(listener).collect(), table, None),
+    };
     PluginConfig {
         version: VERSION,
         mode: options.mode,
         reasons: options.reasons,
         port: Some(port.number),
-        table: (port.protocol == Protocol::Https).then(|| port.name.clone()),
-        listeners: brings_listeners.then(|| port.listeners.iter().map(listener).collect()),
+        table,
+        listeners: Some(listeners),
         chain: chain.map(|chain| chain.name.clone()),
+        elsewhere,
         ..PluginConfig::empty()
     }
 }
@@ -137,6 +143,18 @@ fn cross_mesh(gateway: &CrossMeshGateway) -> CrossMeshGatewayConfig {
         port: gateway.port,
         cluster: gateway.cluster.clone(),
     }
+}
+
+fn of_chain(port: &Port, chain: &Listener) -> Vec<ListenerConfig> {
+    if let HostPattern::Exact(_) = chain.hostname {
+        return vec![listener(chain)];
+    }
+    let is_inside = |other: &&Listener| chain.hostname.contains(&other.hostname);
+    port.listeners
+        .iter()
+        .filter(is_inside)
+        .map(listener)
+        .collect()
 }
 
 fn listener(listener: &Listener) -> ListenerConfig {

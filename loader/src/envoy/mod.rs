@@ -47,7 +47,7 @@ use envoy_types::pb::envoy::config::bootstrap::v3::{Bootstrap, bootstrap::Static
 
 pub use access_log::AccessLog;
 pub use encode::{EncodeError, Format, UnknownFormat, encode};
-pub use filter::CAPABILITIES;
+pub use filter::{CAPABILITIES, OUTBOUND_CAPABILITIES};
 
 use crate::model::Proxy;
 

@@ -10,6 +10,7 @@ mod access_log;
 mod circuit_breaker;
 mod fault_injection;
 mod health_check;
+mod partial;
 mod rate_limit;
 mod retry;
 mod select;
@@ -25,6 +26,7 @@ pub(super) use self::access_log::Proxy;
 pub(crate) use self::fault_injection::kibibytes as bandwidth;
 pub(crate) use self::retry::CONDITIONS as RETRY_CONDITIONS;
 
+pub(super) use self::partial::name_partial;
 pub(super) use self::select::{Destination, Policies, Side};
 pub(super) use self::sidecar::{inbound, outbound, upstream};
 pub(super) use self::tls::{is_permissive, params as tls_params};

@@ -8,7 +8,6 @@ use super::{
     Proxy, access_log, circuit_breaker, fault_injection, health_check, rate_limit, retry, timeout,
     tls,
 };
-use crate::model::kuma::SERVICE_TAG;
 use crate::model::policy::{ClusterPolicy, UpstreamTimeouts};
 use crate::model::{Action, Cluster, Listener, Route};
 
@@ -41,8 +40,7 @@ pub(in crate::model::kuma) fn inbound(
         .policy
         .stream_idle
         .get_or_insert(STREAM_IDLE * factor);
-    let service = listener.tags.get(SERVICE_TAG).unwrap_or_default();
-    listener.policy.access_logs = access_log::inbound(policies, proxy, service);
+    listener.policy.access_logs = access_log::inbound(policies, proxy, listener);
     cluster.policy = ClusterPolicy {
         connect: Some(timeout::get(conf.connection_timeout.as_ref()).unwrap_or(CONNECT * factor)),
         http: Some(UpstreamTimeouts {
@@ -92,7 +90,7 @@ pub(in crate::model::kuma) fn outbound(
     listener.policy.request_headers = http
         .as_ref()
         .and_then(|http| timeout::get(http.request_headers_timeout.as_ref()));
-    listener.policy.access_logs = access_log::outbound(policies, proxy, service);
+    listener.policy.access_logs = access_log::outbound(policies, proxy, service, listener);
     let destinations = [&tags];
     let retry = retry::route(policies, to, &destinations);
     for route in routes(listener) {

@@ -43,6 +43,7 @@ pub(super) fn ports(
         let side = Side::Sidecar(own.dataplane, &sections);
         let resources = own.input.resources;
         let policies = Policies::of_any(resources, side, std::slice::from_ref(&inbound.tags));
+        policies::name_partial(&policies, findings);
         policies::inbound(&policies, &own.for_logs(), &mut listener, &mut cluster);
         clusters.push(cluster);
         let mesh = own.mesh();
