@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process;
 
 /// Where a command prints.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Output {
     color_on_stdout: bool,
     color_on_stderr: bool,

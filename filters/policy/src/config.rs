@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::hostname::InvalidHostname;
+use crate::json::{self, InvalidJson};
 use crate::outbound::{InvalidOutbound, Outbound};
 use crate::pattern::HostPattern;
 use crate::permissions::{InvalidRule, Permissions};
@@ -157,7 +158,7 @@ where
 {
     /// Reads and checks a configuration.
     pub fn read(json: &[u8]) -> Result<Self, InvalidConfig> {
-        let config: Self = serde_json::from_slice(json)?;
+        let config: Self = json::read(json)?;
         if config.version != VERSION {
             return Err(InvalidConfig::Version(config.version));
         }
@@ -242,7 +243,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 pub enum InvalidConfig {
     /// It is no JSON, or not of this format.
     #[error("{0}")]
-    Json(#[from] serde_json::Error),
+    Json(#[from] InvalidJson),
     /// It is of another version.
     #[error("version {0} is not known, this filter reads version {VERSION}")]
     Version(u32),

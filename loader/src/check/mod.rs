@@ -14,7 +14,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::{self, Input};
 use crate::model::{Listener, Port};
 use crate::resources::Resource;
-use crate::resources::kuma::dataplane::Dataplane;
+use crate::resources::kuma::dataplane::{Dataplane, Inbound};
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::source::Path;
 
@@ -41,8 +41,8 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
             served.add(&proxy.ports);
         }
     }
-    // A Dataplane of a service says where it is called; that a proxy of ours is next to it shows in what it calls, and
-    // in the mTLS that somebody has to speak for it.
+    // A Dataplane of a service says where it is called; that a proxy of ours is next to it shows in what it calls, and,
+    // in a mesh with mTLS, in a place of its own for the service.
     for dataplane in input
         .resources
         .dataplanes
@@ -77,8 +77,12 @@ fn is_sidecar(input: Input<'_>, dataplane: &Resource<Dataplane>) -> bool {
     let networking = &dataplane.spec.networking;
     let is_caught = networking.transparent_proxying.is_some();
     let calls = !networking.outbound.is_empty();
+    let is_apart = |inbound: &Inbound| {
+        !matches!(inbound.service_port, 0) || !inbound.service_address.is_empty()
+    };
     let has_mtls = kuma::has_mtls(input.resources, &dataplane.meta.mesh);
-    !kuma::is_builtin_gateway(dataplane) && !is_caught && (calls || has_mtls)
+    let is_called = has_mtls && networking.inbound.iter().any(is_apart);
+    !kuma::is_builtin_gateway(dataplane) && !is_caught && (calls || is_called)
 }
 
 /// What the proxies made so far hold.

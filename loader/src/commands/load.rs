@@ -1,6 +1,8 @@
 //! What `bootstrap` and `run` begin with: resources, and the one proxy to be made of them.
 
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::bail;
 use time::OffsetDateTime;
@@ -91,6 +93,17 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
     })
 }
 
+/// The longest time without a look at the clock, which somebody may set.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// The shortest, for certificates that are valid for a moment.
+const SHORTEST_WAIT: Duration = Duration::from_millis(200);
+
+/// How long to wait before the next look at something that is due at a time.
+pub(super) fn until(due: OffsetDateTime) -> Duration {
+    let left = Duration::try_from(due - OffsetDateTime::now_utc());
+    left.unwrap_or_default().clamp(SHORTEST_WAIT, LONGEST_WAIT)
+}
+
 /// One proxy, and who keeps its identity.
 pub(super) struct Chosen {
     pub(super) proxy: Proxy,
@@ -106,6 +119,24 @@ impl Chosen {
         };
         let kept = keeper.keep(identity, OffsetDateTime::now_utc())?;
         Ok(Some(kept.due))
+    }
+
+    /// Renews the identity for as long as the process lives. A failure is told and tried again: what there is holds for
+    /// another fifth of its time.
+    pub(super) fn renew_in_background(self, output: &Output) {
+        let output = output.clone();
+        thread::spawn(move || {
+            loop {
+                match self.keep_identity() {
+                    Ok(None) => return,
+                    Ok(Some(due)) => thread::sleep(until(due)),
+                    Err(error) => {
+                        output.error(&error.context("the identity could not be renewed"));
+                        thread::sleep(LONGEST_WAIT);
+                    }
+                }
+            }
+        });
     }
 }
 

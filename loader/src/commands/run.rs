@@ -30,6 +30,7 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
     files::write(&file, &bytes, 0o600)?;
     output.talk(overview(&chosen.proxy));
     let envoy = Envoy::start(&envoy, &file, &args.envoy_args, args.proxy.admin)?;
+    chosen.renew_in_background(output);
     let code = envoy.wait(std::time::Duration::from_secs(args.drain_time), output)?;
     Ok(Exit::Envoy(code))
 }

@@ -4,6 +4,7 @@ mod action;
 mod matches;
 
 use ::policy::HostPattern;
+use ::policy::telemetry::CLUSTER_HEADER;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction::{
     self, AppendIfExistsOrAdd, OverwriteIfExistsOrAdd,
 };
@@ -33,7 +34,8 @@ pub(super) fn shared(port: &Port, hosts: &Hosts<'_>) -> RouteConfiguration {
         }
     }
     all.sort_by(|(a, _), (b, _)| a.exactness_order().cmp(&b.exactness_order()));
-    let is_tls = port.clients.is_some() && matches!(port.role, Role::Gateway);
+    // Services of a mesh call each other by `http`: the TLS between their proxies is none of their business.
+    let is_tls = port.clients.is_some() && port.role == Role::Gateway;
     let virtual_hosts = all.into_iter().map(|(_, v)| v);
     let virtual_hosts = virtual_hosts
         .map(|v| if is_tls { only_tls(v) } else { v })
@@ -58,7 +60,7 @@ pub(super) fn of_sidecar(port: &Port, hosts: &Hosts<'_>) -> RouteConfiguration {
     let Role::Outbound(outbound) = &port.role else {
         return configuration;
     };
-    let removed = (!outbound.gateways.is_empty()).then(|| action::CLUSTER_HEADER.to_owned());
+    let removed = (!outbound.gateways.is_empty()).then(|| CLUSTER_HEADER.to_owned());
     RouteConfiguration {
         request_headers_to_add: vec![header(
             "x-kuma-tags",

@@ -9,7 +9,7 @@ use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::tcp_pro
 };
 use envoy_types::util::pack_any;
 
-use super::access_log::access_log;
+use super::access_log::{access_log, access_logs};
 use super::connection_manager::stat_name;
 use super::{Options, proto, sidecar};
 use crate::model::{Listener, Port, Proxy, Role};
@@ -25,7 +25,8 @@ pub(super) fn tcp_proxy(
     if clusters.is_empty() {
         return None;
     }
-    let idle = listeners.first().and_then(|listener| listener.policy.idle);
+    let policy = listeners.first().map(|listener| &listener.policy);
+    let idle = policy.and_then(|policy| policy.idle);
     let config = TcpProxy {
         stat_prefix: match port.role {
             Role::Gateway => proxy.service.clone(),
@@ -39,7 +40,10 @@ pub(super) fn tcp_proxy(
             Role::Inbound(_) | Role::Outbound(_) => idle.map(proto::duration),
         },
         max_connect_attempts: matches!(port.role, Role::Gateway).then(|| proto::number(5)),
-        access_log: options.access_log.iter().map(access_log).collect(),
+        access_log: match port.role {
+            Role::Gateway => options.access_log.iter().map(access_log).collect(),
+            Role::Inbound(_) | Role::Outbound(_) => access_logs(policy, options),
+        },
         ..TcpProxy::default()
     };
     Some(Filter {

@@ -10,4 +10,5 @@ mod policies;
 mod routes;
 mod rules;
 mod seeds;
+mod sidecars;
 mod tls;

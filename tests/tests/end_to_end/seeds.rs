@@ -1,7 +1,7 @@
 //! Every example of the documents that users start from, completed with a Dataplane, backends and a route.
 //!
 //! `seeds/kuma-*`: Kuma's page on built-in listeners; `seeds/kong-*`: Kong Mesh's page on `MeshGateway`, where each
-//! example is there in the Universal and in the Kubernetes format. Examples with `crossMesh` are not served yet.
+//! example is there in the Universal and in the Kubernetes format. Those with `crossMesh` need meshes with mTLS: `identities`.
 
 use std::ffi::OsStr;
 

@@ -8,13 +8,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::cli::CertsFormat;
+use crate::commands::load::until;
 use crate::identity::{Keeper, Kept, Meshes, Why};
 use crate::model::Identity;
-
-/// The longest time without a look at the clock, which somebody may set.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
-/// The shortest, for certificates that are valid for a moment.
-const SHORTEST_WAIT: Duration = Duration::from_millis(200);
 
 /// All meshes with mTLS, and all their Dataplanes.
 #[derive(Debug, Serialize)]
@@ -23,8 +19,6 @@ pub(super) struct Report {
     identities: Vec<IdentityLine>,
     #[serde(skip)]
     due: Option<OffsetDateTime>,
-    #[serde(skip)]
-    now: OffsetDateTime,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,7 +59,6 @@ impl Report {
             meshes: Vec::new(),
             identities: Vec::new(),
             due: None,
-            now,
         };
         for (mesh, authority) in round.authorities() {
             let Some(mtls) = meshes.get(mesh) else {
@@ -111,13 +104,10 @@ impl Report {
 
     /// How long nothing has to be done.
     pub(super) fn wait(&self) -> Duration {
-        let due = self.due.and_then(|due| (due - self.now).try_into().ok());
-        due.unwrap_or(if self.due.is_some() {
-            SHORTEST_WAIT
-        } else {
-            LONGEST_WAIT
-        })
-        .clamp(SHORTEST_WAIT, LONGEST_WAIT)
+        until(
+            self.due
+                .unwrap_or(OffsetDateTime::now_utc() + Duration::from_hours(1)),
+        )
     }
 
     pub(super) fn text(&self, format: CertsFormat) -> anyhow::Result<String> {

@@ -17,12 +17,11 @@ use envoy_types::pb::envoy::config::route::v3::{
 use envoy_types::pb::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
 use envoy_types::pb::envoy::r#type::v3::{FractionalPercent, fractional_percent::DenominatorType};
 
+use ::policy::telemetry::CLUSTER_HEADER;
+
 use super::matches::regex;
 use crate::envoy::proto;
 use crate::model::{self, Action, Forward, HostRewrite, Mirror, PathRewrite, Redirect};
-
-/// Where the filter writes the cluster that it has decided on, over whatever a client has written there.
-pub(super) const CLUSTER_HEADER: &str = "x-meshgate-cluster";
 
 pub(super) fn of(action: &Action) -> EnvoyAction {
     match action {

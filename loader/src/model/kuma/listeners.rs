@@ -9,6 +9,7 @@ use super::backends::Backends;
 use super::cross_mesh_clients::CrossMeshClients;
 use super::{Input, certificates, connections, gateway_routes, http_routes};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::identity::TlsParams;
 use crate::model::policy::ListenerPolicy;
 use crate::model::{Action, Listener, MeshClients, Port, Protocol, Role, Trust};
 use crate::resources::Resource;
@@ -55,6 +56,7 @@ pub(super) fn ports<'a>(
             port.clients = Some(MeshClients {
                 trust: Trust::AnyMesh,
                 peers: Vec::new(),
+                params: TlsParams::default(),
             });
         }
         let limit = spec.resources.as_ref().map(|r| r.connection_limit);

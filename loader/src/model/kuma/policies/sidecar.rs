@@ -6,8 +6,8 @@ use std::time::Duration as StdDuration;
 use super::select::{Destination, Policies, To};
 use super::{
     Proxy, access_log, circuit_breaker, fault_injection, health_check, rate_limit, retry, timeout,
+    tls,
 };
-use crate::model::kuma::SERVICE_TAG;
 use crate::model::policy::{ClusterPolicy, UpstreamTimeouts};
 use crate::model::{Action, Cluster, Listener, Route};
 
@@ -40,8 +40,7 @@ pub(in crate::model::kuma) fn inbound(
         .policy
         .stream_idle
         .get_or_insert(STREAM_IDLE * factor);
-    let service = listener.tags.get(SERVICE_TAG).unwrap_or_default();
-    listener.policy.access_logs = access_log::inbound(policies, proxy, service);
+    listener.policy.access_logs = access_log::inbound(policies, proxy, listener);
     cluster.policy = ClusterPolicy {
         connect: Some(timeout::get(conf.connection_timeout.as_ref()).unwrap_or(CONNECT * factor)),
         http: Some(UpstreamTimeouts {
@@ -91,7 +90,7 @@ pub(in crate::model::kuma) fn outbound(
     listener.policy.request_headers = http
         .as_ref()
         .and_then(|http| timeout::get(http.request_headers_timeout.as_ref()));
-    listener.policy.access_logs = access_log::outbound(policies, proxy, service);
+    listener.policy.access_logs = access_log::outbound(policies, proxy, service, listener);
     let destinations = [&tags];
     let retry = retry::route(policies, to, &destinations);
     for route in routes(listener) {
@@ -115,6 +114,9 @@ pub(in crate::model::kuma) fn upstream(
     cluster.policy = timeout::cluster(policies, to, &cluster.destination);
     circuit_breaker::cluster(policies, to, &cluster.destination, &mut cluster.policy);
     health_check::cluster(policies, to, &mut cluster.policy);
+    if let Some(mtls) = &mut cluster.tls {
+        mtls.params = tls::params(policies);
+    }
     // Without a policy Kuma sets none, and Envoy would take an hour.
     cluster.policy.http.get_or_insert_default();
 }
