@@ -8,7 +8,8 @@ use core::fmt;
 use core::str;
 
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, Error, Expected, MapAccess, SeqAccess,
+    Unexpected, Visitor,
 };
 
 /// Reads a value, and nothing after it.
@@ -42,6 +43,15 @@ impl Error for InvalidJson {
             line: 0,
             column: 0,
         }
+    }
+
+    // What serde says in place of these names the value, and with that come 15 KB that print fractions.
+    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(format_args!("expected {expected}"))
+    }
+
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(format_args!("expected {expected}"))
     }
 }
 
