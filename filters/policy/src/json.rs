@@ -275,9 +275,10 @@ impl<'de> MapAccess<'de> for Members<'_, '_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, InvalidJson> {
-        match self.reader.member(&mut self.is_first, b'}')? {
-            true => seed.deserialize(&mut *self.reader).map(Some),
-            false => Ok(None),
+        if self.reader.member(&mut self.is_first, b'}')? {
+            seed.deserialize(&mut *self.reader).map(Some)
+        } else {
+            Ok(None)
         }
     }
 
@@ -297,9 +298,10 @@ impl<'de> SeqAccess<'de> for Members<'_, '_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, InvalidJson> {
-        match self.reader.member(&mut self.is_first, b']')? {
-            true => seed.deserialize(&mut *self.reader).map(Some),
-            false => Ok(None),
+        if self.reader.member(&mut self.is_first, b']')? {
+            seed.deserialize(&mut *self.reader).map(Some)
+        } else {
+            Ok(None)
         }
     }
 }

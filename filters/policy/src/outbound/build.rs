@@ -108,8 +108,8 @@ impl Builder {
         if let (Some(chain), None) = (chain, of_chain) {
             return Err(InvalidOutbound::NoSuchService(chain.to_owned()));
         }
-        let matched = config.passthrough == Passthrough::Matched;
-        if matched == config.matches.is_empty() {
+        let needs_matches = config.passthrough == Passthrough::Matched;
+        if needs_matches == config.matches.is_empty() {
             return Err(InvalidOutbound::Matches);
         }
         if config.cluster.is_some() && config.passthrough != Passthrough::All {
