@@ -229,9 +229,10 @@ async fn connections_that_may_not_leave_are_closed(version: &str) -> anyhow::Res
         let running = Running::start(version, tcp(&config)).await?;
         let answer = running.connect().await?.raw(request).await?;
         assert_eq!(!answer.is_empty(), is_open, "{field}");
-        let (decision, reason, destination) = match is_open {
-            true => ("forward", "", "passthrough"),
-            false => ("reject", "unknown_destination", ""),
+        let (decision, reason, destination) = if is_open {
+            ("forward", "", "passthrough")
+        } else {
+            ("reject", "unknown_destination", "")
         };
         let counter = format!(
             "wasmcustom.meshgate.requests.listener=;decision={decision};reason={reason};destination={destination};"
