@@ -164,6 +164,7 @@ impl Loader {
             "MeshRateLimit" => keep!(mesh_rate_limits, Json),
             "RateLimit" => keep!(rate_limits, Proto),
             "MeshFaultInjection" => keep!(mesh_fault_injections, Json),
+            "MeshTLS" => keep!(mesh_tls, Json),
             "MeshTrafficPermission" => keep!(mesh_traffic_permissions, Json),
             "TrafficPermission" => keep!(traffic_permissions, Proto),
             "Secret" => {

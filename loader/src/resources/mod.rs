@@ -29,6 +29,7 @@ use kuma::mesh_retry::{MeshRetry, Retry};
 use kuma::mesh_service::{MeshMultiZoneService, MeshService};
 use kuma::mesh_tcp_route::MeshTcpRoute;
 use kuma::mesh_timeout::{MeshTimeout, Timeout};
+use kuma::mesh_tls::MeshTls;
 use kuma::mesh_traffic_permission::MeshTrafficPermission;
 use kuma::secret::Secret;
 use kuma::traffic_permission::TrafficPermission;
@@ -80,6 +81,8 @@ pub struct Resources {
     pub rate_limits: Vec<Resource<RateLimit>>,
     /// `MeshFaultInjection`.
     pub mesh_fault_injections: Vec<Resource<MeshFaultInjection>>,
+    /// `MeshTLS`.
+    pub mesh_tls: Vec<Resource<MeshTls>>,
     /// `MeshTrafficPermission`.
     pub mesh_traffic_permissions: Vec<Resource<MeshTrafficPermission>>,
     /// `TrafficPermission`.

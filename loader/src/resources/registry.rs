@@ -83,7 +83,7 @@ pub const KINDS: &[Kind] = &[
     kind("MeshRetry", Served),
     kind("MeshService", Served),
     kind("MeshTCPRoute", Served),
-    kind("MeshTLS", LeftOut(Warning, "it is for the TLS between proxies of a mesh")),
+    kind("MeshTLS", Served),
     kind("MeshTimeout", Served),
     kind("MeshTrace", LeftOut(Warning, SIGNALS)),
     kind("MeshTrafficPermission", Served),
@@ -151,6 +151,7 @@ pub fn has_spec(kind: &str) -> bool {
             | "MeshRetry"
             | "MeshService"
             | "MeshTCPRoute"
+            | "MeshTLS"
             | "MeshTimeout"
             | "MeshTrafficPermission"
     )

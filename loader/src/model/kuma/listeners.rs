@@ -8,6 +8,7 @@ use policy::{HostPattern, Tags};
 use super::backends::Backends;
 use super::{Input, certificates, connections, gateway_routes, http_routes};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::identity::TlsParams;
 use crate::model::policy::ListenerPolicy;
 use crate::model::{Action, Listener, MeshClients, Port, Protocol, Role, Trust};
 use crate::resources::Resource;
@@ -53,6 +54,7 @@ pub(super) fn ports<'a>(
             port.clients = Some(MeshClients {
                 trust: Trust::AnyMesh,
                 peers: Vec::new(),
+                params: TlsParams::default(),
             });
         }
         let limit = spec.resources.as_ref().map(|r| r.connection_limit);

@@ -6,6 +6,7 @@ use policy::Tags;
 
 use super::{Input, PROTOCOL_TAG, SERVICE_TAG, external, has_mtls, of_mesh, sni};
 use crate::diagnostic::Diagnostic;
+use crate::model::identity::TlsParams;
 use crate::model::{Endpoint, MeshTls, SpiffeIds, Trust};
 use crate::resources::Resource;
 use crate::resources::kuma::dataplane::{Dataplane, Inbound};
@@ -138,6 +139,7 @@ impl<'a> Services<'a> {
             trust: Trust::Mesh(self.mesh.to_owned()),
             peers,
             sni,
+            params: TlsParams::default(),
         })
     }
 

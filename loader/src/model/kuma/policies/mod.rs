@@ -16,6 +16,7 @@ mod retry;
 mod select;
 mod sidecar;
 mod timeout;
+mod tls;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,7 @@ pub(crate) use self::retry::CONDITIONS as RETRY_CONDITIONS;
 pub(super) use self::partial::name_partial;
 pub(super) use self::select::{Destination, Policies, Side};
 pub(super) use self::sidecar::{inbound, outbound, upstream};
+pub(super) use self::tls::{is_permissive, params as tls_params};
 
 use self::select::To;
 use super::{Input, SERVICE_TAG};
@@ -50,6 +52,9 @@ pub(super) fn apply(
         cluster.policy = timeout::cluster(&policies, to, &cluster.destination);
         circuit_breaker::cluster(&policies, to, &cluster.destination, &mut cluster.policy);
         health_check::cluster(&policies, to, &mut cluster.policy);
+        if let Some(mtls) = &mut cluster.tls {
+            mtls.params = tls::params(&policies);
+        }
     }
     let destinations: BTreeMap<&str, &Tags> = clusters
         .iter()

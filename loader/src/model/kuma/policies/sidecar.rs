@@ -6,6 +6,7 @@ use std::time::Duration as StdDuration;
 use super::select::{Destination, Policies, To};
 use super::{
     Proxy, access_log, circuit_breaker, fault_injection, health_check, rate_limit, retry, timeout,
+    tls,
 };
 use crate::model::policy::{ClusterPolicy, UpstreamTimeouts};
 use crate::model::{Action, Cluster, Listener, Route};
@@ -113,6 +114,9 @@ pub(in crate::model::kuma) fn upstream(
     cluster.policy = timeout::cluster(policies, to, &cluster.destination);
     circuit_breaker::cluster(policies, to, &cluster.destination, &mut cluster.policy);
     health_check::cluster(policies, to, &mut cluster.policy);
+    if let Some(mtls) = &mut cluster.tls {
+        mtls.params = tls::params(policies);
+    }
     // Without a policy Kuma sets none, and Envoy would take an hour.
     cluster.policy.http.get_or_insert_default();
 }

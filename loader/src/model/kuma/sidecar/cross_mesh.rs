@@ -8,6 +8,7 @@ use policy::{HostPattern, Tags};
 use super::Sidecar;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::hash::sha256_hex;
+use crate::model::identity::TlsParams;
 use crate::model::kuma::policies::{self, Destination, Policies};
 use crate::model::kuma::{MESH_TAG, SERVICE_TAG, has_mtls, of_mesh, select, sni};
 use crate::model::policy::{ClusterPolicy, ListenerPolicy};
@@ -157,6 +158,7 @@ fn made(
             trust: Trust::Mesh(mesh.to_owned()),
             peers: vec![SpiffeIds::service(mesh, service)],
             sni: sni::of_tags(destination, mesh),
+            params: TlsParams::default(),
         }),
         destination: destination.clone(),
         source: Tags::default(),

@@ -50,7 +50,9 @@ pub(super) fn ports(
         ports.push(Port {
             name: format!("inbound:{address}:{number}"),
             role: Role::Inbound(InboundRole {
-                is_permissive: mtls.as_ref().is_some_and(|mtls| mtls.permissive),
+                is_permissive: mtls.as_ref().is_some_and(|mtls| {
+                    policies::is_permissive(&policies).unwrap_or(mtls.permissive)
+                }),
                 permission: mtls.is_some().then(|| {
                     permissions::of_inbound(resources, mesh, &inbound.tags, &own.tags, &policies)
                 }),
@@ -63,6 +65,7 @@ pub(super) fn ports(
             clients: mtls.is_some().then(|| MeshClients {
                 trust: Trust::Mesh(mesh.to_owned()),
                 peers: vec![SpiffeIds::mesh(mesh)],
+                params: policies::tls_params(&policies),
             }),
             origin: own.input.origin(own.dataplane, &path),
         });

@@ -8,6 +8,7 @@ mod log;
 mod rate;
 mod retry;
 mod timeout;
+mod tls;
 
 use crate::resources::kuma::mesh_http_route::TargetRef;
 use crate::resources::kuma::policy::{Connection, Duration, Fraction, Policy};
