@@ -3,7 +3,7 @@
 # The newest and the oldest Envoy that meshgate is tested on.
 ENVOYS := 1.40.0 1.36.4
 WASM_TARGET := wasm32-unknown-unknown
-WASM_CRATES := policy shell host-match listener-tags gateway
+WASM_CRATES := policy shell host-match listener-tags cross-mesh external-access gateway
 CARGO := cargo
 
 .DEFAULT_GOAL := help

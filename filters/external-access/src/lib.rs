@@ -12,7 +12,7 @@
     clippy::unwrap_used
 )]
 
-use policy::config::{ExternalAccessConfig, PermissionsConfig, Unused};
+use policy::config::{ExternalAccessConfig, Unused};
 use shell::{Action, Config, Exit, Filter, Gate};
 
 struct ExternalAccess;
@@ -22,10 +22,11 @@ shell::connection_filter!();
 
 impl Filter for ExternalAccess {
     const NAME: &str = "external_access.wasm";
+    const HAS_LISTENERS: bool = false;
 
     type CrossMesh = Unused;
     type ExternalAccess = ExternalAccessConfig;
-    type Permissions = PermissionsConfig;
+    type Permissions = Unused;
 
     fn check(config: &Config<Self>) -> Result<(), String> {
         match config.listeners {

@@ -86,10 +86,10 @@ impl FromStr for Cidr {
         let network: IpAddr = network.parse().map_err(|_| InvalidCidr)?;
         let most = if network.is_ipv4() { 32 } else { 128 };
         let bits = bits.parse().map_err(|_| InvalidCidr)?;
-        match bits <= most {
-            true => Ok(Self { network, bits }),
-            false => Err(InvalidCidr),
+        if bits > most {
+            return Err(InvalidCidr);
         }
+        Ok(Self { network, bits })
     }
 }
 

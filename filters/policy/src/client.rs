@@ -60,9 +60,10 @@ impl UriPattern {
     /// Whether the URI is in the set.
     pub fn matches(&self, uri: &[u8]) -> bool {
         let beginning = self.beginning.as_bytes();
-        match self.is_whole {
-            true => uri == beginning,
-            false => uri.starts_with(beginning),
+        if self.is_whole {
+            uri == beginning
+        } else {
+            uri.starts_with(beginning)
         }
     }
 }

@@ -8,7 +8,8 @@ use core::fmt;
 use core::str;
 
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, Error, Expected, MapAccess, SeqAccess,
+    Unexpected, Visitor,
 };
 
 /// Reads a value, and nothing after it.
@@ -42,6 +43,15 @@ impl Error for InvalidJson {
             line: 0,
             column: 0,
         }
+    }
+
+    // What serde says in place of these names the value, and with that come 15 KB that print fractions.
+    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(format_args!("expected {expected}"))
+    }
+
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(format_args!("expected {expected}"))
     }
 }
 
@@ -265,9 +275,10 @@ impl<'de> MapAccess<'de> for Members<'_, '_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, InvalidJson> {
-        match self.reader.member(&mut self.is_first, b'}')? {
-            true => seed.deserialize(&mut *self.reader).map(Some),
-            false => Ok(None),
+        if self.reader.member(&mut self.is_first, b'}')? {
+            seed.deserialize(&mut *self.reader).map(Some)
+        } else {
+            Ok(None)
         }
     }
 
@@ -287,9 +298,10 @@ impl<'de> SeqAccess<'de> for Members<'_, '_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, InvalidJson> {
-        match self.reader.member(&mut self.is_first, b']')? {
-            true => seed.deserialize(&mut *self.reader).map(Some),
-            false => Ok(None),
+        if self.reader.member(&mut self.is_first, b']')? {
+            seed.deserialize(&mut *self.reader).map(Some)
+        } else {
+            Ok(None)
         }
     }
 }

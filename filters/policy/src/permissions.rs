@@ -116,10 +116,10 @@ impl Rule {
         let has = |pattern: &UriPattern| {
             client.is_some_and(|client| client.uris().any(|uri| pattern.matches(uri)))
         };
-        let is_method = |own: &Box<str>| Some(own.as_bytes()) == method;
+        let mut methods = self.methods.iter();
         let holds = |prefix: &PathPrefix| path.is_some_and(|path| prefix.holds(path));
         self.client.iter().all(has)
-            && (self.methods.is_empty() || self.methods.iter().any(is_method))
+            && (self.methods.is_empty() || methods.any(|own| Some(own.as_bytes()) == method))
             && (self.paths.is_empty() || self.paths.iter().any(holds))
     }
 }

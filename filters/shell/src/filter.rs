@@ -18,13 +18,16 @@ pub trait Filter {
     /// The name of the module's file, for messages.
     const NAME: &str;
 
+    /// Whether it is for requests to listeners at all. What only they need is left out otherwise.
+    const HAS_LISTENERS: bool = true;
+
     /// Its configuration of gateways of meshes, or [`Unused`](policy::config::Unused).
     type CrossMesh: Part<CrossMeshConfig>;
 
     /// Its configuration of what is outside the mesh, or [`Unused`](policy::config::Unused).
     type ExternalAccess: Part<ExternalAccessConfig>;
 
-    /// Its configuration of what clients may do, or [`Unused`](policy::config::Unused).
+    /// Its configuration of what clients of a listener may do, or [`Unused`](policy::config::Unused).
     type Permissions: Part<PermissionsConfig>;
 
     /// Refuses settings that the filter would ignore.
@@ -79,7 +82,7 @@ pub fn configure<F: Filter>(root: u32, size: usize) -> bool {
             .map_err(|error| error.to_string())
             .and_then(|config| {
                 F::check(&config)?;
-                roots::configure(root, &config).map_err(|error| error.to_string())
+                roots::configure::<F>(root, &config).map_err(|error| error.to_string())
             }),
     };
     match result {

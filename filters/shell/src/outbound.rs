@@ -52,7 +52,7 @@ impl<'a> Exit<'a> {
                 Action::Continue
             }
             Err(refusal) => {
-                self.publish(target);
+                publish(target);
                 self.settings.refuse(&refusal, &request, counter)
             }
         };
@@ -83,7 +83,7 @@ impl<'a> Exit<'a> {
                 Action::Continue
             }
             Err(refusal) => {
-                self.publish(target);
+                publish(target);
                 let name = target.map(|target| &*target.name);
                 let counter = |outcome| destinations_counter(name, outcome);
                 self.settings.refuse_connection(&refusal, counter)
@@ -94,7 +94,7 @@ impl<'a> Exit<'a> {
     fn passed(&self, target: Option<&Target>, permit: Permit) {
         let name = |outcome| destinations_counter(target.map(|t| &*t.name), outcome);
         if permit == Permit::Shadow {
-            self.publish(target);
+            publish(target);
             let unread = RequestView::new(None);
             Settings::AUDIT.refuse(&Refusal::CLIENT, &unread, name);
             return;
@@ -104,11 +104,11 @@ impl<'a> Exit<'a> {
             counters::increment_kept(counter, || name(Outcome::Forward));
         }
     }
+}
 
-    fn publish(&self, target: Option<&Target>) {
-        if let Some(target) = target {
-            host::set_filter_state(state::DESTINATION, &target.name);
-        }
+fn publish(target: Option<&Target>) {
+    if let Some(target) = target {
+        host::set_filter_state(state::DESTINATION, &target.name);
     }
 }
 

@@ -6,9 +6,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use policy::config::{CrossMeshConfig, ExternalAccessConfig, Part, PermissionsConfig};
-use policy::{InvalidConfig, PluginConfig};
+use policy::InvalidConfig;
 
+use crate::filter::{Config, Filter};
 use crate::gate::Gate;
 use crate::host;
 use crate::outbound::{Destinations, Exit};
@@ -112,20 +112,17 @@ impl Roots {
 }
 
 /// Takes in the plugin `root`, and forgets those that Envoy has dropped.
-pub(crate) fn configure<C, E, P>(
-    root: u32,
-    config: &PluginConfig<C, E, P>,
-) -> Result<(), InvalidConfig>
-where
-    C: Part<CrossMeshConfig>,
-    E: Part<ExternalAccessConfig>,
-    P: Part<PermissionsConfig>,
-{
+pub(crate) fn configure<F: Filter>(root: u32, config: &Config<F>) -> Result<(), InvalidConfig> {
     let side = match config.outbound()? {
         Some(outbound) => Configured::Outbound(Box::new(Destinations::new(outbound))),
         None => {
+            let table = if F::HAS_LISTENERS {
+                config.table()?
+            } else {
+                None
+            };
             // Without listeners nothing gets in.
-            let table = Table::new(config.table()?.unwrap_or_default());
+            let table = Table::new(table.unwrap_or_default());
             let chain = config.chain.as_deref();
             Configured::Inbound {
                 chain: chain.and_then(|name| table.hosts.index_of(table.hosts.named(name)?)),

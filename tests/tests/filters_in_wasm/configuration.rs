@@ -12,8 +12,8 @@ fn a_configuration_that_cannot_be_used_is_refused_with_its_mistake() {
     for name in FILTERS {
         for (json, mistake) in [
             ("", "there is none"),
-            ("{", "EOF while parsing an object at line 1 column 1"),
-            ("\u{feff}{}", "expected value at line 1 column 1"),
+            ("{", "expected a text at line 1 column 2"),
+            ("\u{feff}{}", "expected an object at line 1 column 1"),
             (
                 r#"{"version":2,"listeners":[]}"#,
                 "version 2 is not known, this filter reads version 1",
@@ -36,7 +36,7 @@ fn a_configuration_that_cannot_be_used_is_refused_with_its_mistake() {
             ),
             (
                 r#"{"version":1,"listeners":[{"name":"a","hostname":"a.com"}]}"#,
-                "unknown field `hostname`, expected one of `name`, `hostnames`, `tags`, `permissions` at line 1 column 48",
+                "unknown field `hostname`, expected one of `name`, `hostnames`, `tags`, `permissions` at line 1 column 49",
             ),
             (
                 r#"{"version":1,"elsewhere":"port","listeners":[{"name":"a"}]}"#,
@@ -76,7 +76,7 @@ fn fields_that_a_filter_would_ignore_are_refused() {
         (
             "host_match",
             r#"{"version":1,"listeners":[{"name":"a","permissions":{}}]}"#,
-            "this filter does not have this part, gateway.wasm has at line 1 column 52",
+            "this filter does not have this part, gateway.wasm has at line 1 column 53",
         ),
         (
             "listener_tags",

@@ -256,7 +256,7 @@ fn a_chain_belongs_to_one_service() {
 
 #[test]
 fn audit_lets_pass_to_where_the_configuration_says() {
-    let json = r#"{"version":1,"mode":"audit","external_access":{"cluster":"all","services":[
+    let json = r#"{"version":1,"mode":"audit","external_access":{"services":[
         {"name":"a","hostnames":["a.extsvc"],"cluster":"a","permissions":{}}]}}"#;
     for name in FILTERS {
         let mut filter = Host::load(name);

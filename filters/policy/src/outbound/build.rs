@@ -4,6 +4,7 @@ use core::net::IpAddr;
 
 use super::{External, Hosts, Match, Outbound, Target};
 use crate::address::{AmbiguousAddress, Cidr, Destination, InvalidCidr};
+use crate::client::UriPattern;
 use crate::config::{
     CrossMeshConfig, CrossMeshGatewayConfig, ExternalAccessConfig, ExternalServiceConfig,
     Passthrough, PassthroughConfig, Protocol,
@@ -107,21 +108,24 @@ impl Builder {
         if let (Some(chain), None) = (chain, of_chain) {
             return Err(InvalidOutbound::NoSuchService(chain.to_owned()));
         }
-        let matched = config.passthrough == Passthrough::Matched;
-        if matched == config.matches.is_empty() {
+        let needs_matches = config.passthrough == Passthrough::Matched;
+        if needs_matches == config.matches.is_empty() {
             return Err(InvalidOutbound::Matches);
         }
+        if config.cluster.is_some() && config.passthrough != Passthrough::All {
+            return Err(InvalidOutbound::Cluster);
+        }
+        let client = config.client.as_deref().map(own_client).transpose()?;
         let matches = config.matches.iter().map(|config| self.passthrough(config));
         let matches = matches.collect::<Result<_, _>>()?;
         let everything = Target::outside(EVERYTHING, config.cluster.as_deref());
-        let client = config.client.as_ref().map(|uris| uris.join(","));
         Ok(External {
             default: config.default,
             passthrough: config.passthrough,
             matches,
             everything: self.add(everything, &[], None)?,
             chain: of_chain,
-            client: client.map(Into::into),
+            client,
         })
     }
 
@@ -166,6 +170,16 @@ impl Target {
             is_service: false,
             permissions: None,
         }
+    }
+}
+
+/// The URIs of the client that is known beforehand, in Envoy's form.
+fn own_client(uris: &[String]) -> Result<Box<str>, InvalidOutbound> {
+    let is_whole = |uri: &String| !uri.ends_with('*') && UriPattern::parse(uri).is_ok();
+    match uris.iter().find(|uri| !is_whole(uri)) {
+        Some(uri) => Err(InvalidOutbound::Client(uri.clone())),
+        None if uris.is_empty() => Err(InvalidOutbound::NoClient),
+        None => Ok(uris.join(",").into()),
     }
 }
 
@@ -243,6 +257,15 @@ pub enum InvalidOutbound {
     /// The chain is of no service.
     #[error("`chain` names `{0}`, which is none of the external services")]
     NoSuchService(String),
+    /// The client that is known beforehand is none.
+    #[error("`client` has `{0}`, which is no `spiffe://` or `kuma://` URI")]
+    Client(String),
+    /// A client without an identity matches no rule.
+    #[error("`client` is empty: give the client's URIs, or leave it out")]
+    NoClient,
+    /// A cluster that nothing would go to.
+    #[error("`cluster` is for the `passthrough` mode `all`")]
+    Cluster,
     /// A list that would do nothing, or a mode that needs it.
     #[error("`matches` and the `passthrough` mode `matched` belong together")]
     Matches,
