@@ -105,8 +105,9 @@ TOML
     echo "{\"deprecated-key-path\": \"$run/key.json\"}" >"$run/daemon.json"
     mkdir -p /run/meshgate
     export DOCKER_HOST=unix:///run/meshgate/docker.sock DOCKER_CONFIG=$run/config
+    python3 "$checkout/scripts/engine-api.py" /run/meshgate/docker.sock /run/meshgate/engine.sock &
     containerd --config "$run/containerd.toml" >"$run/containerd.log" 2>&1 &
-    dockerd --config-file "$run/daemon.json" --containerd /run/meshgate/containerd.sock --host "$DOCKER_HOST" \
+    dockerd --config-file "$run/daemon.json" --containerd /run/meshgate/containerd.sock --host unix:///run/meshgate/engine.sock \
         --data-root "$run/data" --exec-root /run/meshgate/docker --pidfile /run/meshgate/docker.pid \
         --iptables=false --ip6tables=false --bridge=none --storage-driver="${MESHGATE_STORAGE_DRIVER:-vfs}" \
         --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent="$(basename "$run")" >"$run/dockerd.log" 2>&1 &
