@@ -14,7 +14,7 @@ use super::container::Container;
 pub(super) enum Process {
     Child(Child),
     #[cfg(feature = "containers")]
-    Container(Container),
+    Container(Box<Container>),
 }
 
 impl Process {
@@ -31,9 +31,9 @@ impl Process {
     ) -> anyhow::Result<Self> {
         if let Ok(image) = std::env::var("MESHGATE_ENVOY_IMAGE") {
             #[cfg(feature = "containers")]
-            return Ok(Self::Container(
+            return Ok(Self::Container(Box::new(
                 Container::start(&image, version, args, output, folders).await?,
-            ));
+            )));
             #[cfg(not(feature = "containers"))]
             anyhow::bail!(
                 "for Envoys of {image}, the tests need `--features containers`, not {folders:?}"
