@@ -95,7 +95,10 @@ pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<
     };
     // What it finds was found and printed above.
     match kuma::gateway(input, dataplane, &mut Vec::new()) {
-        Some(proxy) => Ok(Some(proxy)),
+        Some(proxy) => Ok(Some(Proxy {
+            address: args.address.unwrap_or(proxy.address),
+            ..proxy
+        })),
         None => bail!(
             "{}: no MeshGateway selects it, so there is nothing to serve",
             dataplane.meta
