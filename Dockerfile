@@ -30,7 +30,7 @@ COPY --from=envoy /usr/local/bin/envoy /usr/local/bin/envoy
 COPY --from=binary /out/meshgate /usr/local/bin/meshgate
 # Nobody in particular: no file in the image is this user's but the folder with the state of runs.
 COPY --from=binary --chown=65532:65532 /out/state /var/lib/meshgate
-ENV MESHGATE_ENVOY=/usr/local/bin/envoy MESHGATE_WORK_DIR=/var/lib/meshgate
+ENV MESHGATE_ENVOY=/usr/local/bin/envoy MESHGATE_WORK_DIR=/var/lib/meshgate TMPDIR=/var/lib/meshgate
 VOLUME /var/lib/meshgate
 USER 65532:65532
 EXPOSE 8080 8443

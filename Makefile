@@ -7,7 +7,7 @@ WASM_CRATES := policy shell host-match listener-tags gateway
 CARGO := cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm build demo test check fmt fmt-check clippy docs conformance golden clean
+.PHONY: help setup wasm build demo test check fmt fmt-check clippy docs conformance bench bench-quick golden clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -48,6 +48,12 @@ docs: wasm ## API documentation: target/doc
 
 conformance: setup ## Kuma's conformance rows, if they are next to the checkout; CASES='gw-listener* mhr-*' for some
 	scripts/conformance.sh $(foreach case,$(CASES),'$(case)')
+
+bench: setup ## what the filters cost a request: writes docs/performance.*; 15 minutes
+	$(CARGO) run --locked --package bench
+
+bench-quick: setup ## the same in less than 3 minutes, only printed
+	$(CARGO) run --locked --package bench -- --quick
 
 golden: wasm ## rewrites generated files and expected results; look at the difference
 	UPDATE=1 INSTA_UPDATE=always $(CARGO) test --workspace --locked

@@ -28,6 +28,8 @@ pub enum Command {
         /// e.g. MG0107
         code: Option<String>,
     },
+    /// Make, show and renew the identities of Dataplanes, and the CAs of their meshes.
+    Certs(CertsArgs),
     /// Make certificates.
     #[command(subcommand)]
     Generate(GenerateCommand),
@@ -158,6 +160,33 @@ pub struct RunArgs {
     /// Arguments for Envoy.
     #[arg(last = true, value_name = "ENVOY ARGS")]
     pub envoy_args: Vec<String>,
+}
+
+/// Arguments of `certs`. The files are in `$MESHGATE_WORK_DIR` (or `~/.meshgate`); what they hold is not printed.
+#[derive(Debug, Args)]
+pub struct CertsArgs {
+    /// Where the resources are.
+    #[command(flatten)]
+    pub paths: Paths,
+    /// How identities are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: CertsFormat,
+    /// Renew all identities now.
+    #[arg(long)]
+    pub rotate: bool,
+    /// Go on renewing identities until SIGTERM or Ctrl-C: for Envoys that `meshgate run` has not started.
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// How identities are printed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum CertsFormat {
+    /// A table.
+    #[default]
+    Human,
+    /// An object.
+    Json,
 }
 
 /// What can be made.

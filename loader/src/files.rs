@@ -1,9 +1,9 @@
 //! Files that meshgate writes.
 
 use std::env;
-use std::fs::{self, Permissions};
+use std::fs::{DirBuilder, Permissions};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
@@ -42,12 +42,14 @@ pub fn work_dir() -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Makes a folder that only its owner can use.
+/// Makes a folder, and those above it that are missing, which only their owner can use.
 pub fn private_folder(path: &Path) -> anyhow::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(path)
-        .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o700)))
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
         .with_context(|| format!("could not make the folder {}", path.display()))
 }

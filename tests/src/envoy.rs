@@ -187,6 +187,11 @@ impl Envoy {
         .await?
     }
 
+    /// The process's number, if it is a child.
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// `GET` of a path of the admin interface.
     pub async fn admin_get(&self, path: &str) -> anyhow::Result<Response> {
         let connection = Connection::open(self.admin).await?;

@@ -18,9 +18,11 @@ pub mod strip;
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The filters: package and module.
-pub const FILTERS: [(&str, &str); 3] = [
+pub const FILTERS: [(&str, &str); 5] = [
     ("host-match", "host_match"),
     ("listener-tags", "listener_tags"),
+    ("cross-mesh", "cross_mesh"),
+    ("external-access", "external_access"),
     ("gateway", "gateway"),
 ];
 

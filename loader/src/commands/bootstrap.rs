@@ -7,12 +7,12 @@ use crate::files;
 use crate::output::Output;
 
 pub(super) fn run(args: &BootstrapArgs, output: &Output) -> anyhow::Result<Exit> {
-    let Some(proxy) = load::proxy(&args.proxy, output)? else {
+    let Some(chosen) = load::proxy(&args.proxy, output)? else {
         return Ok(Exit::Findings);
     };
     let access_log = args.access_log.as_deref().map(load::access_log);
     let range = EnvoyRange::From1_36;
-    let bytes = load::configuration(&proxy, &args.proxy, access_log, range, args.format)?;
+    let bytes = load::configuration(&chosen.proxy, &args.proxy, access_log, range, args.format)?;
     match &args.output {
         Some(file) if file.as_os_str() != "-" => files::write(file, &bytes, 0o600)?,
         _ => output.data(&bytes)?,

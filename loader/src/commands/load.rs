@@ -1,11 +1,14 @@
 //! What `bootstrap` and `run` begin with: resources, and the one proxy to be made of them.
 
+use std::path::PathBuf;
+
 use anyhow::bail;
 use time::OffsetDateTime;
 
 use crate::cli::{ConfigFormat, Paths, ProxyArgs, Reasons};
 use crate::diagnostic::{Code, Diagnostic, Severity, render};
 use crate::envoy::{AccessLog, EnvoyRange};
+use crate::identity::{Keeper, Store};
 use crate::model::Proxy;
 use crate::model::kuma::{self, Input};
 use crate::output::Output;
@@ -31,9 +34,17 @@ impl Loaded {
     ///
     /// A listener without its certificate is left out and all others are served; any other error may be about this
     /// proxy, whatever resource it is in.
-    fn has_fatal_errors(&self) -> bool {
+    pub(super) fn has_fatal_errors(&self) -> bool {
         let fatal = |f: &Diagnostic| f.severity == Severity::Error && !f.code.is_isolated();
         self.findings.iter().any(fatal)
+    }
+
+    /// Tells what is wrong.
+    pub(super) fn print(&self, output: &Output) {
+        if !self.findings.is_empty() {
+            let color = output.color_on_stderr();
+            output.talk(render::human(&self.sources, &self.findings, color).trim_end());
+        }
     }
 }
 
@@ -62,7 +73,9 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
             sources: &sources,
         };
         findings.extend(check::all(input));
-        findings.extend(check::certificates(input, OffsetDateTime::now_utc()));
+        let now = OffsetDateTime::now_utc();
+        findings.extend(check::certificates(input, now));
+        findings.extend(check::authorities(input, now));
     }
     if args.strict {
         let not_served = |finding: &&mut Diagnostic| finding.code.is_not_served();
@@ -78,13 +91,29 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
     })
 }
 
-/// The proxy that the arguments name, or nothing if its resources have errors; all findings are printed.
-pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<Proxy>> {
-    let loaded = load(&args.paths, false, output)?;
-    if !loaded.findings.is_empty() {
-        let color = output.color_on_stderr();
-        output.talk(render::human(&loaded.sources, &loaded.findings, color).trim_end());
+/// One proxy, and who keeps its identity.
+pub(super) struct Chosen {
+    pub(super) proxy: Proxy,
+    /// Nobody if its mesh has no mTLS.
+    pub(super) keeper: Option<Keeper>,
+}
+
+impl Chosen {
+    /// Makes or renews the identity if it is due, in files that Envoy watches; gives the time to call this again.
+    pub(super) fn keep_identity(&self) -> anyhow::Result<Option<OffsetDateTime>> {
+        let (Some(keeper), Some(identity)) = (&self.keeper, &self.proxy.identity) else {
+            return Ok(None);
+        };
+        let kept = keeper.keep(identity, OffsetDateTime::now_utc())?;
+        Ok(Some(kept.due))
     }
+}
+
+/// The proxy that the arguments name, with an identity if its mesh has mTLS; nothing if its resources have errors. All
+/// findings are printed.
+pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<Chosen>> {
+    let loaded = load(&args.paths, false, output)?;
+    loaded.print(output);
     if loaded.has_fatal_errors() {
         return Ok(None);
     }
@@ -93,44 +122,71 @@ pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<
         resources: &loaded.resources,
         sources: &loaded.sources,
     };
-    // What it finds was found and printed above.
-    match kuma::gateway(input, dataplane, &mut Vec::new()) {
-        Some(proxy) => Ok(Some(Proxy {
-            address: args.address.unwrap_or(proxy.address),
-            ..proxy
-        })),
-        None => bail!(
+    let mut more = Vec::new();
+    let proxy = kuma::proxy(input, dataplane, &mut more);
+    // Most of what it finds was found and printed above.
+    let is_new = |f: &Diagnostic| {
+        let mut known = loaded.findings.iter();
+        !known.any(|k| (k.code, k.span, &k.message) == (f.code, f.span, &f.message))
+    };
+    more.retain(is_new);
+    if !more.is_empty() {
+        render::sort(&mut more);
+        let color = output.color_on_stderr();
+        output.talk(render::human(&loaded.sources, &more, color).trim_end());
+        if more
+            .iter()
+            .any(|f| f.severity == Severity::Error && !f.code.is_isolated())
+        {
+            return Ok(None);
+        }
+    }
+    let Some(mut proxy) = proxy else {
+        bail!(
             "{}: no MeshGateway selects it, so there is nothing to serve",
             dataplane.meta
-        ),
+        );
+    };
+    if let Some(address) = args.address {
+        proxy.listen_on(address);
     }
+    let keeper = match &proxy.identity {
+        Some(_) => Some(Keeper::new(
+            Store::new(files::work_dir()?),
+            kuma::meshes(input),
+        )),
+        None => None,
+    };
+    let chosen = Chosen { proxy, keeper };
+    chosen.keep_identity()?;
+    Ok(Some(chosen))
 }
 
 /// The Dataplane that is named, or the only one.
 fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<&'a Resource<Dataplane>> {
-    let candidates: Vec<_> = loaded
-        .resources
-        .dataplanes
-        .iter()
-        .filter(|dataplane| kuma::is_builtin_gateway(dataplane))
-        .collect();
-    let named: Vec<_> = candidates
-        .iter()
-        .copied()
-        .filter(|d| {
-            args.dataplane
-                .as_ref()
-                .is_none_or(|name| d.meta.name == *name)
-        })
-        .filter(|d| args.mesh.as_ref().is_none_or(|mesh| d.meta.mesh == *mesh))
-        .collect();
+    let candidates: Vec<_> = loaded.resources.dataplanes.iter().collect();
+    let in_mesh = |d: &&Resource<Dataplane>| {
+        let mesh = args.mesh.as_ref();
+        mesh.is_none_or(|mesh| d.meta.mesh == *mesh)
+    };
+    let mut named: Vec<_> = candidates.iter().copied().filter(in_mesh).collect();
+    match &args.dataplane {
+        Some(name) => named.retain(|d| d.meta.name == *name),
+        // Dataplanes of services are most often there to be called; the one gateway among them is meant.
+        None => {
+            let is_gateway = |d: &&Resource<Dataplane>| kuma::is_builtin_gateway(d);
+            if named.iter().filter(|d| is_gateway(d)).count() == 1 {
+                named.retain(is_gateway);
+            }
+        }
+    }
     match (named.as_slice(), candidates.as_slice()) {
         ([one], _) => Ok(one),
         ([], []) => bail!(
-            "these resources have no Dataplane that is a built-in gateway; add one with `networking.gateway: {{type: BUILTIN, tags: …}}`"
+            "these resources have no Dataplane; add one, for a gateway with `networking.gateway: {{type: BUILTIN, tags: …}}`"
         ),
         ([], all) => bail!(
-            "no built-in gateway Dataplane has that name; there are\n{}",
+            "no Dataplane has that name; there are\n{}",
             list(all, loaded)
         ),
         (several, _) => bail!(
@@ -148,19 +204,27 @@ fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {
         .max()
         .unwrap_or(0);
     let line = |d: &&Resource<Dataplane>| {
-        let gateway = kuma::gateway_of(&loaded.resources, d, &mut Vec::new());
-        let gateway = gateway.map_or("no gateway".to_owned(), |g| {
-            format!("gateway {}", g.meta.name)
-        });
+        let what = what(&loaded.resources, d);
         let span = d.span(&source::Path::root());
         let file = &loaded.sources.file(span.file).name;
         let (row, _) = loaded.sources.line_column(span);
         format!(
-            "  {:width$}   mesh {}   {gateway}   {file}:{row}",
+            "  {:width$}   mesh {}   {what}   {file}:{row}",
             d.meta.name, d.meta.mesh
         )
     };
     dataplanes.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What a Dataplane's proxy is.
+fn what(resources: &Resources, dataplane: &Resource<Dataplane>) -> String {
+    if !kuma::is_builtin_gateway(dataplane) {
+        return format!("sidecar for {}", kuma::service_of(dataplane));
+    }
+    match kuma::gateway_of(resources, dataplane, &mut Vec::new()) {
+        Some(gateway) => format!("gateway {}", gateway.meta.name),
+        None => "no gateway".to_owned(),
+    }
 }
 
 /// The configuration of Envoy for the proxy.
@@ -188,10 +252,10 @@ pub(super) fn configuration(
             Reasons::None => policy::config::Reasons::None,
         },
         access_log,
-        secrets: files::work_dir()?
-            .join("proxies")
-            .join(&proxy.mesh)
-            .join(&proxy.name),
+        secrets: match &proxy.identity {
+            Some(own) => Store::new(files::work_dir()?).proxy(&own.mesh, &own.dataplane)?,
+            None => PathBuf::new(),
+        },
         range,
     };
     let format = match format {

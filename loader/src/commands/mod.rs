@@ -1,6 +1,7 @@
 //! The verbs of the command line, one file each.
 
 mod bootstrap;
+mod certs;
 mod generate;
 mod load;
 mod run;
@@ -42,6 +43,7 @@ pub fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Bootstrap(args) => bootstrap::run(&args, output),
         Command::Run(args) => run::run(&args, output),
         Command::Rule { code } => validate::rule(code.as_deref(), output),
+        Command::Certs(args) => certs::run(&args, output),
         Command::Generate(command) => generate::run(command, output),
     }
 }

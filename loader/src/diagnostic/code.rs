@@ -41,7 +41,8 @@ impl Code {
 }
 
 impl Code {
-    /// Whether the finding concerns the certificate of one listener, so that all others can be served.
+    /// Whether the finding concerns the certificate of one listener or the CA of one mesh, so that all others can be
+    /// served. A proxy whose own mesh has no CA fails all the same: it gets no identity.
     pub fn is_isolated(self) -> bool {
         matches!(
             self,
@@ -49,6 +50,10 @@ impl Code {
                 | Self::InvalidCertificate
                 | Self::KeyMismatch
                 | Self::RefusedCertificate
+                | Self::InvalidAuthority
+                | Self::NoAuthority
+                | Self::AuthorityTime
+                | Self::UnknownAuthority
         )
     }
 

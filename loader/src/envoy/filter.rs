@@ -1,7 +1,7 @@
 //! meshgate's own filter: where its code is, what it may call, and what it decides by.
 
-use ::policy::PluginConfig;
-use ::policy::config::{ListenerConfig, VERSION};
+use ::policy::config::{CrossMeshConfig, CrossMeshGatewayConfig, ListenerConfig};
+use ::policy::{HostPattern, PluginConfig};
 use envoy_types::pb::envoy::config::core::v3::{AsyncDataSource, async_data_source};
 use envoy_types::pb::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
@@ -13,7 +13,7 @@ use envoy_types::pb::google::protobuf::StringValue;
 use envoy_types::util::pack_any;
 
 use super::{EnvoyRange, Options, connection_manager, proto};
-use crate::model::{Listener, Port, Protocol};
+use crate::model::{CrossMeshGateway, Listener, Port, Protocol, Role};
 
 /// The name of the filter, of its plugin and of its virtual machine. All filters of an Envoy share one machine for each
 /// worker, which costs 7 MB, and in it the tables of listeners.
@@ -32,6 +32,17 @@ pub const CAPABILITIES: [&str; 11] = [
     "proxy_define_metric",
     "proxy_increment_metric",
     "proxy_set_effective_context",
+];
+
+/// What the filters call besides in a proxy with permissions or outbounds, as filters of requests and of connections.
+///
+/// All filters of an Envoy run in one virtual machine, so all of a proxy's have one list: it is this with
+/// [`CAPABILITIES`] where any of them needs it.
+pub const OUTBOUND_CAPABILITIES: [&str; 4] = [
+    "proxy_on_new_connection",
+    "proxy_get_property",
+    "proxy_replace_header_map_value",
+    "proxy_close_stream",
 ];
 
 /// The filter of a port, or on TLS that of one of its filter chains.
@@ -82,23 +93,62 @@ fn capabilities() -> CapabilityRestrictionConfig {
     }
 }
 
-/// Of the filter chains of a TLS port the first one brings the listeners and the others name them, because the whole
-/// table in each chain would grow with the square of the listeners.
+/// Each filter chain of a TLS port brings what it needs for its own hosts: its listener, and those that take some of
+/// its hosts away. The first one brings all, for the others to tell which further hosts are on the port; all in each
+/// would grow with the square of the listeners.
 fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> PluginConfig {
+    if let Role::Outbound(outbound) = &port.role {
+        return PluginConfig {
+            mode: options.mode,
+            reasons: options.reasons,
+            port: Some(port.number),
+            cross_mesh: Some(CrossMeshConfig {
+                gateways: outbound.gateways.iter().map(cross_mesh).collect(),
+            }),
+            ..PluginConfig::empty()
+        };
+    }
     let first = port
         .with_certificate()
         .next()
         .map(|listener| &listener.name);
-    let brings_listeners = chain.is_none_or(|chain| Some(&chain.name) == first);
+    let table = (port.protocol == Protocol::Https).then(|| port.name.clone());
+    let (listeners, table, elsewhere) = match chain {
+        Some(chain) if Some(&chain.name) != first => (of_chain(port, chain), None, table),
+        _ => (port.listeners.iter().map(listener).collect(), table, None),
+    };
     PluginConfig {
-        version: VERSION,
         mode: options.mode,
         reasons: options.reasons,
         port: Some(port.number),
-        table: (port.protocol == Protocol::Https).then(|| port.name.clone()),
-        listeners: brings_listeners.then(|| port.listeners.iter().map(listener).collect()),
+        table,
+        listeners: Some(listeners),
         chain: chain.map(|chain| chain.name.clone()),
+        elsewhere,
+        ..PluginConfig::empty()
     }
+}
+
+fn cross_mesh(gateway: &CrossMeshGateway) -> CrossMeshGatewayConfig {
+    CrossMeshGatewayConfig {
+        mesh: gateway.mesh.clone(),
+        gateway: gateway.service.clone(),
+        hostnames: vec![gateway.hostname.clone()],
+        port: gateway.port,
+        cluster: gateway.cluster.clone(),
+    }
+}
+
+fn of_chain(port: &Port, chain: &Listener) -> Vec<ListenerConfig> {
+    if let HostPattern::Exact(_) = chain.hostname {
+        return vec![listener(chain)];
+    }
+    let is_inside = |other: &&Listener| chain.hostname.contains(&other.hostname);
+    port.listeners
+        .iter()
+        .filter(is_inside)
+        .map(listener)
+        .collect()
 }
 
 fn listener(listener: &Listener) -> ListenerConfig {
@@ -111,6 +161,7 @@ fn listener(listener: &Listener) -> ListenerConfig {
             vec![hostname]
         },
         tags: listener.tags.clone(),
+        permissions: None,
     }
 }
 

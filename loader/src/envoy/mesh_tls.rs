@@ -36,7 +36,8 @@ pub mod files {
     pub fn authority(trust: &Trust) -> String {
         match trust {
             Trust::Mesh(mesh) => format!("ca-{mesh}.json"),
-            Trust::AnyMesh => "ca-of-any-mesh.json".to_owned(),
+            // No mesh can have such a name that the two are one file.
+            Trust::AnyMesh => "any-ca.json".to_owned(),
         }
     }
 

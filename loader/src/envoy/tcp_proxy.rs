@@ -10,12 +10,14 @@ use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::tcp_pro
 use envoy_types::util::pack_any;
 
 use super::access_log::access_log;
-use super::{Options, proto};
-use crate::model::{Listener, Proxy};
+use super::connection_manager::stat_name;
+use super::{Options, proto, sidecar};
+use crate::model::{Listener, Port, Proxy, Role};
 
 /// Forwards the connections of all these listeners, or nothing where they go nowhere: Envoy closes them then.
 pub(super) fn tcp_proxy(
     proxy: &Proxy,
+    port: &Port,
     listeners: &[Listener],
     options: &Options,
 ) -> Option<Filter> {
@@ -23,13 +25,20 @@ pub(super) fn tcp_proxy(
     if clusters.is_empty() {
         return None;
     }
+    let idle = listeners.first().and_then(|listener| listener.policy.idle);
     let config = TcpProxy {
-        stat_prefix: proxy.service.clone(),
+        stat_prefix: match port.role {
+            Role::Gateway => proxy.service.clone(),
+            Role::Inbound(_) | Role::Outbound(_) => stat_name(sidecar::name(port)),
+        },
         cluster_specifier: Some(ClusterSpecifier::WeightedClusters(WeightedCluster {
             clusters,
         })),
-        idle_timeout: Some(proto::duration(Duration::from_mins(5))),
-        max_connect_attempts: Some(proto::number(5)),
+        idle_timeout: match port.role {
+            Role::Gateway => Some(proto::duration(Duration::from_mins(5))),
+            Role::Inbound(_) | Role::Outbound(_) => idle.map(proto::duration),
+        },
+        max_connect_attempts: matches!(port.role, Role::Gateway).then(|| proto::number(5)),
         access_log: options.access_log.iter().map(access_log).collect(),
         ..TcpProxy::default()
     };

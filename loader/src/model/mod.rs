@@ -4,7 +4,9 @@
 
 pub mod identity;
 pub mod kuma;
+pub mod mesh;
 pub mod policy;
+pub mod role;
 pub mod route;
 
 use std::fmt;
@@ -15,6 +17,7 @@ use ::policy::{HostPattern, Tags};
 use self::policy::{ClusterPolicy, ListenerPolicy};
 
 pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
+pub use role::{Clients, CrossMeshGateway, Inbound, Outbound, Permission, Refusal, Role, Who};
 pub use route::{
     Action, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, PathMatch,
     PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost, WeightedCluster,
@@ -29,7 +32,7 @@ pub struct Proxy {
     pub mesh: String,
     /// The service that it is, `kuma.io/service`: Envoy's cluster name in its node and the prefix of statistics.
     pub service: String,
-    /// The address that its ports are opened on.
+    /// The address of its Dataplane.
     pub address: IpAddr,
     /// Who it is to the proxies of meshes; absent if its mesh has no mTLS.
     pub identity: Option<Identity>,
@@ -39,11 +42,27 @@ pub struct Proxy {
     pub clusters: Vec<Cluster>,
 }
 
+impl Proxy {
+    /// Opens on `address` what would be opened on the address of the Dataplane.
+    pub fn listen_on(&mut self, address: IpAddr) {
+        for port in &mut self.ports {
+            if port.address == self.address {
+                port.address = address;
+            }
+        }
+        self.address = address;
+    }
+}
+
 /// A port, with all the listeners that share it.
 #[derive(Clone, Debug)]
 pub struct Port {
-    /// `<gateway>:<protocol>:<port>`, the name of Kuma's Envoy listeners.
+    /// The name of Kuma's Envoy listeners: `<gateway>:<protocol>:<port>`, on sidecars `<direction>:<address>:<port>`.
     pub name: String,
+    /// What it is there for.
+    pub role: Role,
+    /// The address that it is opened on.
+    pub address: IpAddr,
     /// The number.
     pub number: u16,
     /// What is spoken on it.
@@ -54,7 +73,7 @@ pub struct Port {
     pub connection_limit: Option<u32>,
     /// Its clients, if they are proxies of meshes that prove who they are.
     pub clients: Option<MeshClients>,
-    /// The gateway.
+    /// The listener of the gateway, or the entry of the Dataplane.
     pub origin: Origin,
 }
 

@@ -29,7 +29,9 @@ use kuma::mesh_retry::{MeshRetry, Retry};
 use kuma::mesh_service::{MeshMultiZoneService, MeshService};
 use kuma::mesh_tcp_route::MeshTcpRoute;
 use kuma::mesh_timeout::{MeshTimeout, Timeout};
+use kuma::mesh_traffic_permission::MeshTrafficPermission;
 use kuma::secret::Secret;
+use kuma::traffic_permission::TrafficPermission;
 
 /// All resources of the kinds that are served, in the order of the input.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +80,10 @@ pub struct Resources {
     pub rate_limits: Vec<Resource<RateLimit>>,
     /// `MeshFaultInjection`.
     pub mesh_fault_injections: Vec<Resource<MeshFaultInjection>>,
+    /// `MeshTrafficPermission`.
+    pub mesh_traffic_permissions: Vec<Resource<MeshTrafficPermission>>,
+    /// `TrafficPermission`.
+    pub traffic_permissions: Vec<Resource<TrafficPermission>>,
 }
 
 /// A resource with its name and its place.

@@ -27,7 +27,6 @@ const MESH: &str = "it is for the proxies of a mesh; the gateway goes without";
 
 #[rustfmt::skip] // One row, one line.
 const FIELDS: &[Field] = &[
-    any("Mesh", "mtls.enabledBackend", Warning, "requests go to services without mTLS"),
     any("Mesh", "tracing", Warning, MESH),
     any("Mesh", "logging", Warning, MESH),
     any("Mesh", "metrics", Warning, MESH),
@@ -39,7 +38,6 @@ const FIELDS: &[Field] = &[
     any("Dataplane", "networking.admin", Warning, "the admin port is set when Envoy is started"),
     any("Dataplane", "networking.listeners", Warning, "other zones are not reached"),
     any("Dataplane", "networking.inbound[].serviceProbe", Warning, "endpoints are not probed"),
-    any("MeshGateway", "conf.listeners[].crossMesh", Error, "the listener would be open to clients of no mesh"),
     only("MeshHTTPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "requests to it are answered with 500"),
     only("MeshCircuitBreaker", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
     only("MeshHealthCheck", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),

@@ -40,12 +40,10 @@ use Fate::{Checked, LeftOut, Report, Served};
 use Severity::{Error, Warning};
 
 const SIGNALS: &str = "its logs, traces and metrics are not written";
-const PERMISSION: &str =
-    "Kuma does not apply it to gateways either; it keeps deciding in front of the services";
 const BACKENDS: &str = "routes to it have no endpoints";
 const ENVOY: &str = "what it changes in Envoy's configuration, refusals included, would be missing";
 const ZONES: &str = "other zones are not reached";
-const SIDECARS: &str = "it is for the proxies next to services, not for gateways";
+const SIDECARS: &str = "it would change the proxies next to services, not gateways";
 const PLANE: &str = "only a control plane uses it";
 
 /// All kinds, by name.
@@ -88,7 +86,7 @@ pub const KINDS: &[Kind] = &[
     kind("MeshTLS", LeftOut(Warning, "it is for the TLS between proxies of a mesh")),
     kind("MeshTimeout", Served),
     kind("MeshTrace", LeftOut(Warning, SIGNALS)),
-    kind("MeshTrafficPermission", Checked(Warning, PERMISSION)),
+    kind("MeshTrafficPermission", Served),
     kind("MeshTrust", LeftOut(Warning, "requests go to services without mTLS")),
     kind("MeshZoneAddress", LeftOut(Warning, ZONES)),
     kind("ProxyTemplate", LeftOut(Error, ENVOY)),
@@ -99,7 +97,7 @@ pub const KINDS: &[Kind] = &[
     kind("ServiceOverview", Report),
     kind("Timeout", Served),
     kind("TrafficLog", LeftOut(Warning, SIGNALS)),
-    kind("TrafficPermission", Checked(Warning, PERMISSION)),
+    kind("TrafficPermission", Served),
     kind("TrafficRoute", LeftOut(Warning, SIDECARS)),
     kind("TrafficTrace", LeftOut(Warning, SIGNALS)),
     kind("VirtualOutbound", Checked(Warning, SIDECARS)),

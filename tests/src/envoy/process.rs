@@ -49,6 +49,15 @@ impl Process {
         Ok(Self::Child(child))
     }
 
+    /// The number of a child.
+    pub(super) fn id(&self) -> Option<u32> {
+        match self {
+            Self::Child(child) => Some(child.id()),
+            #[cfg(feature = "containers")]
+            Self::Container(_) => None,
+        }
+    }
+
     /// How it ended, if it has.
     #[cfg_attr(
         not(feature = "containers"),

@@ -3,6 +3,8 @@
 mod connections;
 mod gateway;
 mod hosts;
+mod identities;
+mod mesh;
 mod observed;
 mod policies;
 mod routes;

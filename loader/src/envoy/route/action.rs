@@ -21,6 +21,9 @@ use super::matches::regex;
 use crate::envoy::proto;
 use crate::model::{self, Action, Forward, HostRewrite, Mirror, PathRewrite, Redirect};
 
+/// Where the filter writes the cluster that it has decided on, over whatever a client has written there.
+pub(super) const CLUSTER_HEADER: &str = "x-meshgate-cluster";
+
 pub(super) fn of(action: &Action) -> EnvoyAction {
     match action {
         Action::Respond { status, body } => EnvoyAction::DirectResponse(DirectResponseAction {
@@ -30,6 +33,12 @@ pub(super) fn of(action: &Action) -> EnvoyAction {
         }),
         Action::Redirect(to) => EnvoyAction::Redirect(redirect(to)),
         Action::Forward(to) => EnvoyAction::Route(forward(to)),
+        Action::ForwardAsDecided => EnvoyAction::Route(RouteAction {
+            cluster_specifier: Some(ClusterSpecifier::ClusterHeader(CLUSTER_HEADER.to_owned())),
+            cluster_not_found_response_code: ClusterNotFoundResponseCode::InternalServerError
+                .into(),
+            ..RouteAction::default()
+        }),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The ports of a gateway: listeners that share a port become one Envoy listener.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use policy::{HostPattern, Tags};
 
@@ -8,7 +9,7 @@ use super::backends::Backends;
 use super::{Input, certificates, connections, gateway_routes, http_routes};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::policy::ListenerPolicy;
-use crate::model::{Action, Listener, Port, Protocol};
+use crate::model::{Action, Listener, MeshClients, Port, Protocol, Role, Trust};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::{self, MeshGateway};
 use crate::source::Path;
@@ -16,6 +17,7 @@ use crate::source::Path;
 /// The ports, by number; each with its listeners and their routes.
 pub(super) fn ports<'a>(
     input: Input<'a>,
+    address: IpAddr,
     dataplane_tags: &Tags,
     gateway: &Resource<MeshGateway>,
     backends: &mut Backends<'a>,
@@ -37,6 +39,8 @@ pub(super) fn ports<'a>(
         };
         let port = by_port.entry(number).or_insert_with(|| Port {
             name: format!("{}:{}:{number}", gateway.meta.name, protocol_name(protocol)),
+            role: Role::Gateway,
+            address,
             number,
             protocol,
             listeners: Vec::new(),
@@ -44,6 +48,13 @@ pub(super) fn ports<'a>(
             clients: None,
             origin: input.origin(gateway, &path),
         });
+        // One of them suffices: what is between meshes is never open to others. Both on a port are an error.
+        if spec.cross_mesh {
+            port.clients = Some(MeshClients {
+                trust: Trust::AnyMesh,
+                peers: Vec::new(),
+            });
+        }
         let limit = spec.resources.as_ref().map(|r| r.connection_limit);
         port.connection_limit = port.connection_limit.or(limit.filter(|&limit| limit > 0));
         port.listeners.push(Listener {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::select::{Policies, To};
+use super::select::{Destination, Policies, To};
 use crate::model::policy::{AccessLog, LogFormat};
 use crate::resources::kuma::mesh_access_log::{FileBackend, MeshLogs};
 
@@ -42,6 +42,29 @@ pub(super) fn listener(policies: &Policies<'_>, proxy: &Proxy<'_>) -> Vec<Access
         "INBOUND",
     );
     outbound.into_iter().chain(inbound).collect()
+}
+
+/// The logs of an inbound of this service.
+pub(super) fn inbound(policies: &Policies<'_>, proxy: &Proxy<'_>, service: &str) -> Vec<AccessLog> {
+    let conf = policies.inbound(&policies.resources.mesh_access_logs);
+    logs(conf, proxy, "unknown", service, "INBOUND")
+}
+
+/// The logs of what is sent to a service.
+pub(super) fn outbound(
+    policies: &Policies<'_>,
+    proxy: &Proxy<'_>,
+    service: &Destination,
+) -> Vec<AccessLog> {
+    let all = &policies.resources.mesh_access_logs;
+    let conf = policies.outbound(all, To::Destination(service));
+    logs(
+        conf,
+        proxy,
+        proxy.service,
+        &service.kuma_service,
+        "OUTBOUND",
+    )
 }
 
 fn logs(
