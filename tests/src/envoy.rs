@@ -19,23 +19,30 @@ use self::process::Process;
 use crate::client::{self, Connection, Response};
 use crate::until;
 
-/// The newest and the oldest Envoy that filters and configuration are made for.
-pub const VERSIONS: [&str; 2] = ["1.40.0", "1.36.4"];
+/// The supported Envoys, the newest first: of each minor version the newest patch that there is a binary of.
+pub const VERSIONS: [&str; 5] = ["1.40.0", "1.39.3", "1.38.3", "1.37.0", "1.36.4"];
 
 /// The newest of [`VERSIONS`].
 pub const NEWEST: &str = VERSIONS[0];
 
 /// Makes a test of each async function for each of [`VERSIONS`], which it gets as its argument.
+///
+/// The newest and the oldest Envoy are always tested. The others are for `make test-matrix`, which picks versions by the
+/// modules' names.
 #[macro_export]
 macro_rules! on_each_envoy {
     ($($test:ident)*) => {
-        mod envoy_1_40_0 {
+        $crate::on_each_envoy! { @ envoy_1_40_0 "1.40.0" #[cfg(test)] $($test)* }
+        $crate::on_each_envoy! { @ envoy_1_39_3 "1.39.3" #[ignore = "make test-matrix"] $($test)* }
+        $crate::on_each_envoy! { @ envoy_1_38_3 "1.38.3" #[ignore = "make test-matrix"] $($test)* }
+        $crate::on_each_envoy! { @ envoy_1_37_0 "1.37.0" #[ignore = "make test-matrix"] $($test)* }
+        $crate::on_each_envoy! { @ envoy_1_36_4 "1.36.4" #[cfg(test)] $($test)* }
+    };
+    (@ $module:ident $version:literal #[$when:meta] $($test:ident)*) => {
+        mod $module {
             $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() -> anyhow::Result<()> { super::$test("1.40.0").await })*
-        }
-        mod envoy_1_36_4 {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() -> anyhow::Result<()> { super::$test("1.36.4").await })*
+            #[$when]
+            async fn $test() -> anyhow::Result<()> { super::$test($version).await })*
         }
     };
 }
@@ -187,9 +194,9 @@ impl Envoy {
         .await?
     }
 
-    /// The process's number, if it is a child.
-    pub fn id(&self) -> Option<u32> {
-        self.process.id()
+    /// The process's number; in a container it has none to us.
+    pub fn id(&self) -> anyhow::Result<u32> {
+        self.process.id().context("this Envoy is in a container")
     }
 
     /// `GET` of a path of the admin interface.
