@@ -48,9 +48,9 @@ pub(crate) async fn costs(
     let mut samples = vec![Vec::new(); variants.len()];
     for _ in 0..effort.rounds {
         for (client, samples) in clients.iter_mut().zip(&mut samples) {
-            let before = cpu::time(envoy.id())?;
+            let before = cpu::time(envoy.id()?)?;
             client.send(effort.requests).await?;
-            samples.push(cpu::time(envoy.id())?.saturating_sub(before) / effort.requests);
+            samples.push(cpu::time(envoy.id()?)?.saturating_sub(before) / effort.requests);
         }
     }
     let cost = |mut samples: Vec<Duration>| {

@@ -75,7 +75,7 @@ pub(crate) async fn scales(nothing: &std::path::Path) -> anyhow::Result<Vec<Scal
 /// CPU time and memory of an Envoy that is ready.
 async fn started(variant: Variant) -> anyhow::Result<(Duration, u64)> {
     let envoy = Envoy::start(NEWEST, bootstrap::bootstrap(&[variant])).await?;
-    Ok((cpu::time(envoy.id())?, cpu::memory(envoy.id())?))
+    Ok((cpu::time(envoy.id()?)?, cpu::memory(envoy.id()?)?))
 }
 
 /// The linear memory of a VM before and after this many requests, half of them refused, and the time that they took.

@@ -1,6 +1,6 @@
 //! The command line. The comments here are the help texts.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -84,6 +84,9 @@ pub struct ProxyArgs {
     /// The mesh of the Dataplane; not needed where the name says it.
     #[arg(long, value_name = "NAME")]
     pub mesh: Option<String>,
+    /// The IP address that listeners are opened on, instead of `networking.address` of the Dataplane; 0.0.0.0 for all.
+    #[arg(long, value_name = "IP", env = "MESHGATE_ADDRESS")]
+    pub address: Option<IpAddr>,
     /// Where Envoy's admin interface listens. It can stop Envoy: keep it on loopback.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9901")]
     pub admin: SocketAddr,

@@ -172,12 +172,15 @@ pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<
             return Ok(None);
         }
     }
-    let Some(proxy) = proxy else {
+    let Some(mut proxy) = proxy else {
         bail!(
             "{}: no MeshGateway selects it, so there is nothing to serve",
             dataplane.meta
         );
     };
+    if let Some(address) = args.address {
+        proxy.listen_on(address);
+    }
     let keeper = match &proxy.identity {
         Some(_) => Some(Keeper::new(
             Store::new(files::work_dir()?),

@@ -1,9 +1,11 @@
 //! The ports of the proxy next to a service. The values are those of Kuma's sidecars (`pkg/xds/generator` and
 //! `pkg/xds/envoy/listeners/v3` at 2.14.3).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use ::policy::Tags;
 use envoy_types::pb::envoy::config::core::v3::HttpProtocolOptions;
 use envoy_types::pb::envoy::config::listener::v3::{Filter, FilterChain, FilterChainMatch};
 use envoy_types::pb::envoy::extensions::filters::http::local_ratelimit::v3::LocalRateLimit;
@@ -123,9 +125,10 @@ fn manager(proxy: &Proxy, port: &Port, permission: Vec<HttpFilter>, options: &Op
         internal_address_config: Some(internal_addresses()),
         // Rules about paths are about what the service makes of them.
         normalize_path: chooses_by_path(port).then(|| proto::boolean(true)),
-        forward_client_cert_details: match is_inbound {
-            true => ForwardClientCertDetails::SanitizeSet.into(),
-            false => ForwardClientCertDetails::Sanitize.into(),
+        forward_client_cert_details: if is_inbound {
+            ForwardClientCertDetails::SanitizeSet.into()
+        } else {
+            ForwardClientCertDetails::Sanitize.into()
         },
         set_current_client_cert_details: is_inbound.then(|| SetCurrentClientCertDetails {
             uri: true,
@@ -191,16 +194,16 @@ fn http_filters(
 /// The header `x-kuma-tags` of a caller (Kuma `Serialize` in `pkg/xds/envoy/tags/match.go` at 2.14.3):
 /// `&<tag>=<value>,<value>&` for each tag.
 pub(super) fn tags_header(outbound: &Outbound) -> String {
-    let mut values: std::collections::BTreeMap<&str, std::collections::BTreeSet<&str>> =
-        std::collections::BTreeMap::new();
-    for (tag, value) in outbound.caller.iter().flat_map(|tags| tags.iter()) {
+    let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (tag, value) in outbound.caller.iter().flat_map(Tags::iter) {
         values.entry(tag).or_default().insert(value);
     }
     let mut header = String::new();
     for (tag, values) in values {
         let values: Vec<_> = values.into_iter().collect();
-        // Writing to a text does not fail. Envoy takes `%` for the beginning of a command.
+        // Writing to a text does not fail.
         let _ = write!(header, "&{tag}={}&", values.join(","));
     }
+    // Envoy takes one `%` for the beginning of a command.
     header.replace('%', "%%")
 }

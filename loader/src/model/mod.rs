@@ -42,6 +42,18 @@ pub struct Proxy {
     pub clusters: Vec<Cluster>,
 }
 
+impl Proxy {
+    /// Opens on `address` what would be opened on the address of the Dataplane.
+    pub fn listen_on(&mut self, address: IpAddr) {
+        for port in &mut self.ports {
+            if port.address == self.address {
+                port.address = address;
+            }
+        }
+        self.address = address;
+    }
+}
+
 /// A port, with all the listeners that share it.
 #[derive(Clone, Debug)]
 pub struct Port {

@@ -23,7 +23,7 @@ struct Field {
     effect: &'static str,
 }
 
-const MESH: &str = "it is for the proxies of a mesh; the gateway goes without";
+const MESH: &str = "proxies go without";
 
 #[rustfmt::skip] // One row, one line.
 const FIELDS: &[Field] = &[
@@ -35,6 +35,7 @@ const FIELDS: &[Field] = &[
     any("Mesh", "constraints", Warning, "any Dataplane may be in the mesh: whoever writes the files decides"),
     only("Mesh", "meshServices.mode", &["Exclusive", "3"], Warning, "services are found by the tags of their Dataplanes"),
     any("Dataplane", "metrics", Warning, MESH),
+    any("Dataplane", "probes", Warning, "there is no port for probes: probe the service itself"),
     any("Dataplane", "networking.admin", Warning, "the admin port is set when Envoy is started"),
     any("Dataplane", "networking.listeners", Warning, "other zones are not reached"),
     any("Dataplane", "networking.inbound[].serviceProbe", Warning, "endpoints are not probed"),

@@ -56,7 +56,7 @@ pub const KINDS: &[Kind] = &[
     kind("DataplaneInsight", Report),
     kind("DataplaneOverview", Report),
     kind("ExternalService", Served),
-    kind("FaultInjection", LeftOut(Warning, "Kuma does not apply it to gateways either")),
+    kind("FaultInjection", LeftOut(Warning, "nothing goes wrong on purpose; Kuma does not apply it to gateways either")),
     global("GlobalSecret", LeftOut(Warning, PLANE)),
     kind("HealthCheck", LeftOut(Warning, "endpoints are not probed")),
     global("HostnameGenerator", Checked(Warning, "no host names are made for services")),

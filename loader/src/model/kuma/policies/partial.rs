@@ -33,9 +33,10 @@ fn for_some<C>(
     let mut say = |policy: &Resource<Policy<C>>, path: &Path| {
         let message = "not served: on the inbounds of services a policy holds for all clients, and this part of it for none";
         let code = Code::PolicyForSomeClients;
-        let finding = match keeps_out {
-            true => policy.error(code, path, message),
-            false => policy.warning(code, path, message),
+        let finding = if keeps_out {
+            policy.error(code, path, message)
+        } else {
+            policy.warning(code, path, message)
         };
         findings.push(finding.help("write it for all clients, if that is what is wanted"));
     };

@@ -57,14 +57,14 @@ impl Side<'_> {
         if !section.is_empty() && !sections.iter().any(|name| name == section) {
             return None;
         }
-        let (is_meant, narrow) = if !target.name.is_empty() {
-            let namespace = meta.namespace.as_deref().unwrap_or_default();
-            let fits = target.namespace.is_empty() || target.namespace == namespace;
-            (target.name == display_name(meta) && fits, 2)
-        } else {
+        let (is_meant, narrow) = if target.name.is_empty() {
             let mut labels = target.labels.iter();
             let has = labels.all(|(name, value)| meta.labels.get(name) == Some(value));
             (has, usize::from(!target.labels.is_empty()))
+        } else {
+            let namespace = meta.namespace.as_deref().unwrap_or_default();
+            let fits = target.namespace.is_empty() || target.namespace == namespace;
+            (target.name == display_name(meta) && fits, 2)
         };
         is_meant.then(|| 2 * narrow + usize::from(!section.is_empty()))
     }

@@ -27,8 +27,8 @@ struct Target {
 }
 
 /// A port for each outbound, and the clusters behind them.
-pub(super) fn ports<'a>(
-    own: &Sidecar<'a>,
+pub(super) fn ports(
+    own: &Sidecar<'_>,
     clusters: &mut Vec<Cluster>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Port> {
