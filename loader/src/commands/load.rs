@@ -3,7 +3,7 @@
 use anyhow::bail;
 use time::OffsetDateTime;
 
-use crate::cli::{ConfigFormat, Paths, ProxyArgs, Reasons};
+use crate::cli::{Paths, ProxyArgs, Reasons};
 use crate::diagnostic::{Code, Diagnostic, Severity, render};
 use crate::envoy::{AccessLog, EnvoyRange};
 use crate::model::Proxy;
@@ -25,6 +25,33 @@ pub(super) struct Loaded {
 impl Loaded {
     pub(super) fn has_errors(&self) -> bool {
         self.findings.iter().any(|f| f.severity == Severity::Error)
+    }
+
+    pub(super) fn print(&self, output: &Output) {
+        if !self.findings.is_empty() {
+            let color = output.color_on_stderr();
+            output.talk(render::human(&self.sources, &self.findings, color).trim_end());
+        }
+    }
+
+    /// The proxy that the arguments name, or nothing if the resources have errors that concern it.
+    pub(super) fn proxy(&self, args: &ProxyArgs) -> anyhow::Result<Option<Proxy>> {
+        if self.has_fatal_errors() {
+            return Ok(None);
+        }
+        let dataplane = choose(args, self)?;
+        let input = Input {
+            resources: &self.resources,
+            sources: &self.sources,
+        };
+        // What it finds is among the findings already.
+        match kuma::gateway(input, dataplane, &mut Vec::new()) {
+            Some(proxy) => Ok(Some(proxy)),
+            None => bail!(
+                "{}: no MeshGateway selects it, so there is nothing to serve",
+                dataplane.meta
+            ),
+        }
     }
 
     /// Whether a proxy made of the resources might do what its user did not mean.
@@ -81,26 +108,8 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
 /// The proxy that the arguments name, or nothing if its resources have errors; all findings are printed.
 pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<Proxy>> {
     let loaded = load(&args.paths, false, output)?;
-    if !loaded.findings.is_empty() {
-        let color = output.color_on_stderr();
-        output.talk(render::human(&loaded.sources, &loaded.findings, color).trim_end());
-    }
-    if loaded.has_fatal_errors() {
-        return Ok(None);
-    }
-    let dataplane = choose(args, &loaded)?;
-    let input = Input {
-        resources: &loaded.resources,
-        sources: &loaded.sources,
-    };
-    // What it finds was found and printed above.
-    match kuma::gateway(input, dataplane, &mut Vec::new()) {
-        Some(proxy) => Ok(Some(proxy)),
-        None => bail!(
-            "{}: no MeshGateway selects it, so there is nothing to serve",
-            dataplane.meta
-        ),
-    }
+    loaded.print(output);
+    loaded.proxy(args)
 }
 
 /// The Dataplane that is named, or the only one.
@@ -160,15 +169,13 @@ fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {
     dataplanes.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The configuration of Envoy for the proxy.
-pub(super) fn configuration(
-    proxy: &Proxy,
+/// What the arguments say about Envoy.
+pub(super) fn options(
     args: &ProxyArgs,
     access_log: Option<AccessLog>,
     range: EnvoyRange,
-    format: ConfigFormat,
-) -> anyhow::Result<Vec<u8>> {
-    let options = envoy::Options {
+) -> anyhow::Result<envoy::Options> {
+    Ok(envoy::Options {
         admin: args.admin,
         wasm: match &args.wasm {
             Some(file) => file.clone(),
@@ -186,13 +193,7 @@ pub(super) fn configuration(
         },
         access_log,
         range,
-    };
-    let format = match format {
-        ConfigFormat::Yaml => envoy::Format::Yaml,
-        ConfigFormat::Json => envoy::Format::Json,
-        ConfigFormat::Pb => envoy::Format::Pb,
-    };
-    Ok(envoy::encode(&envoy::bootstrap(proxy, &options), format)?)
+    })
 }
 
 /// The place of an access log: `-` is Envoy's standard output.

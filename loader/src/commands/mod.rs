@@ -4,6 +4,7 @@ mod bootstrap;
 mod generate;
 mod load;
 mod run;
+mod status;
 mod validate;
 
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ pub fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Validate(args) => validate::run(&args, output),
         Command::Bootstrap(args) => bootstrap::run(&args, output),
         Command::Run(args) => run::run(&args, output),
+        Command::Status(args) => status::run(&args, output),
+        Command::Exec(args) => Err(run::exec(&args)),
         Command::Rule { code } => validate::rule(code.as_deref(), output),
         Command::Generate(command) => generate::run(command, output),
     }
