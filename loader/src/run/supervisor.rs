@@ -146,7 +146,7 @@ impl Supervisor<'_> {
         match (&self.configuration.proxy, refusal) {
             (Some(proxy), _) => self.output.talk(overview(proxy)),
             (None, Some(refusal)) => {
-                self.refuse(refusal, "at the start");
+                self.refuse(refusal);
                 self.output.talk(
                     "meshgate: THE RESOURCES ARE NOT SERVED: this is the last good configuration of an earlier run, until they are mended",
                 );
@@ -232,8 +232,13 @@ impl Supervisor<'_> {
             Ok(None) => {
                 let mut status = self.status.lock();
                 status.reloads.unchanged += 1;
-                status.refused = None;
-                status.loaded.last_good = false;
+                status.loaded = self.configuration.status();
+                let mended = status.refused.take().is_some();
+                drop(status);
+                let hash = &self.configuration.hash;
+                if mended {
+                    self.output.talk(format_args!("meshgate: mended by {cause}: {hash} is what the resources say"));
+                }
             }
             Err(refusal) => {
                 // Envoy may have been ended from outside, and then the change is not to blame.
@@ -243,7 +248,7 @@ impl Supervisor<'_> {
                     "meshgate: NOT RELOADED after {cause}: {} is still served",
                     self.configuration.hash
                 ));
-                self.refuse(refusal, cause);
+                self.refuse(refusal);
             }
         }
     }
@@ -262,6 +267,7 @@ impl Supervisor<'_> {
         let failed = |error| Refusal::new(&error);
         let sources = wanted.sources.clone();
         if wanted.bootstrap == old.bootstrap {
+            self.configuration.proxy = Some(wanted.proxy);
             return Ok(None);
         }
         let new = prove(wanted, &self.directory, &self.program, color)?;
@@ -278,7 +284,7 @@ impl Supervisor<'_> {
         }))
     }
 
-    fn refuse(&self, refusal: Refusal, _cause: &str) {
+    fn refuse(&self, refusal: Refusal) {
         let mut status = self.status.lock();
         status.reloads.refused += 1;
         status.refused = Some(Refused {

@@ -180,8 +180,10 @@ fn words(admin: &Admin) -> String {
 fn errors(value: &Value, details: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
-            let text = fields.get("error_state").and_then(|state| state["details"].as_str());
-            details.extend(text.map(str::to_owned));
+            if let Some(text) = fields.get("error_state").and_then(|s| s["details"].as_str()) {
+                let name = fields.get("name").and_then(Value::as_str).unwrap_or_default();
+                details.insert(format!("{name}: {text}"));
+            }
             fields.values().for_each(|value| errors(value, details));
         }
         Value::Array(items) => items.iter().for_each(|value| errors(value, details)),

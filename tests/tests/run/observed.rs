@@ -1,0 +1,68 @@
+//! What people and Prometheus get to see.
+
+use std::process::Command;
+
+use system_tests::echo::Backend;
+use system_tests::meshgate;
+
+use crate::gateway::{HOST, Resources, Run};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_have_those_of_meshgate_envoy_and_the_filter() -> anyhow::Result<()> {
+    let backend = Backend::http("one").await?;
+    let run = Run::start(
+        &Resources {
+            https: vec![HOST.to_owned()],
+            certificate: Some(meshgate::certificate(HOST, "ecdsa")?),
+            ..Resources::new(backend.port())
+        },
+        &[],
+    )?;
+    run.ready().await?;
+    run.get(HOST).await?;
+    run.get("unknown.example.com").await?;
+    let metrics = run.endpoint("/metrics").await?.body;
+    for line in [
+        "meshgate_reloads_total{result=\"applied\"} 0",
+        "meshgate_reload_last_ok 1",
+        "meshgate_config_info{hash=\"",
+        "meshgate_certificate_not_after_timestamp_seconds{name=\"cert.ecdsa:secret:tls\"} ",
+        "meshgate_envoy_ready 1",
+        "envoy_server_live{} 1",
+        "decision=\"forward\"",
+        "reason=\"no_listener\"",
+    ] {
+        assert!(metrics.contains(line), "no {line} in\n{metrics}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_names_the_line_of_each_listener() -> anyhow::Result<()> {
+    let backend = Backend::http("one").await?;
+    let run = Run::with_backend(backend.port())?;
+    run.ready().await?;
+    let status = run.status().await?;
+    let listener = &status["loaded"]["listeners"][0];
+    assert_eq!(listener["hostname"], HOST);
+    assert_eq!(listener["file"], "resources/gateway.yaml");
+    assert_eq!(listener["line"], 28);
+    let output = Command::new(meshgate::binary())
+        .args(["status", "--at", &format!("{}:9902", run.address)])
+        .output()?;
+    let text = String::from_utf8(output.stdout)?;
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("resources/gateway.yaml:28"), "{text}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_endpoint_says_what_it_has() -> anyhow::Result<()> {
+    let backend = Backend::http("one").await?;
+    let run = Run::with_backend(backend.port())?;
+    run.ready().await?;
+    for (path, status) in [("/healthz", 200), ("/readyz", 200), ("/status?x=1", 200), ("/", 404)] {
+        assert_eq!(run.endpoint(path).await?.status, status, "{path}");
+    }
+    Ok(())
+}
