@@ -1,6 +1,5 @@
 //! Envoy as a child process.
 
-use std::env;
 use std::ffi::OsString;
 use std::io::{Read, Seek};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -41,7 +40,7 @@ impl Program {
     /// To be called by the main thread: Envoy ends with the thread that started it.
     pub(super) fn start(&self, config: &Path, events: Sender<Event>) -> anyhow::Result<Envoy> {
         let mut child = self
-            .command()?
+            .command()
             .arg("--config-path")
             .arg(config)
             .args(["--log-level", "warning"])
@@ -67,7 +66,7 @@ impl Program {
     pub(super) fn judge(&self, config: &Path) -> anyhow::Result<Result<(), String>> {
         let mut log = tempfile::tempfile()?;
         let mut child = self
-            .command()?
+            .command()
             .args(["--mode", "validate", "--disable-hot-restart"])
             .args(["--log-level", "error", "--config-path"])
             .arg(config)
@@ -86,15 +85,15 @@ impl Program {
         Ok(Err(said))
     }
 
-    fn command(&self) -> anyhow::Result<Command> {
-        let own = env::current_exe().context("where is meshgate itself")?;
-        let mut command = Command::new(own);
+    fn command(&self) -> Command {
+        // The file that this process runs, even if another one has its place now.
+        let mut command = Command::new("/proc/self/exe");
         command
             .args(["exec", "--parent", &process::id().to_string(), "--"])
             .arg(&self.file)
             // Ctrl-C reaches the whole group of a terminal; Envoy has to wait for its turn.
             .process_group(0);
-        Ok(command)
+        command
     }
 }
 

@@ -55,11 +55,11 @@ impl Resources {
         let http = self.http.iter().map(|host| (HTTP, host.as_str()));
         let ports = self.ports.iter().map(|port| (*port, HOST));
         for (port, host) in [(HTTP, HOST)].into_iter().chain(http).chain(ports) {
-            listeners += &format!("    - {{port: {port}, protocol: HTTP, hostname: {host}}}\n");
+            listeners += &format!("    - {{port: {port}, protocol: HTTP, hostname: '{host}'}}\n");
         }
         for host in &self.https {
             listeners += &format!(
-                "    - {{port: {HTTPS}, protocol: HTTPS, hostname: {host}, tls: {{mode: TERMINATE, certificates: [{{secret: tls}}]}}}}\n"
+                "    - {{port: {HTTPS}, protocol: HTTPS, hostname: '{host}', tls: {{mode: TERMINATE, certificates: [{{secret: tls}}]}}}}\n"
             );
         }
         let secret = self.certificate.as_ref().map_or(String::new(), |pem| {

@@ -46,13 +46,13 @@ async fn the_status_names_the_line_of_each_listener() -> anyhow::Result<()> {
     let listener = &status["loaded"]["listeners"][0];
     assert_eq!(listener["hostname"], HOST);
     assert_eq!(listener["file"], "resources/gateway.yaml");
-    assert_eq!(listener["line"], 28);
+    assert_eq!(listener["line"], 29);
     let output = Command::new(meshgate::binary())
         .args(["status", "--at", &format!("{}:9902", run.address)])
         .output()?;
     let text = String::from_utf8(output.stdout)?;
     assert!(output.status.success(), "{text}");
-    assert!(text.contains("resources/gateway.yaml:28"), "{text}");
+    assert!(text.contains("resources/gateway.yaml:29"), "{text}");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use system_tests::echo::Backend;
 use system_tests::meshgate;
 
-use crate::gateway::{HOST, Run};
+use crate::gateway::Run;
 use crate::load::{ALL, Load};
 use crate::reload::Changes;
 
@@ -19,8 +19,8 @@ async fn a_thousand_reloads_under_a_thousand_requests_a_second() -> anyhow::Resu
     let changes = Changes {
         backends: [backends[0].port(), backends[1].port()],
         certificates: [
-            meshgate::certificate(HOST, "ecdsa")?,
-            meshgate::certificate(HOST, "ecdsa")?,
+            meshgate::certificate("*.example.com", "ecdsa")?,
+            meshgate::certificate("*.example.com", "ecdsa")?,
         ],
     };
     let run = Run::start(&changes.resources(0), &[])?;
