@@ -64,7 +64,9 @@ impl Output {
     pub fn talk(&self, text: impl std::fmt::Display) {
         // There is nobody to tell that nobody can be told.
         let _ = if self.json {
-            let time = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
+            let time = OffsetDateTime::now_utc()
+                .format(&Rfc3339)
+                .unwrap_or_default();
             let line = json!({ "time": time, "message": text.to_string() });
             writeln!(io::stderr().lock(), "{line}")
         } else {

@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::absolute;
 use std::time::Duration;
 
-use super::load::{self, Loaded};
 use super::Exit;
+use super::load::{self, Loaded};
 use crate::cli::{ExecArgs, ProxyArgs, RunArgs};
 use crate::envoy;
 use crate::output::Output;
@@ -30,8 +30,14 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
         let failed = |error| Refusal::new(&error);
         let loaded = load::load(&args.proxy.paths, false, output).map_err(failed)?;
         let Some(proxy) = loaded.proxy(&args.proxy).map_err(failed)? else {
-            let Loaded { sources, findings, .. } = &loaded;
-            return Err(Refusal::findings(sources, findings, output.color_on_stderr()));
+            let Loaded {
+                sources, findings, ..
+            } = &loaded;
+            return Err(Refusal::findings(
+                sources,
+                findings,
+                output.color_on_stderr(),
+            ));
         };
         loaded.print(output);
         Ok(Wanted {

@@ -10,7 +10,10 @@ use crate::run::Status;
 pub(super) fn run(args: &StatusArgs, output: &Output) -> anyhow::Result<Exit> {
     let answer = ureq::get(format!("http://{}/status", args.at)).call();
     let mut answer = answer.with_context(|| {
-        format!("no gateway answers on {}; `meshgate run` says where its status is", args.at)
+        format!(
+            "no gateway answers on {}; `meshgate run` says where its status is",
+            args.at
+        )
     })?;
     let text = answer.body_mut().read_to_string()?;
     let status: Status = serde_json::from_str(&text).context("that is no status of meshgate")?;

@@ -65,8 +65,7 @@ impl Admin {
     }
 
     pub(super) fn updates(&self) -> anyhow::Result<Updates> {
-        const FILTER: &str =
-            "(version_text|update_rejected|config_reload_rejected|total_listeners_warming|warming_clusters)$";
+        const FILTER: &str = "(version_text|update_rejected|config_reload_rejected|total_listeners_warming|warming_clusters)$";
         let mut updates = Updates::default();
         for line in self.get(&format!("stats?filter={FILTER}"))?.lines() {
             let Some((name, value)) = line.rsplit_once(": ") else {

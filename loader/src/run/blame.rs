@@ -31,7 +31,9 @@ fn gist(words: &str) -> String {
         .find(|line| line.contains("error initializing configuration"))
         .or_else(|| lines.next_back());
     let text = chosen.unwrap_or("without a word");
-    text.rsplit_once("] ").map_or(text, |(_, text)| text).to_owned()
+    text.rsplit_once("] ")
+        .map_or(text, |(_, text)| text)
+        .to_owned()
 }
 
 /// The origin of what has the longest name in the text: names of parts contain those of the whole.
@@ -59,7 +61,11 @@ fn of(metadata: &Metadata) -> Option<Origin> {
         _ => None,
     };
     let line = match kind("line")? {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was made from a u32")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it was made from a u32"
+        )]
         Kind::NumberValue(line) => *line as usize,
         _ => return None,
     };

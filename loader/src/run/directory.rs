@@ -202,7 +202,9 @@ fn runs() -> anyhow::Result<PathBuf> {
 /// Names of resources may hold what names of files may not.
 fn file_name(name: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    name.chars().map(|c| if allowed(c) { c } else { '_' }).collect()
+    name.chars()
+        .map(|c| if allowed(c) { c } else { '_' })
+        .collect()
 }
 
 fn link_name(arguments: &str) -> String {

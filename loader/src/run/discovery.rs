@@ -153,11 +153,7 @@ impl Files<'_> {
     }
 }
 
-fn file<M: Message + Name>(
-    path: &str,
-    resources: &[M],
-    stage: Stage,
-) -> Result<File, EncodeError> {
+fn file<M: Message + Name>(path: &str, resources: &[M], stage: Stage) -> Result<File, EncodeError> {
     let mut response = DiscoveryResponse {
         resources: resources.iter().map(pack).collect(),
         type_url: M::type_url(),

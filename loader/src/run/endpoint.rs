@@ -17,17 +17,22 @@ const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const JSON: &str = "application/json";
 
 /// Answers on `address` until the process ends, in a thread of its own: a reload takes seconds, and whether the gateway
-/// lives may be asked meanwhile.
-pub(super) fn serve(address: SocketAddr, status: Shared, admin: Admin) -> anyhow::Result<()> {
+/// lives may be asked meanwhile. The address that it got.
+pub(super) fn serve(
+    address: SocketAddr,
+    status: Shared,
+    admin: Admin,
+) -> anyhow::Result<SocketAddr> {
     let server = Server::http(address).map_err(|error| {
         anyhow!("could not listen on {address} for the status endpoint: {error}; choose another address with --status")
     })?;
+    let own = server.server_addr().to_ip().unwrap_or(address);
     thread::spawn(move || {
         for request in server.incoming_requests() {
             answer(request, &status, &admin);
         }
     });
-    Ok(())
+    Ok(own)
 }
 
 fn answer(request: Request, status: &Shared, admin: &Admin) {

@@ -10,9 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
-use rustix::process::{
-    Pid, Signal, getppid, kill_process, set_parent_process_death_signal,
-};
+use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
 
 use super::Event;
 
@@ -138,7 +136,10 @@ fn wait(child: &mut Child, patience: Duration) -> anyhow::Result<ExitStatus> {
         if Instant::now() > deadline {
             child.kill()?;
             child.wait()?;
-            bail!("Envoy has looked at the configuration for {} s without an answer", patience.as_secs());
+            bail!(
+                "Envoy has looked at the configuration for {} s without an answer",
+                patience.as_secs()
+            );
         }
         thread::sleep(Duration::from_millis(10));
     }

@@ -51,7 +51,9 @@ impl Refusal {
     pub fn findings(sources: &Sources, findings: &[Diagnostic], color: bool) -> Self {
         let json = render::json(sources, findings);
         Self {
-            why: render::human(sources, findings, color).trim_end().to_owned(),
+            why: render::human(sources, findings, color)
+                .trim_end()
+                .to_owned(),
             findings: serde_json::from_str(&json).unwrap_or_default(),
         }
     }

@@ -164,9 +164,21 @@ impl fmt::Display for Status {
             (Some(pid), true, _) => format!("process {pid}, ready"),
             (Some(pid), ..) => format!("process {pid}, starting"),
         };
-        writeln!(f, "  envoy     {state}, {} restarts, admin http://{}", envoy.restarts, envoy.admin)?;
-        let earlier = if self.loaded.last_good { ", the last good one of an earlier run" } else { "" };
-        writeln!(f, "  loaded    {} since {}{earlier}", self.loaded.hash, self.loaded.since)?;
+        writeln!(
+            f,
+            "  envoy     {state}, {} restarts, admin http://{}",
+            envoy.restarts, envoy.admin
+        )?;
+        let earlier = if self.loaded.last_good {
+            ", the last good one of an earlier run"
+        } else {
+            ""
+        };
+        writeln!(
+            f,
+            "  loaded    {} since {}{earlier}",
+            self.loaded.hash, self.loaded.since
+        )?;
         let reloads = &self.reloads;
         writeln!(
             f,
@@ -174,7 +186,11 @@ impl fmt::Display for Status {
             reloads.applied, reloads.unchanged, reloads.refused
         )?;
         for one in &self.loaded.listeners {
-            writeln!(f, "  {:<28} {:<32} {}:{}", one.place, one.hostname, one.file, one.line)?;
+            writeln!(
+                f,
+                "  {:<28} {:<32} {}:{}",
+                one.place, one.hostname, one.file, one.line
+            )?;
         }
         for one in &self.loaded.certificates {
             writeln!(f, "  certificate {} until {}", one.name, one.not_after)?;

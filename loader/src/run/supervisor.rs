@@ -1,5 +1,6 @@
 //! The loop of `meshgate run`.
 
+use std::net::SocketAddr;
 use std::process;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -42,18 +43,13 @@ pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Re
         file: settings.envoy.clone(),
         args: settings.envoy_args.clone(),
     };
-    let mut watch = Watch::new(&settings.paths);
+    let watch = Watch::new(&settings.paths);
     let Some((directory, configuration, refusal)) = first(settings, &program, load, output)? else {
         return Ok(None);
     };
-    directory.write_all(&configuration.split)?;
     let admin = Admin::new(settings.admin);
     let status = Shared::default();
-    endpoint::serve(settings.status, status.clone(), admin.clone())?;
-    if refusal.is_some() {
-        // It is tried again at the next change only.
-        watch.reset();
-    }
+    let own = endpoint::serve(settings.status, status.clone(), admin.clone())?;
     let mut supervisor = Supervisor {
         settings,
         program,
@@ -73,7 +69,7 @@ pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Re
         was_ready: false,
         retry: false,
     };
-    supervisor.introduce(refusal);
+    supervisor.introduce(refusal, own);
     supervisor.run().map(Some)
 }
 
@@ -133,12 +129,18 @@ struct Supervisor<'a> {
 }
 
 impl Supervisor<'_> {
-    fn introduce(&mut self, refusal: Option<Refusal>) {
+    fn introduce(&self, refusal: Option<Refusal>, own: SocketAddr) {
         {
             let mut status = self.status.lock();
-            let node = self.configuration.bootstrap.node.clone().unwrap_or_default();
+            let node = self
+                .configuration
+                .bootstrap
+                .node
+                .clone()
+                .unwrap_or_default();
             let (mesh, name) = node.id.split_once('.').unwrap_or_default();
-            (mesh.clone_into(&mut status.mesh), name.clone_into(&mut status.gateway));
+            mesh.clone_into(&mut status.mesh);
+            name.clone_into(&mut status.gateway);
             status.pid = process::id();
             status.envoy.admin = self.admin.address().to_string();
             status.loaded = self.configuration.status();
@@ -153,8 +155,9 @@ impl Supervisor<'_> {
             }
             (None, None) => {}
         }
-        let status = self.settings.status;
-        self.output.talk(format_args!("status: http://{status}/status, or meshgate status --at {status}"));
+        self.output.talk(format_args!(
+            "status: http://{own}/status, or meshgate status --at {own}"
+        ));
     }
 
     fn run(&mut self) -> anyhow::Result<u8> {
@@ -183,7 +186,7 @@ impl Supervisor<'_> {
             self.start()?;
         }
         if self.envoy.is_some() && !self.status.lock().envoy.ready && self.admin.is_ready() {
-            self.ready()?;
+            self.ready();
         }
         if !self.status.lock().envoy.ready {
             return Ok(());
@@ -199,17 +202,23 @@ impl Supervisor<'_> {
     fn start(&mut self) -> anyhow::Result<()> {
         self.start_at = None;
         self.started = Instant::now();
-        let envoy = self.program.start(&self.directory.bootstrap(), self.sender.clone())?;
+        // A change that was under way may have left some of both.
+        if let Err(error) = self.directory.write_all(&self.configuration.split) {
+            self.output.talk(format_args!("meshgate: {error:#}"));
+        }
+        let envoy = self
+            .program
+            .start(&self.directory.bootstrap(), self.sender.clone())?;
         self.status.lock().envoy.pid = Some(envoy.pid().as_raw_pid());
         self.envoy = Some(envoy);
         Ok(())
     }
 
     /// Envoy takes connections, so its configuration is good.
-    fn ready(&mut self) -> anyhow::Result<()> {
+    fn ready(&mut self) {
         self.status.lock().envoy.ready = true;
         self.was_ready = true;
-        self.directory.keep(&self.configuration.bootstrap)
+        self.keep();
     }
 
     fn reload(&mut self, cause: &str) {
@@ -227,7 +236,9 @@ impl Supervisor<'_> {
                 status.loaded = self.configuration.status();
                 drop(status);
                 let hash = &self.configuration.hash;
-                self.output.talk(format_args!("meshgate: reloaded after {cause}: {hash}{note}"));
+                self.output.talk(format_args!(
+                    "meshgate: reloaded after {cause}: {hash}{note}"
+                ));
             }
             Ok(None) => {
                 let mut status = self.status.lock();
@@ -237,7 +248,9 @@ impl Supervisor<'_> {
                 drop(status);
                 let hash = &self.configuration.hash;
                 if mended {
-                    self.output.talk(format_args!("meshgate: mended by {cause}: {hash} is what the resources say"));
+                    self.output.talk(format_args!(
+                        "meshgate: mended by {cause}: {hash} is what the resources say"
+                    ));
                 }
             }
             Err(refusal) => {
@@ -259,12 +272,16 @@ impl Supervisor<'_> {
         let wanted = (self.load)()?;
         let old = &self.configuration;
         let id = format!("{}.{}", wanted.proxy.mesh, wanted.proxy.name);
-        if old.bootstrap.node.as_ref().is_some_and(|node| node.id != id) {
+        if old
+            .bootstrap
+            .node
+            .as_ref()
+            .is_some_and(|node| node.id != id)
+        {
             return Err(Refusal::new(&anyhow::anyhow!(
                 "the resources are for another proxy now, {id}: start meshgate anew for it"
             )));
         }
-        let failed = |error| Refusal::new(&error);
         let sources = wanted.sources.clone();
         if wanted.bootstrap == old.bootstrap {
             self.configuration.proxy = Some(wanted.proxy);
@@ -272,16 +289,24 @@ impl Supervisor<'_> {
         }
         let new = prove(wanted, &self.directory, &self.program, color)?;
         let changed = apply(&self.directory, &self.admin, old, &new, &sources, color)?;
-        let restart = new.split.bootstrap != old.split.bootstrap;
-        if restart {
-            Directory::write(&self.directory.bootstrap(), &new.split.bootstrap).map_err(failed)?;
-        }
-        self.directory.keep(&new.bootstrap).map_err(failed)?;
+        let needs_restart = new.split.bootstrap != old.split.bootstrap;
         self.configuration = new;
-        Ok((changed || restart).then_some(match restart {
-            true => " (the new name of the service is in statistics after a restart only)",
-            false => "",
-        }))
+        self.keep();
+        let note = if needs_restart {
+            " (the new name of the service is in statistics after a restart only)"
+        } else {
+            ""
+        };
+        Ok((changed || needs_restart).then_some(note))
+    }
+
+    /// What is served goes on to be served if it cannot be kept.
+    fn keep(&self) {
+        if let Err(error) = self.directory.keep(&self.configuration.bootstrap) {
+            self.output.talk(format_args!(
+                "meshgate: a restart would not come up with what is served now: {error:#}"
+            ));
+        }
     }
 
     fn refuse(&self, refusal: Refusal) {
@@ -328,15 +353,21 @@ impl Supervisor<'_> {
         }
         self.status.lock().envoy.draining = true;
         let deadline = Instant::now() + self.settings.drain_time;
-        if self.admin.post("drain_listeners?graceful&skip_exit").is_ok() {
-            self.output.talk("meshgate: draining; once more to stop at once");
+        if self
+            .admin
+            .post("drain_listeners?graceful&skip_exit")
+            .is_ok()
+        {
+            self.output
+                .talk("meshgate: draining; once more to stop at once");
             while self.admin.in_service() > 0 && Instant::now() < deadline {
                 match self.events.recv_timeout(TICK) {
                     Ok(Event::Exit(pid, status)) if self.is_current(pid) => {
                         return Ok(exit_code(status?));
                     }
                     Ok(Event::Signal(SIGTERM | SIGINT)) => break,
-                    Ok(Event::Signal(SIGHUP) | Event::Exit(..)) | Err(RecvTimeoutError::Timeout) => {}
+                    Ok(Event::Signal(SIGHUP) | Event::Exit(..))
+                    | Err(RecvTimeoutError::Timeout) => {}
                     Ok(Event::Signal(signal)) => self.pass_on(signal),
                     Err(error) => return Err(error.into()),
                 }

@@ -80,28 +80,47 @@ fn steps(old: &Split, new: &Split) -> anyhow::Result<Vec<Vec<Move>>> {
     let mut add = |path: &Path, from: &str, file: File, stage| {
         let watched = old.files.contains_key(path);
         let (from, to) = (PathBuf::from(from), path.to_owned());
-        moves.push((stage, Move { from, to, file, watched }));
+        moves.push((
+            stage,
+            Move {
+                from,
+                to,
+                file,
+                watched,
+            },
+        ));
     };
-    let same = |path: &Path, file: &File| old.files.get(path).is_some_and(|o| o.bytes == file.bytes);
+    let same =
+        |path: &Path, file: &File| old.files.get(path).is_some_and(|o| o.bytes == file.bytes);
     for (path, file) in new.files.iter().filter(|(path, file)| !same(path, file)) {
         // What nothing refers to yet has to be there before something does.
-        let stage = match old.files.contains_key(path) {
-            true => file.stage,
-            false => file.stage.min(Stage::First),
+        let stage = if old.files.contains_key(path) {
+            file.stage
+        } else {
+            Stage::First
         };
         if path != Path::new(CLUSTERS) {
             add(path, &path.to_string_lossy(), file.clone(), stage);
         }
     }
     let (clusters, both) = (Path::new(CLUSTERS), new.clusters_with(old)?);
-    let last = new.files.get(clusters).filter(|last| last.bytes != both.bytes);
+    let last = new
+        .files
+        .get(clusters)
+        .filter(|last| last.bytes != both.bytes);
     if !same(clusters, &both) {
         add(clusters, CLUSTERS, both, Stage::Clusters);
     }
     if let Some(last) = last {
         add(clusters, "clusters-last.pb", last.clone(), Stage::Last);
     }
-    let stages = [Stage::First, Stage::Clusters, Stage::Routes, Stage::Listeners, Stage::Last];
+    let stages = [
+        Stage::First,
+        Stage::Clusters,
+        Stage::Routes,
+        Stage::Listeners,
+        Stage::Last,
+    ];
     let mut steps: Vec<Vec<Move>> = stages.iter().map(|_| Vec::new()).collect();
     for (stage, one) in moves {
         if let Some(step) = stages.iter().zip(&mut steps).find(|(s, _)| **s == stage) {
@@ -123,7 +142,11 @@ fn take<'a>(
         directory.swap(&one.from, &one.to)?;
         done.push(&one.to);
     }
-    let expected = step.iter().filter(|m| m.watched).map(|m| m.file.version.as_str()).collect();
+    let expected = step
+        .iter()
+        .filter(|m| m.watched)
+        .map(|m| m.file.version.as_str())
+        .collect();
     wait(admin, &expected, before, PATIENCE)
 }
 
@@ -139,7 +162,10 @@ fn wait(
         if now.refused > before.refused {
             return Err(NotTaken::Refused(words(admin)));
         }
-        let missing = expected.iter().filter(|version| !now.versions.contains(**version)).count();
+        let missing = expected
+            .iter()
+            .filter(|version| !now.versions.contains(**version))
+            .count();
         if missing == 0 && now.warming == 0 {
             return Ok(());
         }
@@ -170,7 +196,10 @@ fn back(directory: &Directory, admin: &Admin, old: &Split, done: &[&Path]) {
 fn words(admin: &Admin) -> String {
     let dump = admin.get("config_dump").unwrap_or_default();
     let mut details = BTreeSet::new();
-    errors(&serde_json::from_str(&dump).unwrap_or_default(), &mut details);
+    errors(
+        &serde_json::from_str(&dump).unwrap_or_default(),
+        &mut details,
+    );
     if details.is_empty() {
         return "Envoy refuses the change; its log says why".to_owned();
     }
@@ -180,8 +209,14 @@ fn words(admin: &Admin) -> String {
 fn errors(value: &Value, details: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
-            if let Some(text) = fields.get("error_state").and_then(|s| s["details"].as_str()) {
-                let name = fields.get("name").and_then(Value::as_str).unwrap_or_default();
+            if let Some(text) = fields
+                .get("error_state")
+                .and_then(|s| s["details"].as_str())
+            {
+                let name = fields
+                    .get("name")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
                 details.insert(format!("{name}: {text}"));
             }
             fields.values().for_each(|value| errors(value, details));

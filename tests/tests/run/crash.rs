@@ -14,7 +14,10 @@ async fn an_envoy_that_dies_is_started_again() -> anyhow::Result<()> {
     let run = Run::with_backend(backend.port())?;
     let first = run.envoy().await?;
     kill_process(first, Signal::KILL)?;
-    until("another Envoy", async || (run.envoy().await.ok()? != first).then_some(())).await?;
+    until("another Envoy", async || {
+        (run.envoy().await.ok()? != first).then_some(())
+    })
+    .await?;
     assert_eq!(run.get(HOST).await?.status, 200);
     assert_eq!(run.status().await?["envoy"]["restarts"], 1);
     Ok(())
@@ -48,7 +51,11 @@ async fn broken_resources_at_the_start_leave_the_last_good_configuration() -> an
     let backend = Backend::http("one").await?;
     let mut run = Run::with_backend(backend.port())?;
     run.ready().await?;
-    run.change(&Resources { generation: 3, ..Resources::new(backend.port()) }).await?;
+    run.change(&Resources {
+        generation: 3,
+        ..Resources::new(backend.port())
+    })
+    .await?;
     run.signal(Signal::KILL)?;
     run.end().await?;
     let good = fs::read_to_string(run.resources("gateway.yaml"))?;
@@ -56,7 +63,11 @@ async fn broken_resources_at_the_start_leave_the_last_good_configuration() -> an
     run.start_again()?;
     run.ready().await?;
     assert_eq!(run.get(HOST).await?.headers["x-generation"], "3");
-    assert!(run.said().contains("THE RESOURCES ARE NOT SERVED"), "{}", run.said());
+    assert!(
+        run.said().contains("THE RESOURCES ARE NOT SERVED"),
+        "{}",
+        run.said()
+    );
     let status = run.status().await?;
     assert_eq!(status["loaded"]["last_good"], true, "{status:#}");
     run.write(&good)?;
@@ -76,11 +87,17 @@ async fn envoy_may_die_during_a_reload() -> anyhow::Result<()> {
     for round in 1..=3 {
         let envoy = run.envoy().await?;
         resources.generation = round;
-        resources.http = (0..round).map(|n| format!("host-{n}.example.com")).collect();
+        resources.http = (0..round)
+            .map(|n| format!("host-{n}.example.com"))
+            .collect();
         run.write(&resources.yaml(run.address))?;
         // Some time between the change and its end.
         until("the begin of the reload", async || {
-            let busy = run.folder.path().join("work/run/default.edge-1/trial.pb").exists();
+            let busy = run
+                .folder
+                .path()
+                .join("work/run/default.edge-1/trial.pb")
+                .exists();
             (busy || run.reloads("applied").await.ok()? >= u64::try_from(round).ok()?).then_some(())
         })
         .await?;

@@ -1,5 +1,6 @@
 //! A gateway that `meshgate run` serves, in a folder and on an address of its own.
 
+use std::fmt::Write;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -50,20 +51,32 @@ impl Resources {
     }
 
     pub(crate) fn yaml(&self, address: Ipv4Addr) -> String {
-        let Self { backend, service, generation, .. } = self;
+        let Self {
+            backend,
+            service,
+            generation,
+            ..
+        } = self;
         let mut listeners = String::new();
         let http = self.http.iter().map(|host| (HTTP, host.as_str()));
         let ports = self.ports.iter().map(|port| (*port, HOST));
         for (port, host) in [(HTTP, HOST)].into_iter().chain(http).chain(ports) {
-            listeners += &format!("    - {{port: {port}, protocol: HTTP, hostname: '{host}'}}\n");
+            let _ = writeln!(
+                listeners,
+                "    - {{port: {port}, protocol: HTTP, hostname: '{host}'}}"
+            );
         }
         for host in &self.https {
-            listeners += &format!(
-                "    - {{port: {HTTPS}, protocol: HTTPS, hostname: '{host}', tls: {{mode: TERMINATE, certificates: [{{secret: tls}}]}}}}\n"
+            let _ = writeln!(
+                listeners,
+                "    - {{port: {HTTPS}, protocol: HTTPS, hostname: '{host}', tls: {{mode: TERMINATE, certificates: [{{secret: tls}}]}}}}"
             );
         }
         let secret = self.certificate.as_ref().map_or(String::new(), |pem| {
-            format!("type: Secret\nmesh: default\nname: tls\ndata: {}\n---\n", STANDARD.encode(pem))
+            format!(
+                "type: Secret\nmesh: default\nname: tls\ndata: {}\n---\n",
+                STANDARD.encode(pem)
+            )
         });
         format!(
             "{secret}type: Dataplane
@@ -138,10 +151,18 @@ impl Run {
         let address = Ipv4Addr::new(127, 128 | high, low, NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = TempDir::new()?;
         fs::create_dir(folder.path().join("resources"))?;
-        fs::write(folder.path().join("resources/gateway.yaml"), resources.yaml(address))?;
+        fs::write(
+            folder.path().join("resources/gateway.yaml"),
+            resources.yaml(address),
+        )?;
         let envoy_args: Vec<_> = envoy_args.iter().map(|&arg| arg.to_owned()).collect();
         let child = spawn(&folder, address, &envoy_args)?;
-        Ok(Self { child, address, folder, envoy_args })
+        Ok(Self {
+            child,
+            address,
+            folder,
+            envoy_args,
+        })
     }
 
     /// Starts it anew, after its end, in the same folder.
@@ -175,7 +196,10 @@ impl Run {
 
     pub(crate) async fn endpoint(&self, path: &str) -> anyhow::Result<Response> {
         let address = (self.address, 9902).into();
-        Connection::open(address).await?.http1(client::get("status", path)).await
+        Connection::open(address)
+            .await?
+            .http1(client::get("status", path))
+            .await
     }
 
     pub(crate) async fn status(&self) -> anyhow::Result<Value> {
@@ -195,16 +219,24 @@ impl Run {
 
     /// `GET /` for a host.
     pub(crate) async fn get(&self, host: &str) -> anyhow::Result<Response> {
-        Connection::open(self.at()).await?.http1(client::get(host, "/")).await
+        Connection::open(self.at())
+            .await?
+            .http1(client::get(host, "/"))
+            .await
     }
 
     /// The value of a counter of Envoy.
     pub(crate) async fn counter(&self, name: &str) -> anyhow::Result<u64> {
         let admin = (self.address, 9901).into();
         let path = format!("/stats?filter=^{name}$");
-        let answer = Connection::open(admin).await?.http1(client::get("admin", &path)).await?;
+        let answer = Connection::open(admin)
+            .await?
+            .http1(client::get("admin", &path))
+            .await?;
         let value = answer.body.trim().rsplit(' ').next().context("no value")?;
-        value.parse().with_context(|| format!("{name} is {value:?}"))
+        value
+            .parse()
+            .with_context(|| format!("{name} is {value:?}"))
     }
 
     /// Puts new resources in the place of the old ones, as editors do.
@@ -226,7 +258,9 @@ impl Run {
     }
 
     pub(crate) async fn reloads(&self, result: &str) -> anyhow::Result<u64> {
-        self.status().await?["reloads"][result].as_u64().context("a number")
+        self.status().await?["reloads"][result]
+            .as_u64()
+            .context("a number")
     }
 
     /// Waits until so many changes have had this result.
@@ -234,7 +268,8 @@ impl Run {
         let done = until("a reload", async || {
             (self.reloads(result).await.ok()? >= count).then_some(())
         });
-        done.await.with_context(|| format!("{count} {result}\n{}", self.said()))
+        done.await
+            .with_context(|| format!("{count} {result}\n{}", self.said()))
     }
 
     pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {

@@ -4,9 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 
 use rustix::process::Signal;
+use std::net::Ipv4Addr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use std::net::Ipv4Addr;
 use walkdir::WalkDir;
 
 use crate::gateway::{Resources, Run};
@@ -86,7 +86,12 @@ async fn the_first_screen_says_what_is_served_and_how_to_try_it() -> anyhow::Res
         let entry = entry?;
         if !entry.file_type().is_symlink() {
             let mode = entry.metadata()?.permissions().mode();
-            assert_eq!(mode & 0o77, 0, "{} has mode {mode:o}", entry.path().display());
+            assert_eq!(
+                mode & 0o77,
+                0,
+                "{} has mode {mode:o}",
+                entry.path().display()
+            );
         }
     }
     Ok(())

@@ -36,8 +36,12 @@ pub(crate) enum Protocol {
     Http2Tls,
 }
 
-pub(crate) const ALL: [Protocol; 4] =
-    [Protocol::Http1, Protocol::Http2, Protocol::Http1Tls, Protocol::Http2Tls];
+pub(crate) const ALL: [Protocol; 4] = [
+    Protocol::Http1,
+    Protocol::Http2,
+    Protocol::Http1Tls,
+    Protocol::Http2Tls,
+];
 
 impl Load {
     /// One client for each of these protocols, each with so many requests a second.
@@ -51,7 +55,10 @@ impl Load {
             };
             tokio::spawn(async move { client(address, protocol, rate, &stop).await })
         };
-        Self { clients: protocols.iter().map(client).collect(), stop }
+        Self {
+            clients: protocols.iter().map(client).collect(),
+            stop,
+        }
     }
 
     pub(crate) async fn end(self) -> anyhow::Result<Tally> {
@@ -84,7 +91,9 @@ async fn client(address: SocketAddr, protocol: Protocol, rate: u32, stop: &Atomi
             match connect(address, protocol).await {
                 Ok(new) => session = Some(new),
                 Err(error) => {
-                    tally.failures.push(format!("{protocol:?} connect: {error:#}"));
+                    tally
+                        .failures
+                        .push(format!("{protocol:?} connect: {error:#}"));
                     session = None;
                     continue;
                 }
@@ -112,11 +121,17 @@ async fn connect(address: SocketAddr, protocol: Protocol) -> anyhow::Result<Sess
         Protocol::Http1 => Connection::open(address).await?.keep_http1().await,
         Protocol::Http2 => Connection::open(address).await?.keep_http2("http").await,
         Protocol::Http1Tls => {
-            Connection::open_tls(address, &Tls::sni(HOST)).await?.keep_http1().await
+            Connection::open_tls(address, &Tls::sni(HOST))
+                .await?
+                .keep_http1()
+                .await
         }
         Protocol::Http2Tls => {
             let tls = Tls::sni(HOST).h2();
-            Connection::open_tls(address, &tls).await?.keep_http2("https").await
+            Connection::open_tls(address, &tls)
+                .await?
+                .keep_http2("https")
+                .await
         }
     }
 }

@@ -61,7 +61,12 @@ async fn the_endpoint_says_what_it_has() -> anyhow::Result<()> {
     let backend = Backend::http("one").await?;
     let run = Run::with_backend(backend.port())?;
     run.ready().await?;
-    for (path, status) in [("/healthz", 200), ("/readyz", 200), ("/status?x=1", 200), ("/", 404)] {
+    for (path, status) in [
+        ("/healthz", 200),
+        ("/readyz", 200),
+        ("/status?x=1", 200),
+        ("/", 404),
+    ] {
         assert_eq!(run.endpoint(path).await?.status, status, "{path}");
     }
     Ok(())

@@ -14,7 +14,9 @@ async fn a_mistake_keeps_what_is_served_and_is_shown_until_it_is_mended() -> any
     let mut resources = Resources::new(backend.port());
     let run = Run::start(&resources, &[])?;
     run.ready().await?;
-    let broken = resources.yaml(run.address).replace("protocol: HTTP", "protocol: HTTPZ");
+    let broken = resources
+        .yaml(run.address)
+        .replace("protocol: HTTP", "protocol: HTTPZ");
     run.write(&broken)?;
     run.until_reloads("refused", 1).await?;
     assert_eq!(run.get(HOST).await?.status, 200);
@@ -22,7 +24,12 @@ async fn a_mistake_keeps_what_is_served_and_is_shown_until_it_is_mended() -> any
     let status = run.status().await?;
     let finding = &status["refused"]["findings"][0];
     assert_eq!(finding["code"], "MG0106", "{status:#}");
-    assert!(run.endpoint("/metrics").await?.body.contains("meshgate_reload_last_ok 0\n"));
+    assert!(
+        run.endpoint("/metrics")
+            .await?
+            .body
+            .contains("meshgate_reload_last_ok 0\n")
+    );
     resources.generation = 1;
     run.change(&resources).await?;
     assert!(run.status().await?["refused"].is_null());
@@ -42,7 +49,10 @@ async fn half_a_file_is_not_served() -> anyhow::Result<()> {
     fs::write(run.resources("gateway.yaml"), begin)?;
     run.until_reloads("refused", 1).await?;
     assert_eq!(run.get(HOST).await?.headers["x-generation"], "0");
-    OpenOptions::new().append(true).open(run.resources("gateway.yaml"))?.write_all(rest.as_bytes())?;
+    OpenOptions::new()
+        .append(true)
+        .open(run.resources("gateway.yaml"))?
+        .write_all(rest.as_bytes())?;
     run.until_reloads("applied", 1).await?;
     assert_eq!(run.get(HOST).await?.headers["x-generation"], "1");
     Ok(())
@@ -77,7 +87,12 @@ async fn what_envoy_refuses_is_rolled_back_and_leads_to_a_line() -> anyhow::Resu
     let finding = &status["refused"]["findings"][0];
     assert_eq!(finding["code"], "MG0501", "{status:#}");
     assert_eq!(finding["file"], "resources/gateway.yaml", "{status:#}");
-    assert!(finding["message"].as_str().unwrap().contains("Address already in use"));
+    assert!(
+        finding["message"]
+            .as_str()
+            .unwrap()
+            .contains("Address already in use")
+    );
     drop(other);
     run.signal(rustix::process::Signal::HUP)?;
     run.until_reloads("applied", 1).await?;

@@ -22,7 +22,11 @@ impl Changes {
     pub(crate) fn resources(&self, round: usize) -> Resources {
         // Before and after the listener that is under load: the one that brings the table of the port changes with it.
         let hosts = ["a.example.com", "x.example.com", "*.example.com"];
-        let more: Vec<_> = hosts.iter().take(round % 4).map(|&host| host.to_owned()).collect();
+        let more: Vec<_> = hosts
+            .iter()
+            .take(round % 4)
+            .map(|&host| host.to_owned())
+            .collect();
         Resources {
             backend: self.backends[round / 2 % 2],
             service: format!("backend-{}", round / 3 % 2),
@@ -50,7 +54,12 @@ async fn no_request_fails_while_everything_changes() -> anyhow::Result<()> {
     for round in 1..=ROUNDS {
         run.change(&changes.resources(round)).await?;
         let answer = run.get(HOST).await?;
-        assert_eq!(answer.headers["x-generation"], round.to_string(), "{}", run.said());
+        assert_eq!(
+            answer.headers["x-generation"],
+            round.to_string(),
+            "{}",
+            run.said()
+        );
         assert_eq!(answer.echo()?.backend, ["one", "two"][round / 2 % 2]);
     }
     let tally = load.end().await?;
@@ -70,7 +79,10 @@ async fn a_new_certificate_is_for_new_connections_and_the_old_ones_stay() -> any
         certificate: Some(certificate.to_owned()),
         ..Resources::new(backend.port())
     };
-    let (old, new) = (meshgate::certificate(HOST, "ecdsa")?, meshgate::certificate(HOST, "ecdsa")?);
+    let (old, new) = (
+        meshgate::certificate(HOST, "ecdsa")?,
+        meshgate::certificate(HOST, "ecdsa")?,
+    );
     let run = Run::start(&resources(&old), &[])?;
     run.ready().await?;
     let kept = Connection::open_tls(run.tls(), &Tls::sni(HOST)).await?;
@@ -78,13 +90,19 @@ async fn a_new_certificate_is_for_new_connections_and_the_old_ones_stay() -> any
     let mut kept = kept.keep_http1().await?;
     run.change(&resources(&new)).await?;
     until("the new certificate", async || {
-        let fresh = Connection::open_tls(run.tls(), &Tls::sni(HOST)).await.ok()?;
+        let fresh = Connection::open_tls(run.tls(), &Tls::sni(HOST))
+            .await
+            .ok()?;
         (fresh.certificate != before).then_some(())
     })
     .await?;
     let answer = kept.send(system_tests::client::get(HOST, "/")).await?;
     assert_eq!(answer.status, 200);
-    assert_eq!(run.counter("listener_manager.listener_modified").await?, 0, "{HTTPS}");
+    assert_eq!(
+        run.counter("listener_manager.listener_modified").await?,
+        0,
+        "{HTTPS}"
+    );
     Ok(())
 }
 
@@ -99,8 +117,16 @@ async fn routes_and_lines_change_without_the_listener() -> anyhow::Result<()> {
     run.write(&format!("# one line more\n{}", resources.yaml(run.address)))?;
     run.until_reloads("applied", 1).await?;
     assert_eq!(run.get(HOST).await?.headers["x-generation"], "1");
-    for counter in ["listener_modified", "listener_in_place_updated", "total_listeners_draining"] {
-        assert_eq!(run.counter(&format!("listener_manager.{counter}")).await?, 0, "{counter}");
+    for counter in [
+        "listener_modified",
+        "listener_in_place_updated",
+        "total_listeners_draining",
+    ] {
+        assert_eq!(
+            run.counter(&format!("listener_manager.{counter}")).await?,
+            0,
+            "{counter}"
+        );
     }
     assert_eq!(run.counter("cluster_manager.cluster_modified").await?, 0);
     Ok(())
@@ -115,7 +141,10 @@ async fn the_swap_of_a_link_is_a_change() -> anyhow::Result<()> {
     run.ready().await?;
     let version = |name: &str, resources: &Resources| -> anyhow::Result<()> {
         fs::create_dir(run.resources(name))?;
-        fs::write(run.resources(name).join("gateway.yaml"), resources.yaml(run.address))?;
+        fs::write(
+            run.resources(name).join("gateway.yaml"),
+            resources.yaml(run.address),
+        )?;
         symlink(name, run.resources("..new"))?;
         Ok(fs::rename(run.resources("..new"), run.resources("..data"))?)
     };

@@ -103,9 +103,10 @@ fn http_filter(
     // Envoy reports versions by the name of the filter.
     filter.name = format!("{}:{chain}", filter.name);
     let path = path("filters", &filter.name);
-    let stage = match brings_table(&wasm) {
-        true => Stage::Routes,
-        false => Stage::Last,
+    let stage = if brings_table(&wasm) {
+        Stage::Routes
+    } else {
+        Stage::Last
     };
     let config = TypedExtensionConfig {
         name: filter.name.clone(),
