@@ -7,7 +7,7 @@ WASM_CRATES := policy shell host-match listener-tags gateway
 CARGO := cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm build demo test check fmt fmt-check clippy docs conformance golden clean
+.PHONY: help setup wasm build demo test soak check fmt fmt-check clippy docs conformance golden clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,6 +30,9 @@ demo: ## a gateway with backends on loopback, and requests to it; DEMO_ONCE=1 en
 test: setup ## every test
 	scripts/test-policy-in-node.sh
 	$(CARGO) test --workspace --locked --no-fail-fast
+
+soak: setup ## 1,000 reloads under 1,000 requests a second; MESHGATE_SOAK_RELOADS and MESHGATE_SOAK_RATE for less
+	$(CARGO) test --locked --package system-tests --test run -- --ignored --nocapture
 
 check: fmt-check clippy docs test ## what CI runs; stale generated files fail their tests
 

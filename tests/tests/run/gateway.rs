@@ -135,7 +135,7 @@ pub(crate) struct Run {
     pub(crate) child: Child,
     pub(crate) address: Ipv4Addr,
     pub(crate) folder: TempDir,
-    envoy_args: Vec<String>,
+    args: Vec<String>,
 }
 
 impl Run {
@@ -145,6 +145,15 @@ impl Run {
     }
 
     pub(crate) fn start(resources: &Resources, envoy_args: &[&str]) -> anyhow::Result<Self> {
+        Self::start_with(resources, &[], envoy_args)
+    }
+
+    /// With more arguments for meshgate.
+    pub(crate) fn start_with(
+        resources: &Resources,
+        own_args: &[&str],
+        envoy_args: &[&str],
+    ) -> anyhow::Result<Self> {
         // An address of its own for each gateway of each process, so that tests never share a port.
         static NEXT: AtomicU8 = AtomicU8::new(1);
         let [.., high, low] = std::process::id().to_be_bytes();
@@ -155,25 +164,26 @@ impl Run {
             folder.path().join("resources/gateway.yaml"),
             resources.yaml(address),
         )?;
-        let envoy_args: Vec<_> = envoy_args.iter().map(|&arg| arg.to_owned()).collect();
-        let child = spawn(&folder, address, &envoy_args)?;
+        let own = own_args.iter().chain(&["--", "--concurrency", "2"]);
+        let args: Vec<_> = own.chain(envoy_args).map(|&arg| arg.to_owned()).collect();
+        let child = spawn(&folder, address, &args)?;
         Ok(Self {
             child,
             address,
             folder,
-            envoy_args,
+            args,
         })
     }
 
     /// Starts it anew, after its end, in the same folder.
     pub(crate) fn start_again(&mut self) -> anyhow::Result<()> {
-        self.child = spawn(&self.folder, self.address, &self.envoy_args)?;
+        self.child = spawn(&self.folder, self.address, &self.args)?;
         Ok(())
     }
 
     /// Another process on the same folder; what it says, and its exit code.
     pub(crate) fn second(&self) -> anyhow::Result<(String, Option<i32>)> {
-        let output = command(&self.folder, self.address, &self.envoy_args)?
+        let output = command(&self.folder, self.address, &self.args)?
             .stderr(Stdio::piped())
             .output()?;
         Ok((String::from_utf8(output.stderr)?, output.status.code()))
@@ -298,15 +308,14 @@ impl Run {
     }
 }
 
-fn command(folder: &TempDir, address: Ipv4Addr, envoy_args: &[String]) -> anyhow::Result<Command> {
+fn command(folder: &TempDir, address: Ipv4Addr, args: &[String]) -> anyhow::Result<Command> {
     let mut command = Command::new(meshgate::binary());
     command
         .args(["run", "resources", "--admin", &format!("{address}:9901")])
         .args(["--status", &format!("{address}:9902"), "--envoy"])
         .arg(envoy::binary(envoy::NEWEST)?)
-        .args(["--access-log", "access.log", "--drain-time", "30", "--"])
-        .args(["--concurrency", "2"])
-        .args(envoy_args)
+        .args(["--access-log", "access.log", "--drain-time", "30"])
+        .args(args)
         .current_dir(folder.path())
         .env("MESHGATE_WORK_DIR", folder.path().join("work"))
         .env("NO_COLOR", "1")
@@ -314,9 +323,9 @@ fn command(folder: &TempDir, address: Ipv4Addr, envoy_args: &[String]) -> anyhow
     Ok(command)
 }
 
-fn spawn(folder: &TempDir, address: Ipv4Addr, envoy_args: &[String]) -> anyhow::Result<Child> {
+fn spawn(folder: &TempDir, address: Ipv4Addr, args: &[String]) -> anyhow::Result<Child> {
     let said = File::create(folder.path().join("said"))?;
-    let child = command(folder, address, envoy_args)?.stderr(said).spawn();
+    let child = command(folder, address, args)?.stderr(said).spawn();
     child.context("meshgate does not start")
 }
 

@@ -1,9 +1,11 @@
 //! What people and Prometheus get to see.
 
+use std::fs;
 use std::process::Command;
 
+use serde_json::Value;
 use system_tests::echo::Backend;
-use system_tests::meshgate;
+use system_tests::{checkout, meshgate};
 
 use crate::gateway::{HOST, Resources, Run};
 
@@ -68,6 +70,66 @@ async fn the_endpoint_says_what_it_has() -> anyhow::Result<()> {
         ("/", 404),
     ] {
         assert_eq!(run.endpoint(path).await?.status, status, "{path}");
+    }
+    Ok(())
+}
+
+/// Each metric that the dashboard asks for is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dashboard_asks_for_what_there_is() -> anyhow::Result<()> {
+    let backend = Backend::http("one").await?;
+    let run = Run::start(
+        &Resources {
+            https: vec![HOST.to_owned()],
+            certificate: Some(meshgate::certificate(HOST, "ecdsa")?),
+            ..Resources::new(backend.port())
+        },
+        &[],
+    )?;
+    run.ready().await?;
+    run.get(HOST).await?;
+    let metrics = run.endpoint("/metrics").await?.body;
+    let text = fs::read_to_string(checkout().join("envoy-configs/grafana/meshgate.json"))?;
+    let dashboard: Value = serde_json::from_str(&text)?;
+    let mut names = 0;
+    for panel in dashboard["panels"].as_array().into_iter().flatten() {
+        let query = panel["targets"][0]["expr"].as_str().unwrap_or_default();
+        let words = query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for name in words.filter(|w| w.starts_with("meshgate_") || w.starts_with("envoy_")) {
+            let is_label = name.starts_with("envoy_response_code") || name.ends_with("_prefix");
+            assert!(
+                is_label
+                    || metrics.contains(&format!("\n{name}{{"))
+                    || metrics.contains(&format!("\n{name} ")),
+                "no {name} in\n{metrics}"
+            );
+            names += 1;
+        }
+    }
+    assert!(names > 10);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_are_lines_of_json_if_wanted() -> anyhow::Result<()> {
+    let backend = Backend::http("one").await?;
+    let run = Run::start_with(
+        &Resources::new(backend.port()),
+        &["--log-format", "json"],
+        &[],
+    )?;
+    run.ready().await?;
+    run.write("type: [")?;
+    run.until_reloads("refused", 1).await?;
+    run.until_it_says("NOT RELOADED").await?;
+    let said = run.said();
+    assert!(said.lines().count() > 3, "{said}");
+    for line in said.lines() {
+        let message: Value = serde_json::from_str(line)?;
+        assert!(
+            message["message"].is_string() && message["time"].is_string(),
+            "{line}"
+        );
     }
     Ok(())
 }
