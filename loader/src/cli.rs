@@ -163,6 +163,10 @@ pub struct RunArgs {
     /// Reload on SIGHUP only, and not whenever resources change.
     #[arg(long)]
     pub no_watch: bool,
+    /// Let SIGUSR2 start the Envoy binary that is there then, which takes over without closing a port. It needs shared
+    /// memory (/dev/shm).
+    #[arg(long)]
+    pub hot_restart: bool,
     /// How messages are printed.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,

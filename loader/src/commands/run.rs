@@ -24,6 +24,7 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
         drain_time: Duration::from_secs(args.drain_time),
         paths: args.proxy.paths.paths.clone(),
         watch: !args.no_watch,
+        hot_restart: args.hot_restart,
         arguments: arguments(&args.proxy)?,
     };
     let mut load = || {

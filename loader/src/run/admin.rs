@@ -55,13 +55,17 @@ impl Admin {
         Ok(())
     }
 
-    /// Whether all listeners are there and take connections.
-    pub(super) fn is_ready(&self) -> bool {
-        let started = "listener_manager.workers_started: 1";
-        self.get("ready").is_ok()
-            && self
-                .get("stats?filter=^listener_manager.workers_started$")
-                .is_ok_and(|text| text.contains(started))
+    /// Whether the Envoy that answers is the one of this epoch, and its listeners take connections. While one Envoy
+    /// takes over from another, the older one answers first.
+    pub(super) fn is_ready(&self, epoch: u32) -> bool {
+        const FILTER: &str = "^(listener_manager.workers_started|server.hot_restart_epoch)$";
+        let expected = [
+            "listener_manager.workers_started: 1".to_owned(),
+            format!("server.hot_restart_epoch: {epoch}"),
+        ];
+        let ready = self.get("ready").is_ok();
+        let stats = self.get(&format!("stats?filter={FILTER}"));
+        ready && stats.is_ok_and(|text| expected.iter().all(|line| text.lines().any(|l| l == line)))
     }
 
     pub(super) fn updates(&self) -> anyhow::Result<Updates> {

@@ -24,7 +24,7 @@ pub(super) fn finding(words: &str, bootstrap: &Bootstrap, sources: &Sources) -> 
 }
 
 /// Envoy's log begins its lines with time, thread and source file; the last of them has the reason.
-fn gist(words: &str) -> String {
+pub(super) fn gist(words: &str) -> String {
     let mut lines = words.lines().map(str::trim).filter(|line| !line.is_empty());
     let chosen = lines
         .clone()

@@ -5,6 +5,7 @@
 //!   lock           held as long as the process lives
 //!   bootstrap.pb   what Envoy starts with
 //!   last-good.pb   the whole configuration that Envoy last took, in one piece
+//!   base-id        by which another Envoy can take over
 //!   live/          the files that Envoy watches
 //!   next/          those of a change, written before the first of them is swapped
 //!   before/        those that a change replaces, to go back to
@@ -98,6 +99,11 @@ impl Directory {
     /// A file for a configuration that is only tried.
     pub(super) fn trial(&self) -> PathBuf {
         self.path.join("trial.pb")
+    }
+
+    /// Where Envoy leaves the number by which another one can take over.
+    pub(super) fn base_id(&self) -> PathBuf {
+        self.path.join("base-id")
     }
 
     /// Writes a file of this folder for nobody else to read.

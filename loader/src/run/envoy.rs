@@ -1,6 +1,7 @@
 //! Envoy as a child process.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{Read, Seek};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -24,26 +25,35 @@ pub(super) struct Program {
     pub(super) file: PathBuf,
     /// What the user adds.
     pub(super) args: Vec<String>,
+    /// Where an Envoy leaves the number by which another one can take over from it; nothing if none ever should. It
+    /// is the name of shared memory, which not every container has.
+    pub(super) base_id: Option<PathBuf>,
 }
 
 /// A running Envoy.
 #[derive(Debug)]
 pub(super) struct Envoy {
     pid: Pid,
+    epoch: u32,
 }
 
 impl Program {
-    /// Starts Envoy with a configuration file. Its end comes as an [`Event::Exit`].
+    /// Starts Envoy with a configuration file. Its end comes as an [`Event::Exit`]. One of a later epoch than 0 takes
+    /// over the ports and counters of the one before, which lets its connections end, and then ends itself.
     ///
     /// To be called by the main thread: Envoy ends with the thread that started it.
-    pub(super) fn start(&self, config: &Path, events: Sender<Event>) -> anyhow::Result<Envoy> {
+    pub(super) fn start(
+        &self,
+        config: &Path,
+        epoch: u32,
+        events: Sender<Event>,
+    ) -> anyhow::Result<Envoy> {
         let mut child = self
             .command()
             .arg("--config-path")
             .arg(config)
             .args(["--log-level", "warning"])
-            // Hot restart shares memory under a name that a second Envoy on the machine would also want.
-            .arg("--disable-hot-restart")
+            .args(self.hot_restart(epoch)?)
             // The access log is looked at while requests are tried; by default Envoy writes it every 10 s.
             .args(["--file-flush-interval-msec", "200"])
             // While draining, every answer asks its client to come back on another connection.
@@ -57,7 +67,29 @@ impl Program {
             // Nobody waits any more if this fails.
             let _ = events.send(Event::Exit(pid, child.wait()));
         });
-        Ok(Envoy { pid })
+        Ok(Envoy { pid, epoch })
+    }
+
+    fn hot_restart(&self, epoch: u32) -> anyhow::Result<Vec<OsString>> {
+        let Some(file) = &self.base_id else {
+            return Ok(vec!["--disable-hot-restart".into()]);
+        };
+        if epoch == 0 {
+            let path = file.clone().into_os_string();
+            return Ok(vec![
+                "--use-dynamic-base-id".into(),
+                "--base-id-path".into(),
+                path,
+            ]);
+        }
+        let id = fs::read_to_string(file).context("the base id of Envoy")?;
+        let (id, epoch) = (id.trim().into(), epoch.to_string().into());
+        Ok(vec![
+            "--base-id".into(),
+            id,
+            "--restart-epoch".into(),
+            epoch,
+        ])
     }
 
     /// Lets Envoy judge a configuration: nothing, or its own words.
@@ -99,6 +131,11 @@ impl Envoy {
     /// Its process.
     pub(super) fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// How many Envoys it has taken over from.
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     /// Envoy may have ended just now, and then nobody gets the signal.

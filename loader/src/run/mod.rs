@@ -59,6 +59,8 @@ pub struct Settings {
     pub paths: Vec<PathBuf>,
     /// Whether they are: SIGHUP reloads in any case.
     pub watch: bool,
+    /// Whether SIGUSR2 lets another Envoy take over from the running one.
+    pub hot_restart: bool,
     /// What tells this gateway from others before its resources are read.
     pub arguments: String,
 }

@@ -3,6 +3,9 @@
 //! A configuration is proved by Envoy in one piece, as `bootstrap` would write it: `--mode validate` looks at all that
 //! is in its bootstrap, and not at the files that a bootstrap names.
 
+use std::fs;
+
+use anyhow::anyhow;
 use envoy_types::pb::envoy::config::bootstrap::v3::Bootstrap;
 use prost::Message;
 use serde_json::Value;
@@ -99,15 +102,32 @@ pub(super) fn prove(
     color: bool,
 ) -> Result<Configuration, Refusal> {
     let failed = |error| Refusal::new(&error);
-    let trial = directory.trial();
-    let bytes = wanted.bootstrap.encode_to_vec();
-    Directory::write(&trial, &bytes).map_err(failed)?;
-    let judgement = program.judge(&trial);
-    let _ = std::fs::remove_file(&trial);
+    let judgement = ask(&wanted.bootstrap, directory, program);
     if let Err(words) = judgement.map_err(failed)? {
         return Err(refused(&words, &wanted.bootstrap, &wanted.sources, color));
     }
     Configuration::new(Some(wanted.proxy), wanted.bootstrap, directory).map_err(failed)
+}
+
+/// Whether Envoy would take a configuration that is served already; another Envoy might not.
+pub(super) fn judge(
+    bootstrap: &Bootstrap,
+    directory: &Directory,
+    program: &Program,
+) -> anyhow::Result<()> {
+    ask(bootstrap, directory, program)?.map_err(|words| anyhow!("{}", blame::gist(&words)))
+}
+
+fn ask(
+    bootstrap: &Bootstrap,
+    directory: &Directory,
+    program: &Program,
+) -> anyhow::Result<Result<(), String>> {
+    let trial = directory.trial();
+    Directory::write(&trial, &bootstrap.encode_to_vec())?;
+    let judgement = program.judge(&trial);
+    let _ = fs::remove_file(&trial);
+    judgement
 }
 
 /// Gives `new` to a running Envoy; whether anything was different.

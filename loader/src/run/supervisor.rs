@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::anyhow;
 use rustix::process::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
@@ -14,7 +15,7 @@ use super::admin::Admin;
 use super::directory::Directory;
 use super::envoy::{Envoy, Program, exit_code};
 use super::overview::overview;
-use super::reload::{Configuration, Refusal, Wanted, apply, prove};
+use super::reload::{Configuration, Refusal, Wanted, apply, judge, prove};
 use super::status::{Refused, Shared, now};
 use super::watch::Watch;
 use super::{Event, Settings, endpoint};
@@ -39,14 +40,16 @@ pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Re
     let (sender, events) = mpsc::channel();
     // Before anything is there that a signal should end.
     forward_signals(sender.clone())?;
-    let program = Program {
+    let mut program = Program {
         file: settings.envoy.clone(),
         args: settings.envoy_args.clone(),
+        base_id: None,
     };
     let watch = Watch::new(&settings.paths);
     let Some((directory, configuration, refusal)) = first(settings, &program, load, output)? else {
         return Ok(None);
     };
+    program.base_id = settings.hot_restart.then(|| directory.base_id());
     let admin = Admin::new(settings.admin);
     let status = Shared::default();
     let own = endpoint::serve(settings.status, status.clone(), admin.clone())?;
@@ -63,6 +66,7 @@ pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Re
         events,
         sender,
         envoy: None,
+        older: Vec::new(),
         started: Instant::now(),
         start_at: Some(Instant::now()),
         wait: FIRST_WAIT,
@@ -117,6 +121,8 @@ struct Supervisor<'a> {
     events: Receiver<Event>,
     sender: Sender<Event>,
     envoy: Option<Envoy>,
+    /// Those that it took over from, as long as they have connections.
+    older: Vec<Envoy>,
     /// When Envoy was started last.
     started: Instant,
     /// When it is to be started again.
@@ -164,6 +170,7 @@ impl Supervisor<'_> {
         loop {
             match self.events.recv_timeout(TICK) {
                 Ok(Event::Exit(pid, status)) => {
+                    self.older.retain(|envoy| envoy.pid() != pid);
                     if self.is_current(pid)
                         && let Some(code) = self.ended(exit_code(status?))
                     {
@@ -172,6 +179,7 @@ impl Supervisor<'_> {
                 }
                 Ok(Event::Signal(SIGTERM | SIGINT)) => return self.stop(),
                 Ok(Event::Signal(SIGHUP)) => self.reload("SIGHUP"),
+                Ok(Event::Signal(SIGUSR2)) => self.take_over(),
                 Ok(Event::Signal(signal)) => self.pass_on(signal),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(error) => return Err(error.into()),
@@ -183,9 +191,16 @@ impl Supervisor<'_> {
     /// What has to be looked at from time to time.
     fn tick(&mut self) -> anyhow::Result<()> {
         if self.envoy.is_none() && self.start_at.is_some_and(|at| at <= Instant::now()) {
-            self.start()?;
+            // A change that was under way may have left some of both.
+            if let Err(error) = self.directory.write_all(&self.configuration.split) {
+                self.output.talk(format_args!("meshgate: {error:#}"));
+            }
+            self.start(0)?;
         }
-        if self.envoy.is_some() && !self.status.lock().envoy.ready && self.admin.is_ready() {
+        if let Some(envoy) = &self.envoy
+            && !self.status.lock().envoy.ready
+            && self.admin.is_ready(envoy.epoch())
+        {
             self.ready();
         }
         if !self.status.lock().envoy.ready {
@@ -199,19 +214,44 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    fn start(&mut self) -> anyhow::Result<()> {
+    fn start(&mut self, epoch: u32) -> anyhow::Result<()> {
         self.start_at = None;
+        let bootstrap = self.directory.bootstrap();
+        let envoy = self.program.start(&bootstrap, epoch, self.sender.clone())?;
         self.started = Instant::now();
-        // A change that was under way may have left some of both.
-        if let Err(error) = self.directory.write_all(&self.configuration.split) {
-            self.output.talk(format_args!("meshgate: {error:#}"));
-        }
-        let envoy = self
-            .program
-            .start(&self.directory.bootstrap(), self.sender.clone())?;
-        self.status.lock().envoy.pid = Some(envoy.pid().as_raw_pid());
-        self.envoy = Some(envoy);
+        let mut status = self.status.lock();
+        status.envoy.pid = Some(envoy.pid().as_raw_pid());
+        status.envoy.ready = false;
+        self.older.extend(self.envoy.replace(envoy));
         Ok(())
+    }
+
+    /// Lets the Envoy that is there now take over from the running one, if it takes the configuration.
+    fn take_over(&mut self) {
+        let Some(epoch) = self.envoy.as_ref().map(|envoy| envoy.epoch() + 1) else {
+            return;
+        };
+        let tried = match self.program.base_id {
+            None => Err(anyhow!("it was started without --hot-restart")),
+            Some(_) if !self.status.lock().envoy.ready => Err(anyhow!("Envoy is not ready yet")),
+            Some(_) => {
+                let bootstrap = &self.configuration.bootstrap;
+                let judged = judge(bootstrap, &self.directory, &self.program);
+                judged.and_then(|()| {
+                    Directory::write(
+                        &self.directory.bootstrap(),
+                        &self.configuration.split.bootstrap,
+                    )?;
+                    self.start(epoch)
+                })
+            }
+        };
+        match tried {
+            Ok(()) => self.output.talk("meshgate: another Envoy takes over"),
+            Err(error) => self.output.talk(format_args!(
+                "meshgate: no other Envoy takes over: {error:#}"
+            )),
+        }
     }
 
     /// Envoy takes connections, so its configuration is good.
@@ -278,7 +318,7 @@ impl Supervisor<'_> {
             .as_ref()
             .is_some_and(|node| node.id != id)
         {
-            return Err(Refusal::new(&anyhow::anyhow!(
+            return Err(Refusal::new(&anyhow!(
                 "the resources are for another proxy now, {id}: start meshgate anew for it"
             )));
         }
@@ -293,7 +333,7 @@ impl Supervisor<'_> {
         self.configuration = new;
         self.keep();
         let note = if needs_restart {
-            " (the new name of the service is in statistics after a restart only)"
+            " (Envoy has the new name of the service after a restart)"
         } else {
             ""
         };
@@ -334,6 +374,8 @@ impl Supervisor<'_> {
         }
         status.envoy.restarts += 1;
         drop(status);
+        // One that was being replaced has given its admin interface away, and holds the ports.
+        self.older.iter().for_each(|envoy| envoy.signal(SIGTERM));
         if self.started.elapsed() > RECOVERED {
             self.wait = FIRST_WAIT;
         }
@@ -384,7 +426,7 @@ impl Supervisor<'_> {
     }
 
     fn pass_on(&self, signal: i32) {
-        if let Some(envoy) = &self.envoy {
+        for envoy in self.older.iter().chain(&self.envoy) {
             envoy.signal(signal);
         }
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use rustix::process::Signal;
+use rustix::process::{Signal, test_kill_process};
 use system_tests::client::Connection;
 use system_tests::echo::Backend;
 use system_tests::tls::Tls;
@@ -180,4 +180,37 @@ async fn sighup_reloads_at_once() -> anyhow::Result<()> {
     run.ready().await?;
     run.signal(Signal::HUP)?;
     run.until_reloads("unchanged", 1).await
+}
+
+/// Hot restart: the port is never closed, and connections end with an answer that says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_envoy_takes_over() -> anyhow::Result<()> {
+    let backend = Backend::http("one").await?;
+    let resources = Resources {
+        https: vec![HOST.to_owned()],
+        certificate: Some(meshgate::certificate(HOST, "ecdsa")?),
+        ..Resources::new(backend.port())
+    };
+    let times = ["--drain-time-s", "2", "--parent-shutdown-time-s", "4"];
+    let run = Run::start_with(&resources, &["--hot-restart"], &times)?;
+    let first = run.envoy().await?;
+    let load = Load::start(&run, &ALL, 50);
+    run.signal(Signal::USR2)?;
+    run.until_it_says("another Envoy takes over").await?;
+    let second = run.envoy().await?;
+    assert_ne!(first, second);
+    until("the end of the first Envoy", async || {
+        test_kill_process(first).is_err().then_some(())
+    })
+    .await?;
+    run.change(&Resources {
+        generation: 1,
+        ..resources
+    })
+    .await?;
+    assert_eq!(run.get(HOST).await?.headers["x-generation"], "1");
+    let tally = load.end().await?;
+    assert!(tally.failures.is_empty(), "{:#?}", tally.failures);
+    assert_eq!(run.status().await?["envoy"]["restarts"], 0);
+    Ok(())
 }
