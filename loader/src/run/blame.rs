@@ -75,3 +75,25 @@ fn of(metadata: &Metadata) -> Option<Origin> {
         line,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gist_has_no_times_and_threads() {
+        for (words, message) in [
+            (
+                "[2026-11-21 10:00:00.000][1][critical][main] [source/server/server.cc:431] error initializing configuration 'x': no\n[2026-11-21 10:00:00.000][1][info][main] [source/a.cc:1] exiting\n",
+                "error initializing configuration 'x': no",
+            ),
+            (
+                "edge:HTTP:8081: cannot bind\n",
+                "edge:HTTP:8081: cannot bind",
+            ),
+            ("", "without a word"),
+        ] {
+            assert_eq!(gist(words), message);
+        }
+    }
+}

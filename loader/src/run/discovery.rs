@@ -199,3 +199,6 @@ fn limits(runtime: LayeredRuntime, files: &mut Files<'_>) -> Result<LayeredRunti
     });
     Ok(LayeredRuntime { layers })
 }
+
+#[cfg(test)]
+mod tests;

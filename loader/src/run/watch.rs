@@ -88,3 +88,58 @@ fn fingerprint(paths: &[PathBuf]) -> u64 {
     }
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn changed(watch: &mut Watch) -> bool {
+        watch.next = Instant::now();
+        watch.has_changed()
+    }
+
+    #[test]
+    fn a_change_counts_when_it_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.yaml");
+        fs::write(&file, "a").unwrap();
+        let mut watch = Watch::new(&[folder.path().to_owned()]);
+        assert!(!changed(&mut watch));
+        fs::write(&file, "ab").unwrap();
+        assert!(!changed(&mut watch));
+        fs::write(&file, "abc").unwrap();
+        assert!(!changed(&mut watch));
+        assert!(changed(&mut watch));
+        watch.reset();
+        assert!(!changed(&mut watch));
+    }
+
+    #[test]
+    fn what_would_not_be_read_is_no_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new(&[folder.path().to_owned(), "-".into()]);
+        fs::write(folder.path().join(".a.yaml.swp"), "a").unwrap();
+        fs::write(folder.path().join("notes.txt"), "a").unwrap();
+        assert!(!changed(&mut watch));
+        assert!(!changed(&mut watch));
+    }
+
+    #[test]
+    fn a_file_that_is_gone_and_one_that_comes_are_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.yaml");
+        let mut watch = Watch::new(std::slice::from_ref(&file));
+        for step in 0..2 {
+            if step == 0 {
+                fs::write(&file, "a").unwrap();
+            } else {
+                fs::remove_file(&file).unwrap();
+            }
+            assert!(!changed(&mut watch));
+            assert!(changed(&mut watch));
+            watch.reset();
+        }
+    }
+}

@@ -113,3 +113,35 @@ async fn envoy_may_die_during_a_reload() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// The next one comes up with what the resources say, whole, wherever the last one was.
+#[tokio::test(flavor = "multi_thread")]
+async fn meshgate_may_die_during_a_reload() -> anyhow::Result<()> {
+    let backend = Backend::http("one").await?;
+    let mut resources = Resources::new(backend.port());
+    let mut run = Run::start(&resources, &[])?;
+    for round in 1..=3 {
+        run.ready().await?;
+        resources.generation = round;
+        resources.http = (0..round)
+            .map(|n| format!("host-{n}.example.com"))
+            .collect();
+        run.write(&resources.yaml(run.address))?;
+        let folder = run.folder.path().join("work/run/default.edge-1");
+        let moment = ["trial.pb", "next", "before/routes"][round - 1];
+        until("the begin of the reload", async || {
+            let begun = folder.join(moment).exists();
+            (begun || run.reloads("applied").await.ok()? > 0).then_some(())
+        })
+        .await?;
+        run.signal(Signal::KILL)?;
+        run.end().await?;
+        run.start_again()?;
+        run.ready().await?;
+        for host in resources.http.iter().map(String::as_str).chain([HOST]) {
+            let answer = run.get(host).await?;
+            assert_eq!(answer.headers["x-generation"], round.to_string());
+        }
+    }
+    Ok(())
+}

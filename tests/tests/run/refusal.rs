@@ -99,3 +99,22 @@ async fn what_envoy_refuses_is_rolled_back_and_leads_to_a_line() -> anyhow::Resu
     assert_eq!(run.get(HOST).await?.headers["x-generation"], "1");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_written_changes_nothing() -> anyhow::Result<()> {
+    let backend = Backend::http("one").await?;
+    let mut resources = Resources::new(backend.port());
+    let run = Run::start(&resources, &[])?;
+    run.ready().await?;
+    let in_the_way = run.folder.path().join("work/run/default.edge-1/next");
+    fs::write(&in_the_way, "a file where a folder should be")?;
+    resources.generation = 1;
+    run.write(&resources.yaml(run.address))?;
+    run.until_reloads("refused", 1).await?;
+    assert_eq!(run.get(HOST).await?.headers["x-generation"], "0");
+    fs::remove_file(in_the_way)?;
+    run.signal(rustix::process::Signal::HUP)?;
+    run.until_reloads("applied", 1).await?;
+    assert_eq!(run.get(HOST).await?.headers["x-generation"], "1");
+    Ok(())
+}
