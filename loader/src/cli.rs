@@ -167,7 +167,7 @@ pub struct RunArgs {
     /// memory (/dev/shm).
     #[arg(long)]
     pub hot_restart: bool,
-    /// How messages are printed.
+    /// How messages are printed, those of Envoy included. The access log has a format of its own.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
     /// Arguments for Envoy.

@@ -6,19 +6,26 @@ use std::time::Duration;
 
 use super::Exit;
 use super::load::{self, Loaded};
-use crate::cli::{ExecArgs, ProxyArgs, RunArgs};
+use crate::cli::{ExecArgs, LogFormat, ProxyArgs, RunArgs};
 use crate::envoy;
 use crate::output::Output;
 use crate::run::{self, Refusal, Settings, Wanted, find_envoy, version_range};
+
+/// Lines like those of meshgate itself, which are objects too.
+const ENVOY_LOG: &str = r#"{"time":"%Y-%m-%dT%T.%e%z","level":"%l","logger":"%n","message":"%j"}"#;
 
 pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
     let output = &output.with_format(args.log_format);
     let envoy = find_envoy(args.envoy.as_deref())?;
     let log = Some(load::access_log(&args.access_log));
     let options = load::options(&args.proxy, log, version_range(&envoy)?)?;
+    let mut envoy_args = args.envoy_args.clone();
+    if args.log_format == LogFormat::Json {
+        envoy_args.extend(["--log-format".to_owned(), ENVOY_LOG.to_owned()]);
+    }
     let settings = Settings {
         envoy,
-        envoy_args: args.envoy_args.clone(),
+        envoy_args,
         admin: args.proxy.admin,
         status: args.status,
         drain_time: Duration::from_secs(args.drain_time),

@@ -19,8 +19,10 @@ use super::discovery::{CLUSTERS, File, Split, Stage};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long it may take to go back.
 const PATIENCE_BACK: Duration = Duration::from_secs(5);
-/// How often Envoy is asked.
-const POLL: Duration = Duration::from_millis(10);
+/// The first wait before Envoy is asked again. Each is twice the one before: the answer costs Envoy time.
+const FIRST_WAIT: Duration = Duration::from_millis(5);
+/// The longest wait.
+const LAST_WAIT: Duration = Duration::from_millis(200);
 
 /// Why a configuration was not taken.
 #[derive(Debug)]
@@ -157,6 +159,7 @@ fn wait(
     patience: Duration,
 ) -> Result<(), NotTaken> {
     let deadline = Instant::now() + patience;
+    let mut pause = FIRST_WAIT;
     loop {
         let now = admin.updates().context("Envoy does not answer")?;
         if now.refused > before.refused {
@@ -175,7 +178,8 @@ fn wait(
                 now.warming
             )));
         }
-        thread::sleep(POLL);
+        thread::sleep(pause);
+        pause = (pause * 2).min(LAST_WAIT);
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use system_tests::echo::Backend;
 use system_tests::{checkout, meshgate};
+use tokio::net::TcpListener;
 
 use crate::gateway::{HOST, Resources, Run};
 
@@ -119,7 +120,13 @@ async fn messages_are_lines_of_json_if_wanted() -> anyhow::Result<()> {
         &[],
     )?;
     run.ready().await?;
-    run.write("type: [")?;
+    let other = TcpListener::bind((run.address, 0)).await?;
+    let ports = vec![other.local_addr()?.port()];
+    let refused_by_envoy = Resources {
+        ports,
+        ..Resources::new(backend.port())
+    };
+    run.write(&refused_by_envoy.yaml(run.address))?;
     run.until_reloads("refused", 1).await?;
     run.until_it_says("NOT RELOADED").await?;
     let said = run.said();
