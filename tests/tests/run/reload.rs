@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use rustix::process::{Signal, test_kill_process};
-use system_tests::client::Connection;
+use system_tests::client::{Connection, get};
 use system_tests::echo::Backend;
 use system_tests::tls::Tls;
 use system_tests::{meshgate, until};
+use tokio::net::TcpStream;
 
 use crate::gateway::{HOST, HTTPS, Resources, Run};
 use crate::load::{ALL, Load};
@@ -96,13 +97,9 @@ async fn a_new_certificate_is_for_new_connections_and_the_old_ones_stay() -> any
         (fresh.certificate != before).then_some(())
     })
     .await?;
-    let answer = kept.send(system_tests::client::get(HOST, "/")).await?;
+    let answer = kept.send(get(HOST, "/")).await?;
     assert_eq!(answer.status, 200);
-    assert_eq!(
-        run.counter("listener_manager.listener_modified").await?,
-        0,
-        "{HTTPS}"
-    );
+    assert_eq!(run.counter("listener_manager.listener_modified").await?, 0);
     Ok(())
 }
 
@@ -212,5 +209,55 @@ async fn another_envoy_takes_over() -> anyhow::Result<()> {
     let tally = load.end().await?;
     assert!(tally.failures.is_empty(), "{:#?}", tally.failures);
     assert_eq!(run.status().await?["envoy"]["restarts"], 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_limit_needs_no_new_listener() -> anyhow::Result<()> {
+    let backend = Backend::http("one").await?;
+    let resources = Resources::new(backend.port());
+    let run = Run::start(&resources, &[])?;
+    run.ready().await?;
+    let mut kept = Connection::open(run.at()).await?.keep_http1().await?;
+    assert_eq!(kept.send(get(HOST, "/")).await?.status, 200);
+    let host = format!("hostname: '{HOST}'");
+    let limit = format!("{host}, resources: {{connectionLimit: 1}}");
+    run.write(&resources.yaml(run.address).replace(&host, &limit))?;
+    run.until_reloads("applied", 1).await?;
+    assert!(run.get(HOST).await.is_err());
+    assert_eq!(kept.send(get(HOST, "/")).await?.status, 200);
+    run.write(&resources.yaml(run.address))?;
+    run.until_reloads("applied", 2).await?;
+    assert_eq!(run.get(HOST).await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_may_change_its_protocol_and_go() -> anyhow::Result<()> {
+    let backend = Backend::http("one").await?;
+    let with_tls = Resources {
+        https: vec![HOST.to_owned()],
+        certificate: Some(meshgate::certificate(HOST, "ecdsa")?),
+        ..Resources::new(backend.port())
+    };
+    let without = Resources {
+        ports: vec![HTTPS],
+        ..Resources::new(backend.port())
+    };
+    let run = Run::start(&with_tls, &[])?;
+    run.ready().await?;
+    let tls = async || Connection::open_tls(run.tls(), &Tls::sni(HOST)).await;
+    assert!(tls().await.is_ok());
+    run.change(&without).await?;
+    let plain = Connection::open(run.tls()).await?;
+    assert_eq!(plain.http1(get(HOST, "/")).await?.status, 200);
+    run.change(&with_tls).await?;
+    assert!(tls().await.is_ok());
+    run.change(&Resources::new(backend.port())).await?;
+    until("the port to be closed", async || {
+        TcpStream::connect(run.tls()).await.is_err().then_some(())
+    })
+    .await?;
+    assert_eq!(run.get(HOST).await?.status, 200);
     Ok(())
 }
