@@ -77,6 +77,7 @@ async fn the_first_screen_says_what_is_served_and_how_to_try_it() -> anyhow::Res
     for line in [
         "meshgate: gateway edge-1 (mesh default)",
         "  http://ADDRESS:8080   foo.example.com",
+        " -> backend ",
         "try: curl -H 'Host: foo.example.com' http://ADDRESS:8080/",
     ] {
         assert!(screen.contains(line), "{screen}");
