@@ -21,6 +21,9 @@ use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 use envoy_types::pb::envoy::config::core::v3::{
     ApiVersion, ConfigSource, PathConfigSource, config_source::ConfigSourceSpecifier,
 };
+use envoy_types::pb::envoy::config::metrics::v3::{
+    StatsConfig, TagSpecifier, tag_specifier::TagValue,
+};
 use envoy_types::pb::envoy::service::discovery::v3::DiscoveryResponse;
 use envoy_types::pb::envoy::service::runtime::v3::Runtime;
 use envoy_types::pb::google::protobuf::Any;
@@ -102,6 +105,7 @@ impl Split {
                 ..DynamicResources::default()
             }),
             layered_runtime,
+            stats_config: Some(labels(bootstrap.stats_config.unwrap_or_default())),
             ..bootstrap
         };
         Ok(Self {
@@ -173,6 +177,24 @@ fn pack<M: Message + Name>(message: &M) -> Any {
         type_url: M::type_url(),
         value: message.encode_to_vec(),
     }
+}
+
+/// Envoy counts what it reads from each file, and would give each count a metric of its own name.
+fn labels(mut stats: StatsConfig) -> StatsConfig {
+    for (label, regex) in [
+        (
+            "meshgate.filter",
+            r"^extension_config_discovery\.http_filter\.((.+)\.)\w+$",
+        ),
+        ("meshgate.routes", r"^http\.[^.]+\.rds\.((.+)\.)\w+$"),
+        ("meshgate.secret", r"^sds\.((.+)\.)\w+$"),
+    ] {
+        stats.stats_tags.push(TagSpecifier {
+            tag_name: label.to_owned(),
+            tag_value: Some(TagValue::Regex(regex.to_owned())),
+        });
+    }
+    stats
 }
 
 /// The connection limits are the only part of the runtime that resources change.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use system_tests::client::{self, Connection, Response};
-use system_tests::{envoy, meshgate, until};
+use system_tests::{checkout, envoy, meshgate, until};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
@@ -154,16 +154,43 @@ impl Run {
         own_args: &[&str],
         envoy_args: &[&str],
     ) -> anyhow::Result<Self> {
+        Self::start_files(own_args, envoy_args, |address, folder| {
+            fs::write(folder.join("gateway.yaml"), resources.yaml(address))?;
+            Ok(())
+        })
+    }
+
+    /// An example of `envoy-configs`, with a backend on this port.
+    pub(crate) fn start_example(name: &str, backend: u16) -> anyhow::Result<Self> {
+        let example = checkout()
+            .join("envoy-configs")
+            .join(name)
+            .join("resources");
+        Self::start_files(&[], &[], |address, folder| {
+            for entry in fs::read_dir(example)? {
+                let entry = entry?;
+                let text = fs::read_to_string(entry.path())?
+                    .replacen("address: 127.0.0.1", &format!("address: {address}"), 1)
+                    .replace("port: 18081", &format!("port: {backend}"));
+                fs::write(folder.join(entry.file_name()), text)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn start_files(
+        own_args: &[&str],
+        envoy_args: &[&str],
+        write: impl FnOnce(Ipv4Addr, &Path) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
         // An address of its own for each gateway of each process, so that tests never share a port.
         static NEXT: AtomicU8 = AtomicU8::new(1);
         let [.., high, low] = std::process::id().to_be_bytes();
         let address = Ipv4Addr::new(127, 128 | high, low, NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = TempDir::new()?;
-        fs::create_dir(folder.path().join("resources"))?;
-        fs::write(
-            folder.path().join("resources/gateway.yaml"),
-            resources.yaml(address),
-        )?;
+        let resources = folder.path().join("resources");
+        fs::create_dir(&resources)?;
+        write(address, &resources)?;
         let own = own_args.iter().chain(&["--", "--concurrency", "2"]);
         let args: Vec<_> = own.chain(envoy_args).map(|&arg| arg.to_owned()).collect();
         let child = spawn(&folder, address, &args)?;

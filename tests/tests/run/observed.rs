@@ -1,8 +1,10 @@
 //! What people and Prometheus get to see.
 
 use std::fs;
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
+use anyhow::Context;
 use serde_json::Value;
 use system_tests::echo::Backend;
 use system_tests::{checkout, meshgate};
@@ -72,6 +74,37 @@ async fn the_endpoint_says_what_it_has() -> anyhow::Result<()> {
     ] {
         assert_eq!(run.endpoint(path).await?.status, status, "{path}");
     }
+    Ok(())
+}
+
+/// Prometheus' own tool judges them, where it is installed (Debian: `prometheus`).
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_reads_the_metrics() -> anyhow::Result<()> {
+    if Command::new("promtool").arg("--version").output().is_err() {
+        eprintln!("skipped: promtool is not in $PATH");
+        return Ok(());
+    }
+    let backend = Backend::http("one").await?;
+    let run = Run::with_backend(backend.port())?;
+    run.ready().await?;
+    run.get(HOST).await?;
+    let metrics = run.endpoint("/metrics").await?.body;
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut stdin = promtool.stdin.take().context("piped")?;
+    stdin.write_all(metrics.as_bytes())?;
+    drop(stdin);
+    let output = promtool.wait_with_output()?;
+    let said = String::from_utf8(output.stderr)?;
+    assert!(!said.contains("error while linting"), "{said}");
+    // It has opinions on names and texts too; those of Envoy and of what the filter counts in it are Envoy's.
+    let ours =
+        |line: &&str| line.starts_with("meshgate_") && !line.starts_with("meshgate_requests");
+    assert_eq!(said.lines().find(ours), None);
+    assert!(!metrics.contains("edge_gateway_HTTP"), "{metrics}");
     Ok(())
 }
 

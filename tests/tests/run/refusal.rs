@@ -118,3 +118,24 @@ async fn what_cannot_be_written_changes_nothing() -> anyhow::Result<()> {
     assert_eq!(run.get(HOST).await?.headers["x-generation"], "1");
     Ok(())
 }
+
+/// Each file of the example is cut in the middle, as if an editor had written half of it, and mended again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_survives_every_broken_file() -> anyhow::Result<()> {
+    let backend = Backend::http("one").await?;
+    let run = Run::start_example("kuma-gateway", backend.port())?;
+    run.ready().await?;
+    let mut refused = 0;
+    for name in ["gateway.yaml", "mesh.yaml", "routes.yaml", "secret.yaml"] {
+        let text = fs::read_to_string(run.resources(name))?;
+        let half = text.rfind(": ").unwrap_or_default();
+        fs::write(run.resources(name), format!("{}: [", &text[..half]))?;
+        refused += 1;
+        run.until_reloads("refused", refused).await?;
+        assert_eq!(run.get(HOST).await?.status, 200, "{name}");
+        fs::write(run.resources(name), &text)?;
+        run.until_reloads("unchanged", refused).await?;
+        assert!(run.status().await?["refused"].is_null(), "{name}");
+    }
+    Ok(())
+}
