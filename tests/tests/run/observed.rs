@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
 use serde_json::Value;
+use system_tests::client::{self, Connection};
 use system_tests::echo::Backend;
-use system_tests::{checkout, meshgate};
+use system_tests::{checkout, meshgate, until};
 use tokio::net::TcpListener;
 
 use crate::gateway::{HOST, Resources, Run};
@@ -105,6 +107,55 @@ async fn prometheus_reads_the_metrics() -> anyhow::Result<()> {
         |line: &&str| line.starts_with("meshgate_") && !line.starts_with("meshgate_requests");
     assert_eq!(said.lines().find(ours), None);
     assert!(!metrics.contains("edge_gateway_HTTP"), "{metrics}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_scrapes_it() -> anyhow::Result<()> {
+    if Command::new("prometheus")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        eprintln!("skipped: prometheus is not in $PATH");
+        return Ok(());
+    }
+    let backend = Backend::http("one").await?;
+    let run = Run::with_backend(backend.port())?;
+    run.ready().await?;
+    run.get(HOST).await?;
+    let own = run.folder.path().join("prometheus");
+    fs::create_dir(&own)?;
+    let config = format!(
+        "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: meshgate, static_configs: [{{targets: ['{}:9902']}}]}}]\n",
+        run.address
+    );
+    fs::write(own.join("prometheus.yml"), config)?;
+    let at = SocketAddr::from((run.address, 9090));
+    let mut prometheus = Command::new("prometheus")
+        .arg("--config.file=prometheus.yml")
+        .arg("--storage.tsdb.path=data")
+        .arg(format!("--web.listen-address={at}"))
+        .current_dir(&own)
+        .stderr(Stdio::null())
+        .spawn()?;
+    let query = "/api/v1/query?query=meshgate_requests%7Bdecision%3D%22forward%22%7D";
+    let scraped = until("a sample in Prometheus", async || {
+        let answer = Connection::open(at).await.ok()?;
+        let answer = answer.http1(client::get("prometheus", query)).await.ok()?;
+        let answer: Value = serde_json::from_str(&answer.body).ok()?;
+        let sample = answer["data"]["result"][0].clone();
+        (!sample.is_null()).then_some(sample)
+    })
+    .await;
+    prometheus.kill()?;
+    prometheus.wait()?;
+    let sample = scraped?;
+    assert_eq!(
+        sample["metric"]["listener"],
+        "edge-gateway/8080/foo.example.com"
+    );
+    assert_eq!(sample["value"][1], "1");
     Ok(())
 }
 
