@@ -143,7 +143,9 @@ impl Directory {
     /// The configuration that was kept last.
     pub(super) fn kept(&self) -> anyhow::Result<Option<Bootstrap>> {
         match fs::read(self.last_good()) {
-            Ok(bytes) => Ok(Some(Bootstrap::decode(bytes.as_slice())?)),
+            Ok(bytes) => Bootstrap::decode(bytes.as_slice())
+                .map(Some)
+                .with_context(|| format!("{} cannot be read", self.last_good().display())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }

@@ -50,6 +50,13 @@ impl Refusal {
         }
     }
 
+    /// Whether somebody who mends the resources mends it.
+    pub(super) fn is_about_resources(&self) -> bool {
+        self.findings
+            .as_array()
+            .is_some_and(|findings| !findings.is_empty())
+    }
+
     /// Findings, of which some are errors.
     pub fn findings(sources: &Sources, findings: &[Diagnostic], color: bool) -> Self {
         let json = render::json(sources, findings);
