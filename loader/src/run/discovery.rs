@@ -8,6 +8,7 @@
 //! What already has a file as its source keeps it.
 
 mod parts;
+mod shares;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ use envoy_types::pb::envoy::service::runtime::v3::Runtime;
 use envoy_types::pb::google::protobuf::Any;
 use prost::{Message, Name};
 
+pub(super) use self::shares::Shares;
 use crate::envoy::{self, CONNECTION_LIMITS, EncodeError, Format};
 use crate::hash::sha256_hex;
 
@@ -68,14 +70,21 @@ pub(super) struct File {
 pub(super) struct Split {
     pub(super) bootstrap: Vec<u8>,
     pub(super) files: BTreeMap<PathBuf, File>,
+    pub(super) shares: Shares,
     clusters: Vec<Cluster>,
 }
 
 impl Split {
     /// Takes `bootstrap` apart; its files will be in `folder`.
     pub(super) fn new(bootstrap: Bootstrap, folder: &Path) -> Result<Self, EncodeError> {
+        let shares = Shares::of(&bootstrap);
+        Self::with(bootstrap, folder, shares)
+    }
+
+    fn with(bootstrap: Bootstrap, folder: &Path, shares: Shares) -> Result<Self, EncodeError> {
         let mut files = Files {
             folder,
+            shares,
             files: BTreeMap::new(),
         };
         let StaticResources {
@@ -83,15 +92,15 @@ impl Split {
             mut clusters,
             secrets,
         } = bootstrap.static_resources.unwrap_or_default();
-        for secret in secrets {
+        for secret in secrets.iter().filter(|_| shares.secrets) {
             let path = parts::secret_file(&secret.name);
-            files.put(&path, &[secret], Stage::First)?;
+            files.put(&path, std::slice::from_ref(secret), Stage::First)?;
         }
         for cluster in &mut clusters {
             parts::cluster(cluster, &mut files)?;
         }
         for listener in &mut listeners {
-            parts::listener(listener, &mut files)?;
+            parts::listener(listener, &secrets, &mut files)?;
         }
         let runtime = bootstrap.layered_runtime.unwrap_or_default();
         let layered_runtime = Some(limits(runtime, &mut files)?);
@@ -111,6 +120,7 @@ impl Split {
         Ok(Self {
             bootstrap: envoy::encode(&bootstrap, Format::Pb)?,
             files: files.files,
+            shares,
             clusters,
         })
     }
@@ -127,6 +137,7 @@ impl Split {
 /// The files of one split while it is made.
 struct Files<'a> {
     folder: &'a Path,
+    shares: Shares,
     files: BTreeMap<PathBuf, File>,
 }
 

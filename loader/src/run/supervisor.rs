@@ -160,6 +160,9 @@ impl Supervisor<'_> {
             }
             (None, None) => {}
         }
+        if let Some(note) = self.configuration.split.shares.note() {
+            self.output.talk(format_args!("meshgate: {note}"));
+        }
         self.output.talk(format_args!(
             "status: http://{own}/status, or meshgate status --at {own}"
         ));

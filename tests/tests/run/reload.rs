@@ -261,3 +261,30 @@ async fn a_port_may_change_its_protocol_and_go() -> anyhow::Result<()> {
     assert_eq!(run.get(HOST).await?.status, 200);
     Ok(())
 }
+
+/// Envoy aborts when it cannot watch a file (`fs.inotify.max_user_instances`).
+#[tokio::test(flavor = "multi_thread")]
+async fn more_listeners_than_envoy_can_watch_files() -> anyhow::Result<()> {
+    let backend = Backend::http("one").await?;
+    let hosts = (0..150).map(|n| format!("host-{n}.example.com"));
+    let mut resources = Resources {
+        https: hosts.chain([HOST.to_owned()]).collect(),
+        certificate: Some(meshgate::certificate("*.example.com", "ecdsa")?),
+        ..Resources::new(backend.port())
+    };
+    let run = Run::start(&resources, &[])?;
+    run.ready().await?;
+    let load = Load::start(&run, &ALL, 20);
+    for round in 1..=3 {
+        resources.generation = round;
+        resources.https.insert(0, format!("a-{round}.example.com"));
+        run.change(&resources).await?;
+        let new = Connection::open_tls(run.tls(), &Tls::sni(&resources.https[0])).await?;
+        let answer = new.http1(get(&resources.https[0], "/")).await?;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(answer.headers["x-generation"], round.to_string());
+    }
+    let tally = load.end().await?;
+    assert!(tally.failures.is_empty(), "{:#?}", tally.failures);
+    Ok(())
+}

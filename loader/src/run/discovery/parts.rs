@@ -14,7 +14,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
     HttpConnectionManager, HttpFilter, Rds, http_filter,
 };
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
-    CommonTlsContext, DownstreamTlsContext,
+    CommonTlsContext, DownstreamTlsContext, Secret, secret,
 };
 use envoy_types::pb::google::protobuf::{Any, StringValue};
 use policy::PluginConfig;
@@ -27,7 +27,7 @@ use crate::hash::sha256_hex;
 /// The endpoints of a cluster. One with DNS names keeps them: Envoy resolves names only in clusters.
 pub(super) fn cluster(cluster: &mut Cluster, files: &mut Files<'_>) -> Result<(), EncodeError> {
     forget_lines(cluster.metadata.as_mut());
-    if cluster.cluster_discovery_type.is_some() {
+    if cluster.cluster_discovery_type.is_some() || !files.shares.endpoints {
         return Ok(());
     }
     if let Some(endpoints) = cluster.load_assignment.take() {
@@ -44,17 +44,22 @@ pub(super) fn cluster(cluster: &mut Cluster, files: &mut Files<'_>) -> Result<()
 }
 
 /// The routes, filters and certificates of all filter chains.
-pub(super) fn listener(listener: &mut Listener, files: &mut Files<'_>) -> Result<(), EncodeError> {
+pub(super) fn listener(
+    listener: &mut Listener,
+    secrets: &[Secret],
+    files: &mut Files<'_>,
+) -> Result<(), EncodeError> {
     forget_lines(listener.metadata.as_mut());
     for chain in &mut listener.filter_chains {
         forget_lines(chain.metadata.as_mut());
-        certificates(chain, files)?;
+        certificates(chain, secrets, files)?;
         let name = match chain.name.as_str() {
             "" => listener.name.clone(),
             chain => format!("{}:{chain}", listener.name),
         };
         for filter in &mut chain.filters {
-            connection_manager(filter, &name, files)?;
+            let is_tls = chain.transport_socket.is_some();
+            connection_manager(filter, &name, is_tls, files)?;
         }
     }
     Ok(())
@@ -63,15 +68,22 @@ pub(super) fn listener(listener: &mut Listener, files: &mut Files<'_>) -> Result
 fn connection_manager(
     filter: &mut Filter,
     chain: &str,
+    is_tls: bool,
     files: &mut Files<'_>,
 ) -> Result<(), EncodeError> {
+    let shares = files.shares;
+    let (routes, filters) = if is_tls {
+        (shares.routes, shares.filters)
+    } else {
+        (shares.ports, shares.ports)
+    };
     let Some(filter::ConfigType::TypedConfig(any)) = &mut filter.config_type else {
         return Ok(());
     };
     let Some(mut manager) = unpack::<HttpConnectionManager>(any)? else {
         return Ok(());
     };
-    if let Some(RouteSpecifier::RouteConfig(routes)) = manager.route_specifier {
+    if routes && let Some(RouteSpecifier::RouteConfig(routes)) = manager.route_specifier {
         let name = routes.name.clone();
         let path = path("routes", &name);
         files.put(&path, &[routes], Stage::Routes)?;
@@ -80,7 +92,7 @@ fn connection_manager(
             route_config_name: name,
         }));
     }
-    for filter in &mut manager.http_filters {
+    for filter in manager.http_filters.iter_mut().filter(|_| filters) {
         http_filter(filter, chain, files)?;
     }
     *any = pack(&manager);
@@ -131,7 +143,11 @@ fn brings_table(wasm: &Wasm) -> bool {
     config.is_some_and(|config| config.listeners.is_some())
 }
 
-fn certificates(chain: &mut FilterChain, files: &Files<'_>) -> Result<(), EncodeError> {
+fn certificates(
+    chain: &mut FilterChain,
+    secrets: &[Secret],
+    files: &Files<'_>,
+) -> Result<(), EncodeError> {
     let Some(TransportSocket {
         config_type: Some(transport_socket::ConfigType::TypedConfig(any)),
         ..
@@ -141,7 +157,11 @@ fn certificates(chain: &mut FilterChain, files: &Files<'_>) -> Result<(), Encode
     };
     if let Some(mut context) = unpack::<DownstreamTlsContext>(any)? {
         if let Some(common) = &mut context.common_tls_context {
-            from_files(common, files);
+            if files.shares.secrets {
+                from_files(common, files);
+            } else {
+                inline(common, secrets);
+            }
         }
         *any = pack(&context);
     }
@@ -153,6 +173,24 @@ fn from_files(context: &mut CommonTlsContext, files: &Files<'_>) {
     for secret in own.iter_mut().filter(|secret| secret.sds_config.is_none()) {
         secret.sds_config = Some(files.source(&secret_file(&secret.name)));
     }
+}
+
+/// Secrets of a bootstrap never change, so there are none in it.
+fn inline(context: &mut CommonTlsContext, secrets: &[Secret]) {
+    let all = std::mem::take(&mut context.tls_certificate_sds_secret_configs);
+    let (named, sourced): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .partition(|secret| secret.sds_config.is_none());
+    let named = |secret: &&Secret| named.iter().any(|name| name.name == secret.name);
+    let certificates = secrets
+        .iter()
+        .filter(named)
+        .filter_map(|secret| match &secret.r#type {
+            Some(secret::Type::TlsCertificate(pair)) => Some(pair.clone()),
+            _ => None,
+        });
+    context.tls_certificates.extend(certificates);
+    context.tls_certificate_sds_secret_configs = sourced;
 }
 
 /// The file of the certificate with this name.

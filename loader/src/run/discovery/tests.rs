@@ -64,7 +64,8 @@ fn bootstrap(text: &str) -> Bootstrap {
 }
 
 fn split(bootstrap: Bootstrap) -> Split {
-    Split::new(bootstrap, Path::new("/live")).unwrap()
+    let shares = Shares::within(&bootstrap, usize::MAX);
+    Split::with(bootstrap, Path::new("/live"), shares).unwrap()
 }
 
 /// The folders and files whose content differs.
@@ -172,11 +173,13 @@ fn sources_that_are_files_stay() {
         }],
         ..Listener::default()
     };
+    let shares = Shares::within(&bootstrap(RESOURCES), usize::MAX);
     let mut files = Files {
         folder: Path::new("/live"),
+        shares,
         files: BTreeMap::new(),
     };
-    parts::listener(&mut listener, &mut files).unwrap();
+    parts::listener(&mut listener, &[], &mut files).unwrap();
     let socket = listener.filter_chains[0].transport_socket.take().unwrap();
     let Some(ConfigType::TypedConfig(any)) = socket.config_type else {
         panic!("no configuration");
@@ -191,4 +194,30 @@ fn sources_that_are_files_stay() {
         second.sds_config,
         Some(files.source(&parts::secret_file("inline")))
     );
+}
+
+/// Listeners, clusters and limits always, then what a budget is enough for.
+#[test]
+fn no_more_files_than_envoy_can_watch() {
+    for (budget, files, note) in [
+        (6, 6, None),
+        (5, 5, Some("endpoints are too many")),
+        (4, 4, Some("routes of ports without TLS are too many")),
+        (
+            0,
+            3,
+            Some("routes of ports without TLS, endpoints are too many"),
+        ),
+    ] {
+        let bootstrap = bootstrap(RESOURCES);
+        let shares = Shares::within(&bootstrap, budget);
+        let split = Split::with(bootstrap, Path::new("/live"), shares).unwrap();
+        assert_eq!(split.files.len(), files, "{budget}");
+        let said = shares.note();
+        assert_eq!(said.is_some(), note.is_some(), "{said:?}");
+        assert!(
+            said.unwrap_or_default()
+                .starts_with(note.unwrap_or_default())
+        );
+    }
 }
