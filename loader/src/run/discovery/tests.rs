@@ -1,3 +1,9 @@
+use envoy_types::pb::envoy::config::core::v3::{TransportSocket, transport_socket::ConfigType};
+use envoy_types::pb::envoy::config::listener::v3::{FilterChain, Listener};
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
+    CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, Secret, TlsCertificate, secret,
+};
+
 use super::*;
 use crate::envoy::{AccessLog, EnvoyRange, Options};
 use crate::model::kuma::{self, Input};
@@ -134,30 +140,19 @@ fn clusters_that_go_stay_for_a_while() {
     );
 }
 
-#[test]
-fn sources_that_are_files_stay() {
-    use envoy_types::pb::envoy::config::core::v3::TransportSocket;
-    use envoy_types::pb::envoy::config::core::v3::transport_socket::ConfigType;
-    use envoy_types::pb::envoy::config::listener::v3::{FilterChain, Listener};
-    use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
-        CommonTlsContext, DownstreamTlsContext, SdsSecretConfig,
-    };
-    let own = ConfigSource {
-        config_source_specifier: Some(ConfigSourceSpecifier::PathConfigSource(PathConfigSource {
-            path: "/meshes/default/ca.yaml".to_owned(),
-            ..PathConfigSource::default()
-        })),
-        ..ConfigSource::default()
-    };
-    let secret = |name: &str, sds_config| SdsSecretConfig {
-        name: name.to_owned(),
-        sds_config,
-    };
+/// The secrets of a listener with one from a file and one of the bootstrap.
+fn secrets_of_a_listener(shares: Shares) -> CommonTlsContext {
     let context = DownstreamTlsContext {
         common_tls_context: Some(CommonTlsContext {
             tls_certificate_sds_secret_configs: vec![
-                secret("own", Some(own.clone())),
-                secret("inline", None),
+                SdsSecretConfig {
+                    name: "from-a-file".to_owned(),
+                    sds_config: Some(a_file()),
+                },
+                SdsSecretConfig {
+                    name: "inline".to_owned(),
+                    sds_config: None,
+                },
             ],
             ..CommonTlsContext::default()
         }),
@@ -173,27 +168,53 @@ fn sources_that_are_files_stay() {
         }],
         ..Listener::default()
     };
-    let shares = Shares::within(&bootstrap(RESOURCES), usize::MAX);
+    let secret = Secret {
+        name: "inline".to_owned(),
+        r#type: Some(secret::Type::TlsCertificate(TlsCertificate::default())),
+    };
     let mut files = Files {
         folder: Path::new("/live"),
         shares,
         files: BTreeMap::new(),
     };
-    parts::listener(&mut listener, &[], &mut files).unwrap();
+    parts::listener(&mut listener, &[secret], &mut files).unwrap();
     let socket = listener.filter_chains[0].transport_socket.take().unwrap();
     let Some(ConfigType::TypedConfig(any)) = socket.config_type else {
         panic!("no configuration");
     };
     let context = DownstreamTlsContext::decode(any.value.as_slice()).unwrap();
-    let secrets = context.common_tls_context.unwrap();
-    let [first, second] = secrets.tls_certificate_sds_secret_configs.as_slice() else {
+    context.common_tls_context.unwrap()
+}
+
+fn a_file() -> ConfigSource {
+    ConfigSource {
+        config_source_specifier: Some(ConfigSourceSpecifier::PathConfigSource(PathConfigSource {
+            path: "/meshes/default/ca.yaml".to_owned(),
+            ..PathConfigSource::default()
+        })),
+        ..ConfigSource::default()
+    }
+}
+
+#[test]
+fn sources_that_are_files_stay() {
+    let shares = Shares::within(&bootstrap(RESOURCES), usize::MAX);
+    let context = secrets_of_a_listener(shares);
+    let [first, second] = context.tls_certificate_sds_secret_configs.as_slice() else {
         panic!("two secrets");
     };
-    assert_eq!(first.sds_config, Some(own));
-    assert_eq!(
-        second.sds_config,
-        Some(files.source(&parts::secret_file("inline")))
-    );
+    assert_eq!(first.sds_config, Some(a_file()));
+    assert!(second.sds_config.is_some());
+}
+
+#[test]
+fn certificates_without_files_are_in_the_listener() {
+    let context = secrets_of_a_listener(Shares::default());
+    let [one] = context.tls_certificate_sds_secret_configs.as_slice() else {
+        panic!("one secret");
+    };
+    assert_eq!(one.sds_config, Some(a_file()));
+    assert_eq!(context.tls_certificates.len(), 1);
 }
 
 /// Listeners, clusters and limits always, then what a budget is enough for.
