@@ -85,7 +85,7 @@ impl Split {
         let mut files = Files {
             folder,
             shares,
-            files: BTreeMap::new(),
+            made: BTreeMap::new(),
         };
         let StaticResources {
             mut listeners,
@@ -119,7 +119,7 @@ impl Split {
         };
         Ok(Self {
             bootstrap: envoy::encode(&bootstrap, Format::Pb)?,
-            files: files.files,
+            files: files.made,
             shares,
             clusters,
         })
@@ -138,7 +138,7 @@ impl Split {
 struct Files<'a> {
     folder: &'a Path,
     shares: Shares,
-    files: BTreeMap<PathBuf, File>,
+    made: BTreeMap<PathBuf, File>,
 }
 
 impl Files<'_> {
@@ -148,8 +148,7 @@ impl Files<'_> {
         resources: &[M],
         stage: Stage,
     ) -> Result<(), EncodeError> {
-        self.files
-            .insert(path.into(), file(path, resources, stage)?);
+        self.made.insert(path.into(), file(path, resources, stage)?);
         Ok(())
     }
 

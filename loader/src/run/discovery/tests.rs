@@ -175,7 +175,7 @@ fn secrets_of_a_listener(shares: Shares) -> CommonTlsContext {
     let mut files = Files {
         folder: Path::new("/live"),
         shares,
-        files: BTreeMap::new(),
+        made: BTreeMap::new(),
     };
     parts::listener(&mut listener, &[secret], &mut files).unwrap();
     let socket = listener.filter_chains[0].transport_socket.take().unwrap();
