@@ -9,7 +9,7 @@ WASM_CRATES := policy shell host-match listener-tags cross-mesh external-access 
 CARGO := cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm build demo test test-matrix test-smoke test-containers containers check fmt fmt-check clippy docs conformance bench bench-quick golden clean
+.PHONY: help setup wasm build demo test test-matrix test-smoke soak test-containers containers check fmt fmt-check clippy docs conformance bench bench-quick golden clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -50,6 +50,9 @@ test-containers: build ## the end-to-end tests on Envoys in containers, the demo
 containers: build ## the same with a few of the tests: what CI runs
 	$(CARGO) test --locked --features containers --package system-tests --test fixture --no-run
 	scripts/engine.sh scripts/test-containers.sh fixture envoy_
+
+soak: setup ## 1,000 reloads under 1,000 requests a second; MESHGATE_SOAK_RELOADS and MESHGATE_SOAK_RATE for less
+	$(CARGO) test --locked --package system-tests --test run -- --ignored --nocapture
 
 check: fmt-check clippy docs test ## what CI runs; stale generated files fail their tests
 

@@ -10,6 +10,15 @@ use anyhow::{Context, anyhow};
 
 /// Writes a file whole or not at all, with these permissions.
 pub fn write(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
+    replace(path, bytes, mode, false)
+}
+
+/// The same, and it outlasts a power failure once this returns.
+pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
+    replace(path, bytes, mode, true)
+}
+
+fn replace(path: &Path, bytes: &[u8], mode: u32, durably: bool) -> anyhow::Result<()> {
     let folder = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -21,6 +30,9 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
         file.write_all(bytes)?;
         file.as_file()
             .set_permissions(Permissions::from_mode(mode))?;
+        if durably {
+            file.as_file().sync_all()?;
+        }
         file.persist(path)?;
         Ok(())
     };

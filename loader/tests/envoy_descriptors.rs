@@ -14,7 +14,7 @@ use prost_reflect::prost_types::{
 };
 
 /// The files of the messages that the loader packs into an `Any`, and that of the bootstrap. The rest is imported.
-const ROOTS: [&str; 22] = [
+const ROOTS: [&str; 24] = [
     "envoy/config/bootstrap/v3/bootstrap.proto",
     "envoy/extensions/access_loggers/file/v3/file.proto",
     "envoy/extensions/access_loggers/open_telemetry/v3/logs_service.proto",
@@ -36,6 +36,8 @@ const ROOTS: [&str; 22] = [
     "envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.proto",
     "envoy/extensions/transport_sockets/tls/v3/tls.proto",
     "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",
+    "envoy/service/discovery/v3/discovery.proto",
+    "envoy/service/runtime/v3/rtds.proto",
     "google/protobuf/wrappers.proto",
 ];
 

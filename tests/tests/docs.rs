@@ -41,7 +41,7 @@ fn shell(command: &str, folder: &Path) -> anyhow::Result<()> {
     let command = command.split(" #").next().unwrap_or_default().trim_end();
     // Envoy reads the whole configuration, and does not stay.
     let command = if command.starts_with("meshgate run ") {
-        format!("{command} -- --mode validate")
+        format!("{command} --status 127.0.0.1:0 -- --mode validate")
     } else {
         command.to_owned()
     };

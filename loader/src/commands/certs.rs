@@ -4,6 +4,7 @@ mod report;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -84,4 +85,15 @@ fn signals() -> anyhow::Result<Receiver<()>> {
         }
     });
     Ok(stopped)
+}
+
+/// The longest time without a look at the clock, which somebody may set.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// The shortest, for certificates that are valid for a moment.
+const SHORTEST_WAIT: Duration = Duration::from_millis(200);
+
+/// How long to wait before the next look at something that is due at a time.
+fn until(due: OffsetDateTime) -> Duration {
+    let left = Duration::try_from(due - OffsetDateTime::now_utc());
+    left.unwrap_or_default().clamp(SHORTEST_WAIT, LONGEST_WAIT)
 }

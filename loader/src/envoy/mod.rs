@@ -48,6 +48,8 @@ use envoy_types::pb::envoy::config::bootstrap::v3::{Bootstrap, bootstrap::Static
 pub use access_log::AccessLog;
 pub use encode::{EncodeError, Format, UnknownFormat, encode};
 pub use filter::{CAPABILITIES, OUTBOUND_CAPABILITIES};
+pub use process::{CONNECTION_LIMITS, admin};
+pub use proto::METADATA;
 
 use crate::model::Proxy;
 
@@ -101,7 +103,7 @@ pub fn bootstrap(proxy: &Proxy, options: &Options) -> Bootstrap {
         }),
         stats_config: Some(process::stats_config()),
         layered_runtime: Some(process::runtime(proxy)),
-        admin: Some(process::admin(options)),
+        admin: Some(process::admin(options.admin)),
         overload_manager: Some(process::overload_manager()),
         ..Bootstrap::default()
     }

@@ -2,11 +2,13 @@
 //!
 //! - [`authority`]: the CA of a mesh
 //! - `issue`: the certificate of a proxy
+//! - [`Renewal`]: the same certificate, again and again
 //! - `sds`: the form that Envoy reads
 //! - [`store`]: the folder, which outlives every process
 
 pub mod authority;
 mod issue;
+mod renewal;
 mod sds;
 pub mod store;
 
@@ -17,6 +19,7 @@ use anyhow::{Context, bail};
 use time::{Duration, OffsetDateTime};
 
 pub use authority::{Authority, InvalidAuthority, RuleOfSpiffe};
+pub use renewal::Renewal;
 pub use store::Store;
 
 use self::issue::Validity;
@@ -87,8 +90,7 @@ impl Keeper {
         })
     }
 
-    /// [`Round::keep`] for one proxy. Call it now and then: at [`Kept::due`], and with a new keeper whenever resources
-    /// change.
+    /// [`Round::keep`] for one proxy.
     pub fn keep(&self, identity: &Identity, now: OffsetDateTime) -> anyhow::Result<Kept> {
         self.open(now)?.keep(identity, false)
     }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::until;
 use crate::cli::CertsFormat;
-use crate::commands::load::until;
 use crate::identity::{Keeper, Kept, Meshes, Why};
 use crate::model::Identity;
 

@@ -1,5 +1,5 @@
 //! The table of codes: `00xx` reading files, `01xx` a resource by itself, `02xx` resources together, `03xx`
-//! certificates, `04xx` what is known and not served.
+//! certificates, `04xx` what is known and not served, `05xx` a running gateway.
 
 use super::Explanation;
 
@@ -359,4 +359,9 @@ codes! {
         why "It is an error where leaving it out could let a request in or send it elsewhere, and a warning where it could not."
         example "routing:\n  localityAwareLoadBalancing: true"
         fix "Remove it if its effect is not needed."
+    RefusedByEnvoy 501 "refused by Envoy"
+        means "Envoy does not take the configuration that was made of the resources. `run` keeps the last one that it took."
+        why "What the resources say is not served. Most often something on this machine is in the way: an address that is in use, a file that is not there."
+        example ""
+        fix "Do what Envoy's own words ask for, and save the file again or send SIGHUP. If nothing on the machine is in the way, it is a bug of meshgate."
 }
