@@ -42,7 +42,8 @@ fn for_some<C>(
     };
     for policy in policies.matched(all, |policy| policy.target_ref.as_ref(), None) {
         for (index, rule) in policy.spec.rules.iter().enumerate() {
-            if !rule.matches.is_empty() {
+            // Validation has warned about it.
+            if keeps_out && !rule.matches.is_empty() {
                 say(policy, &Path::of("rules").index(index).field("matches"));
             }
         }
