@@ -2,7 +2,7 @@
 
 # The newest and the oldest Envoy that meshgate is tested on, and all: of each minor version the newest patch.
 ENVOYS := 1.40.0 1.36.4
-MATRIX := 1.40.0 1.39.3 1.38.3 1.37.0 1.36.4
+MATRIX := 1.40.0 1.39.3 1.38.2 1.37.0 1.36.4
 END_TO_END := --package system-tests --test fixture --test end_to_end
 WASM_TARGET := wasm32-unknown-unknown
 WASM_CRATES := policy shell host-match listener-tags cross-mesh external-access gateway
@@ -39,7 +39,7 @@ test-matrix: wasm ## the end-to-end tests on every supported Envoy: writes docs/
 	$(CARGO) test --locked --no-fail-fast $(END_TO_END) -- --include-ignored envoy_1_ 2>&1 | \
 		$(CARGO) run --quiet --locked --package system-tests --bin compatibility
 
-test-smoke: setup ## the fixture's tests on one Envoy; ENVOY=1.38.3
+test-smoke: setup ## the fixture's tests on one Envoy; ENVOY=1.38.2
 	@scripts/envoy.sh $(ENVOY) >/dev/null
 	$(CARGO) test --locked --package system-tests --test fixture -- --include-ignored envoy_$(subst .,_,$(ENVOY))
 
