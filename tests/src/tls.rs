@@ -7,7 +7,8 @@ use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{
     ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion,
@@ -20,6 +21,16 @@ pub struct Tls {
     alpn: Vec<Vec<u8>>,
     versions: Vec<&'static SupportedProtocolVersion>,
     schemes: Vec<SignatureScheme>,
+    identity: Option<Identity>,
+}
+
+/// A certificate with its key, both PEM.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The certificate.
+    pub certificate: String,
+    /// Its key.
+    pub key: String,
 }
 
 impl Tls {
@@ -40,7 +51,15 @@ impl Tls {
             schemes: ring::default_provider()
                 .signature_verification_algorithms
                 .supported_schemes(),
+            identity: None,
         }
+    }
+
+    /// With this certificate, if the server asks for one.
+    #[must_use]
+    pub fn identity(mut self, identity: &Identity) -> Self {
+        self.identity = Some(identity.clone());
+        self
     }
 
     /// With ALPN `h2` only.
@@ -97,11 +116,18 @@ impl Tls {
 
     pub(crate) fn config(&self) -> anyhow::Result<ClientConfig> {
         let verifier = Arc::new(NoJudgement(self.schemes.clone()));
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&self.versions)?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match &self.identity {
+            None => config.with_no_client_auth(),
+            Some(identity) => {
+                let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes());
+                let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?;
+                config.with_client_auth_cert(chain.collect::<Result<_, _>>()?, key)?
+            }
+        };
         config.alpn_protocols.clone_from(&self.alpn);
         Ok(config)
     }

@@ -1,18 +1,15 @@
-//! What `bootstrap` and `run` begin with: resources, and the one proxy to be made of them.
+//! What all commands about resources begin with: the resources, and what is wrong with them.
 
 use anyhow::bail;
 use time::OffsetDateTime;
 
-use crate::cli::{ConfigFormat, Paths, ProxyArgs, Reasons};
+use crate::check;
+use crate::cli::Paths;
 use crate::diagnostic::{Code, Diagnostic, Severity, render};
-use crate::envoy::{AccessLog, EnvoyRange};
-use crate::model::Proxy;
-use crate::model::kuma::{self, Input};
+use crate::model::kuma::Input;
 use crate::output::Output;
-use crate::resources::kuma::dataplane::Dataplane;
-use crate::resources::{self, Resource, Resources};
+use crate::resources::{self, Resources};
 use crate::source::{self, Sources};
-use crate::{check, envoy, files, wasm};
 
 /// Resources and all that is wrong with them.
 pub(super) struct Loaded {
@@ -27,11 +24,18 @@ impl Loaded {
         self.findings.iter().any(|f| f.severity == Severity::Error)
     }
 
+    pub(super) fn print(&self, output: &Output) {
+        if !self.findings.is_empty() {
+            let color = output.color_on_stderr();
+            output.talk(render::human(&self.sources, &self.findings, color).trim_end());
+        }
+    }
+
     /// Whether a proxy made of the resources might do what its user did not mean.
     ///
     /// A listener without its certificate is left out and all others are served; any other error may be about this
     /// proxy, whatever resource it is in.
-    fn has_fatal_errors(&self) -> bool {
+    pub(super) fn has_fatal_errors(&self) -> bool {
         let fatal = |f: &Diagnostic| f.severity == Severity::Error && !f.code.is_isolated();
         self.findings.iter().any(fatal)
     }
@@ -62,7 +66,9 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
             sources: &sources,
         };
         findings.extend(check::all(input));
-        findings.extend(check::certificates(input, OffsetDateTime::now_utc()));
+        let now = OffsetDateTime::now_utc();
+        findings.extend(check::certificates(input, now));
+        findings.extend(check::authorities(input, now));
     }
     if args.strict {
         let is_dropped = |finding: &&mut Diagnostic| finding.code.is_dropped();
@@ -76,152 +82,4 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
         resources,
         findings,
     })
-}
-
-/// The proxy that the arguments name, or nothing if its resources have errors; all findings are printed.
-pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<Proxy>> {
-    let loaded = load(&args.paths, false, output)?;
-    if !loaded.findings.is_empty() {
-        let color = output.color_on_stderr();
-        output.talk(render::human(&loaded.sources, &loaded.findings, color).trim_end());
-    }
-    if loaded.has_fatal_errors() {
-        return Ok(None);
-    }
-    let dataplane = choose(args, &loaded)?;
-    let input = Input {
-        resources: &loaded.resources,
-        sources: &loaded.sources,
-    };
-    // What it finds was found and printed above.
-    match kuma::gateway(input, dataplane, &mut Vec::new()) {
-        Some(proxy) => Ok(Some(proxy)),
-        None => bail!(
-            "{}: no MeshGateway selects it, so there is nothing to serve",
-            dataplane.meta
-        ),
-    }
-}
-
-/// The Dataplane that is named, or the only one.
-fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<&'a Resource<Dataplane>> {
-    let candidates: Vec<_> = loaded
-        .resources
-        .dataplanes
-        .iter()
-        .filter(|dataplane| kuma::is_builtin_gateway(dataplane))
-        .collect();
-    let named: Vec<_> = candidates
-        .iter()
-        .copied()
-        .filter(|d| {
-            args.dataplane
-                .as_ref()
-                .is_none_or(|name| d.meta.name == *name)
-        })
-        .filter(|d| args.mesh.as_ref().is_none_or(|mesh| d.meta.mesh == *mesh))
-        .collect();
-    match (named.as_slice(), candidates.as_slice()) {
-        ([one], _) => Ok(one),
-        ([], []) => bail!(
-            "these resources have no Dataplane that is a built-in gateway; add one with `networking.gateway: {{type: BUILTIN, tags: …}}`"
-        ),
-        ([], all) => bail!(
-            "no built-in gateway Dataplane has that name; there are\n{}",
-            list(all, loaded)
-        ),
-        (several, _) => bail!(
-            "{} Dataplanes can be built from these resources; choose one with --dataplane (and --mesh)\n{}",
-            several.len(),
-            list(several, loaded)
-        ),
-    }
-}
-
-fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {
-    let width = dataplanes
-        .iter()
-        .map(|d| d.meta.name.len())
-        .max()
-        .unwrap_or(0);
-    let line = |d: &&Resource<Dataplane>| {
-        let gateway = kuma::gateway_of(&loaded.resources, d, &mut Vec::new());
-        let gateway = gateway.map_or("no gateway".to_owned(), |g| {
-            format!("gateway {}", g.meta.name)
-        });
-        let span = d.span(&source::Path::root());
-        let file = &loaded.sources.file(span.file).name;
-        let (row, _) = loaded.sources.line_column(span);
-        format!(
-            "  {:width$}   mesh {}   {gateway}   {file}:{row}",
-            d.meta.name, d.meta.mesh
-        )
-    };
-    dataplanes.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// Where lines for requests go.
-pub(super) struct Logs {
-    /// That of the user of the command.
-    pub(super) own: Option<AccessLog>,
-    /// The pipe for lines that go to TCP servers.
-    pub(super) pipe: Option<String>,
-}
-
-/// The configuration of Envoy for the proxy.
-pub(super) fn configuration(
-    proxy: &Proxy,
-    args: &ProxyArgs,
-    logs: Logs,
-    range: EnvoyRange,
-    format: ConfigFormat,
-) -> anyhow::Result<Vec<u8>> {
-    let options = envoy::Options {
-        admin: args.admin,
-        wasm: match &args.wasm {
-            Some(file) => file.clone(),
-            None => wasm_file()?,
-        },
-        mode: if args.audit {
-            policy::config::Mode::Audit
-        } else {
-            policy::config::Mode::Enforce
-        },
-        reasons: match args.reasons {
-            Reasons::Full => policy::config::Reasons::Full,
-            Reasons::Short => policy::config::Reasons::Short,
-            Reasons::None => policy::config::Reasons::None,
-        },
-        access_log: logs.own,
-        log_pipe: logs.pipe,
-        range,
-    };
-    let format = match format {
-        ConfigFormat::Yaml => envoy::Format::Yaml,
-        ConfigFormat::Json => envoy::Format::Json,
-        ConfigFormat::Pb => envoy::Format::Pb,
-    };
-    Ok(envoy::encode(&envoy::bootstrap(proxy, &options), format)?)
-}
-
-/// The place of an access log: `-` is Envoy's standard output.
-pub(super) fn access_log(path: &str) -> AccessLog {
-    match path {
-        "-" => AccessLog::Stdout,
-        path => AccessLog::File(path.into()),
-    }
-}
-
-/// Puts the filter where Envoy can read it. Its name changes with its content, because Envoy does not look at a file
-/// that it knows again.
-fn wasm_file() -> anyhow::Result<String> {
-    let folder = files::work_dir()?.join("wasm");
-    files::private_folder(&folder)?;
-    let file = folder.join(wasm::file_name());
-    if !file.is_file() {
-        files::write(&file, wasm::GATEWAY, 0o600)?;
-    }
-    file.into_os_string()
-        .into_string()
-        .map_err(|path| anyhow::anyhow!("the path {} is no UTF-8, Envoy needs one", path.display()))
 }

@@ -41,7 +41,8 @@ impl Code {
 }
 
 impl Code {
-    /// Whether the finding concerns the certificate of one listener, so that all others can be served.
+    /// Whether the finding concerns the certificate of one listener or the CA of one mesh, so that all others can be
+    /// served. A proxy whose own mesh has no CA fails all the same: it gets no identity.
     pub fn is_isolated(self) -> bool {
         matches!(
             self,
@@ -49,6 +50,10 @@ impl Code {
                 | Self::InvalidCertificate
                 | Self::KeyMismatch
                 | Self::RefusedCertificate
+                | Self::InvalidAuthority
+                | Self::NoAuthority
+                | Self::AuthorityTime
+                | Self::UnknownAuthority
         )
     }
 
@@ -69,12 +74,13 @@ impl fmt::Display for Code {
 
 /// The reference of all codes, as Markdown: `docs/diagnostics.md`.
 pub fn reference() -> String {
-    const GROUPS: [(u16, &str); 5] = [
+    const GROUPS: [(u16, &str); 6] = [
         (0, "Reading files"),
         (1, "A resource by itself"),
         (2, "Resources together"),
         (3, "Certificates"),
         (4, "Not served"),
+        (5, "A running gateway"),
     ];
     let mut out = String::from(
         "# Diagnostics\n\nGenerated from `loader/src/diagnostic/code/table.rs`: do not edit here.\n\

@@ -28,7 +28,7 @@ use envoy_types::util::pack_any;
 
 use super::health::health_check;
 use super::outliers::outlier_detection;
-use super::{proto, upstream_tls};
+use super::{Options, mesh_tls, proto, upstream_tls};
 use crate::model::policy::{ClusterPolicy, Limits};
 use crate::model::{self, UpstreamProtocol};
 
@@ -36,7 +36,11 @@ use crate::model::{self, UpstreamProtocol};
 const PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /// A cluster without endpoints is one too: requests to it get 503, as on Kuma.
-pub(super) fn cluster(cluster: &model::Cluster) -> Cluster {
+pub(super) fn cluster(
+    proxy: &model::Proxy,
+    cluster: &model::Cluster,
+    options: &Options,
+) -> Cluster {
     let addresses = cluster.endpoints.iter().map(|endpoint| &endpoint.address);
     let resolved = addresses
         .map(|address| address.parse::<IpAddr>())
@@ -54,6 +58,10 @@ pub(super) fn cluster(cluster: &model::Cluster) -> Cluster {
         common_lb_config: common_lb_config(policy),
         health_checks: health_checks(cluster),
         typed_extension_protocol_options: protocol_options(cluster),
+        transport_socket: cluster
+            .tls
+            .as_ref()
+            .map(|tls| mesh_tls::upstream(proxy, tls, options)),
         transport_socket_matches: upstream_tls::matches(cluster),
         metadata: Some(proto::metadata(&cluster.origin)),
         ..Cluster::default()

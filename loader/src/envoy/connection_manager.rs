@@ -23,7 +23,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
 use envoy_types::util::pack_any;
 
 use super::access_log::access_logs;
-use super::filter::filter as gateway_filter;
+use super::filter as gateway;
 use super::{Options, policy, proto};
 use crate::model::policy::ListenerPolicy;
 use crate::model::{Listener, Port, Proxy};
@@ -44,9 +44,9 @@ pub(super) fn connection_manager(
         Some(proto::duration(policy.and_then(of).unwrap_or(otherwise)))
     };
     let manager = HttpConnectionManager {
-        stat_prefix: stat_prefix(&proxy.service),
+        stat_prefix: stat_name(&proxy.service),
         route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
-        http_filters: http_filters(gateway_filter(port, chain, options), port),
+        http_filters: http_filters(gateway::filter(proxy, port, chain, options), port),
         common_http_protocol_options: Some(HttpProtocolOptions {
             idle_timeout: time(|policy| policy.idle, Duration::from_mins(5)),
             headers_with_underscores_action: HeadersWithUnderscoresAction::RejectRequest.into(),
@@ -67,10 +67,7 @@ pub(super) fn connection_manager(
             .map(proto::duration),
         access_log: access_logs(policy, options),
         use_remote_address: Some(proto::boolean(true)),
-        internal_address_config: Some(InternalAddressConfig {
-            cidr_ranges: vec![cidr("127.0.0.1", 32), cidr("::1", 128)],
-            ..InternalAddressConfig::default()
-        }),
+        internal_address_config: Some(internal_addresses()),
         // Kuma has none (kumahq/kuma#4256). Filters here would replace the chain, and the gateway's with it.
         upgrade_configs: vec![UpgradeConfig {
             upgrade_type: "websocket".to_owned(),
@@ -81,15 +78,27 @@ pub(super) fn connection_manager(
         path_with_escaped_slashes_action: PathWithEscapedSlashesAction::UnescapeAndRedirect.into(),
         ..HttpConnectionManager::default()
     };
+    filter(manager)
+}
+
+pub(super) fn filter(manager: HttpConnectionManager) -> Filter {
     Filter {
         name: "envoy.filters.network.http_connection_manager".to_owned(),
         config_type: Some(filter::ConfigType::TypedConfig(pack_any(manager))),
     }
 }
 
+/// Who may say more about a request than others: the machine itself.
+pub(super) fn internal_addresses() -> InternalAddressConfig {
+    InternalAddressConfig {
+        cidr_ranges: vec![cidr("127.0.0.1", 32), cidr("::1", 128)],
+        ..InternalAddressConfig::default()
+    }
+}
+
 /// The gateway's filter comes first: no other filter answers, counts or compresses for a request that it refuses. A
 /// filter after it that chose another route could get round it, but the others leave requests as they are.
-fn http_filters(gateway: HttpFilter, port: &Port) -> Vec<HttpFilter> {
+fn http_filters(own: HttpFilter, port: &Port) -> Vec<HttpFilter> {
     // Without limits, as on Kuma, whose policies give them to routes.
     let rate_limit = LocalRateLimit {
         stat_prefix: "rate_limit".to_owned(),
@@ -103,11 +112,12 @@ fn http_filters(gateway: HttpFilter, port: &Port) -> Vec<HttpFilter> {
         }),
         ..Compressor::default()
     };
-    let mut filters = vec![
-        gateway,
+    let mut filters: Vec<_> = gateway::client(port).into_iter().collect();
+    filters.extend([
+        own,
         http_filter(policy::RATE_LIMIT, rate_limit),
         http_filter("gzip-compress", compressor),
-    ];
+    ]);
     filters.extend(policy::fault_filters(port));
     filters.push(http_filter("envoy.filters.http.router", Router::default()));
     filters
@@ -131,8 +141,8 @@ fn cidr(address: &str, bits: u32) -> CidrRange {
     }
 }
 
-/// The service, with `_` for what cannot be in a statistic's name (`SanitizeMetric` in Kuma's `pkg/util/xds` at 2.14.3).
-fn stat_prefix(service: &str) -> String {
+/// With `_` for what cannot be in a statistic's name (`SanitizeMetric` in Kuma's `pkg/util/xds` at 2.14.3).
+pub(super) fn stat_name(service: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     service
         .chars()

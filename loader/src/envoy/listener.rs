@@ -10,21 +10,39 @@ use envoy_types::util::pack_any;
 use super::connection_manager::connection_manager;
 use super::hosts::Hosts;
 use super::tcp_proxy::tcp_proxy;
-use super::{Options, proto, route, tls};
-use crate::model::{Listener, Port, Protocol, Proxy};
+use super::{Options, mesh_tls, proto, route, sidecar, tls};
+use crate::model::{Listener, Port, Protocol, Proxy, Role};
 
 /// A port with all its listeners.
 pub(super) fn listener(proxy: &Proxy, port: &Port, options: &Options) -> envoy::Listener {
-    envoy::Listener {
+    let listener = envoy::Listener {
         name: port.name.clone(),
-        address: Some(proto::address(&proxy.address, port.number)),
-        filter_chains: filter_chains(proxy, port, options),
-        per_connection_buffer_limit_bytes: Some(proto::number(32_768)),
+        address: Some(proto::address(&port.address, port.number)),
         metadata: Some(proto::metadata(&port.origin)),
-        listener_filters: vec![tls_inspector()],
         traffic_direction: TrafficDirection::Inbound.into(),
-        enable_reuse_port: Some(proto::boolean(true)),
         ..envoy::Listener::default()
+    };
+    match &port.role {
+        Role::Gateway => envoy::Listener {
+            filter_chains: filter_chains(proxy, port, options),
+            per_connection_buffer_limit_bytes: Some(proto::number(32_768)),
+            listener_filters: vec![tls_inspector()],
+            enable_reuse_port: Some(proto::boolean(true)),
+            ..listener
+        },
+        Role::Inbound(inbound) => envoy::Listener {
+            filter_chains: sidecar::inbound(proxy, port, inbound, options),
+            listener_filters: sidecar::inspects_tls(inbound)
+                .then(tls_inspector)
+                .into_iter()
+                .collect(),
+            ..listener
+        },
+        Role::Outbound(_) => envoy::Listener {
+            filter_chains: sidecar::outbound(proxy, port, options),
+            traffic_direction: TrafficDirection::Outbound.into(),
+            ..listener
+        },
     }
 }
 
@@ -35,7 +53,7 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
             let routes = route::shared(port, &hosts);
             vec![FilterChain {
                 filters: vec![connection_manager(proxy, port, None, routes, options)],
-                ..FilterChain::default()
+                ..client_chain(proxy, port, options)
             }]
         }
         Protocol::Https => {
@@ -56,7 +74,7 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
         // Without any filter Envoy accepts and closes, as on Kuma. A connection names no host, so all listeners of the
         // port share all of them.
         Protocol::Tcp => vec![FilterChain {
-            filters: tcp_proxy(proxy, &port.listeners, options)
+            filters: tcp_proxy(proxy, port, &port.listeners, options)
                 .into_iter()
                 .collect(),
             ..FilterChain::default()
@@ -66,20 +84,41 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
                 name: listener.name.clone(),
                 filter_chain_match: Some(chain_match(&listener.hostname)),
                 metadata: Some(proto::metadata(&listener.origin)),
-                ..connection_chain(proxy, listener, options)
+                ..connection_chain(proxy, port, listener, options)
             };
             port.listeners.iter().map(chain).collect()
         }
     }
 }
 
+/// A chain for the port's clients: with mTLS if they are proxies of meshes, who negotiate a protocol of their own.
+fn client_chain(proxy: &Proxy, port: &Port, options: &Options) -> FilterChain {
+    let Some(clients) = &port.clients else {
+        return FilterChain::default();
+    };
+    FilterChain {
+        filter_chain_match: Some(FilterChainMatch {
+            transport_protocol: "tls".to_owned(),
+            application_protocols: vec![mesh_tls::ALPN.to_owned()],
+            ..FilterChainMatch::default()
+        }),
+        transport_socket: Some(mesh_tls::downstream(proxy, clients, options)),
+        ..FilterChain::default()
+    }
+}
+
 /// What happens to the TLS connections of a listener. One whose certificate is missing closes them: without a chain
 /// of its own, a wider listener would get them.
-fn connection_chain(proxy: &Proxy, listener: &Listener, options: &Options) -> FilterChain {
+fn connection_chain(
+    proxy: &Proxy,
+    port: &Port,
+    listener: &Listener,
+    options: &Options,
+) -> FilterChain {
     if listener.certificates.is_empty() && !listener.passes_tls {
         return FilterChain::default();
     }
-    let filter = tcp_proxy(proxy, std::slice::from_ref(listener), options);
+    let filter = tcp_proxy(proxy, port, std::slice::from_ref(listener), options);
     FilterChain {
         filters: filter.into_iter().collect(),
         transport_socket: (!listener.passes_tls).then(|| tls::terminate(listener, &[])),

@@ -8,10 +8,12 @@
 //!
 //! - `process`: what concerns Envoy as a whole: node, admin, runtime, overload, labels of counters
 //! - `listener`, `connection_manager`, `tls`: ports, filter chains and what happens in them
+//! - `sidecar`, `rbac`: ports of the proxy next to a service, and who may call it
 //! - `tcp_proxy`: where connections go
 //! - `route`, `policy`: virtual hosts and routes, and what policies say about them
 //! - `cluster`, `upstream_tls`: endpoints and the TLS with them
 //! - `health`, `outliers`: when an endpoint is left out
+//! - [`mesh_tls`]: mTLS between proxies of meshes
 //! - `hosts`: which listener owns which hosts, for Envoy's own matching
 //! - `filter`: meshgate's own filter and its configuration
 //! - `proto`: short forms of Envoy's wrappers
@@ -25,23 +27,29 @@ mod filter;
 mod health;
 mod hosts;
 mod listener;
+pub mod mesh_tls;
 mod outliers;
 mod policy;
 mod process;
 mod proto;
+mod rbac;
 mod route;
+mod sidecar;
 mod tcp_proxy;
 mod tls;
 mod upstream_tls;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use ::policy::config::{Mode, Reasons};
 use envoy_types::pb::envoy::config::bootstrap::v3::{Bootstrap, bootstrap::StaticResources};
 
 pub use access_log::AccessLog;
 pub use encode::{EncodeError, Format, UnknownFormat, encode};
-pub use filter::CAPABILITIES;
+pub use filter::{CAPABILITIES, OUTBOUND_CAPABILITIES};
+pub use process::{CONNECTION_LIMITS, admin};
+pub use proto::METADATA;
 
 use crate::model::Proxy;
 
@@ -60,6 +68,8 @@ pub struct Options {
     pub access_log: Option<AccessLog>,
     /// The named pipe for lines that somebody beside Envoy sends to TCP servers; without one they are not written.
     pub log_pipe: Option<String>,
+    /// The folder of the files that [`mesh_tls::files`] names, as Envoy finds it.
+    pub secrets: PathBuf,
     /// The versions of Envoy that have to read the configuration.
     pub range: EnvoyRange,
 }
@@ -86,12 +96,16 @@ pub fn bootstrap(proxy: &Proxy, options: &Options) -> Bootstrap {
                 .filter(|port| port.is_open())
                 .map(|port| listener::listener(proxy, port, options))
                 .collect(),
-            clusters: proxy.clusters.iter().map(cluster::cluster).collect(),
+            clusters: proxy
+                .clusters
+                .iter()
+                .map(|cluster| cluster::cluster(proxy, cluster, options))
+                .collect(),
             secrets: tls::secrets(proxy),
         }),
         stats_config: Some(process::stats_config()),
         layered_runtime: Some(process::runtime(proxy)),
-        admin: Some(process::admin(options)),
+        admin: Some(process::admin(options.admin)),
         overload_manager: Some(process::overload_manager()),
         ..Bootstrap::default()
     }

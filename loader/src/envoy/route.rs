@@ -4,6 +4,7 @@ mod action;
 mod matches;
 
 use ::policy::HostPattern;
+use ::policy::telemetry::CLUSTER_HEADER;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction::{
     self, AppendIfExistsOrAdd, OverwriteIfExistsOrAdd,
 };
@@ -15,9 +16,9 @@ use envoy_types::pb::envoy::config::route::v3::{
 };
 
 use super::hosts::Hosts;
-use super::{policy, proto};
+use super::{policy, proto, sidecar};
 use crate::model::policy::RoutePolicy;
-use crate::model::{self, Action, HeaderChanges, Listener, PathMatch, Port};
+use crate::model::{self, Action, HeaderChanges, Listener, PathMatch, Port, Role};
 
 /// The routes of all listeners of a port without TLS.
 ///
@@ -33,7 +34,12 @@ pub(super) fn shared(port: &Port, hosts: &Hosts<'_>) -> RouteConfiguration {
         }
     }
     all.sort_by(|(a, _), (b, _)| a.exactness_order().cmp(&b.exactness_order()));
-    let virtual_hosts = all.into_iter().map(|(_, v)| v).collect();
+    // Services of a mesh call each other by `http`: the TLS between their proxies is none of their business.
+    let is_tls = port.clients.is_some() && port.role == Role::Gateway;
+    let virtual_hosts = all.into_iter().map(|(_, v)| v);
+    let virtual_hosts = virtual_hosts
+        .map(|v| if is_tls { only_tls(v) } else { v })
+        .collect();
     configuration(port, &HostPattern::Any, virtual_hosts)
 }
 
@@ -42,13 +48,28 @@ pub(super) fn shared(port: &Port, hosts: &Hosts<'_>) -> RouteConfiguration {
 pub(super) fn of_chain(port: &Port, listener: &Listener, hosts: &Hosts<'_>) -> RouteConfiguration {
     let mut own: Vec<_> = hosts.own(listener).collect();
     own.sort_by(|a, b| a.domain.exactness_order().cmp(&b.domain.exactness_order()));
-    let own = own.into_iter().map(|v| VirtualHost {
-        require_tls: TlsRequirementType::All.into(),
-        response_headers_to_add: vec![strict_transport_security()],
-        ..virtual_host(v)
-    });
+    let own = own.into_iter().map(|v| only_tls(virtual_host(v)));
     let elsewhere = misdirected(hosts.narrower(listener));
     configuration(port, &listener.hostname, own.chain(elsewhere).collect())
+}
+
+/// The routes of a sidecar's port. A caller's tags are those of its proxy, whatever it writes itself; the service
+/// behind an inbound does not get to see them.
+pub(super) fn of_sidecar(port: &Port, hosts: &Hosts<'_>) -> RouteConfiguration {
+    let configuration = shared(port, hosts);
+    let Role::Outbound(outbound) = &port.role else {
+        return configuration;
+    };
+    let removed = (!outbound.gateways.is_empty()).then(|| CLUSTER_HEADER.to_owned());
+    RouteConfiguration {
+        request_headers_to_add: vec![header(
+            "x-kuma-tags",
+            &sidecar::tags_header(outbound),
+            OverwriteIfExistsOrAdd,
+        )],
+        request_headers_to_remove: removed.into_iter().collect(),
+        ..configuration
+    }
 }
 
 fn configuration(
@@ -76,6 +97,14 @@ fn virtual_host(virtual_host: &model::VirtualHost) -> VirtualHost {
         routes: virtual_host.routes.iter().map(route).collect(),
         metadata: Some(proto::metadata(&virtual_host.origin)),
         ..VirtualHost::default()
+    }
+}
+
+fn only_tls(virtual_host: VirtualHost) -> VirtualHost {
+    VirtualHost {
+        require_tls: TlsRequirementType::All.into(),
+        response_headers_to_add: vec![strict_transport_security()],
+        ..virtual_host
     }
 }
 

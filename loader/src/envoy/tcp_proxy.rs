@@ -10,12 +10,14 @@ use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::tcp_pro
 use envoy_types::util::pack_any;
 
 use super::access_log::access_logs;
-use super::{Options, proto};
-use crate::model::{Listener, Proxy};
+use super::connection_manager::stat_name;
+use super::{Options, proto, sidecar};
+use crate::model::{Listener, Port, Proxy, Role};
 
 /// Forwards the connections of all these listeners, or nothing where they go nowhere: Envoy closes them then.
 pub(super) fn tcp_proxy(
     proxy: &Proxy,
+    port: &Port,
     listeners: &[Listener],
     options: &Options,
 ) -> Option<Filter> {
@@ -25,21 +27,22 @@ pub(super) fn tcp_proxy(
     }
     // Without TLS all listeners of the port have the same policies for it.
     let policy = listeners.first().map(|listener| &listener.policy);
+    let idle = policy.and_then(|policy| policy.idle);
+    let attempts = policy.and_then(|policy| policy.connect_attempts);
+    let (idle, attempts) = match port.role {
+        Role::Gateway => (idle.or(Some(Duration::from_mins(5))), attempts.or(Some(5))),
+        Role::Inbound(_) | Role::Outbound(_) => (idle, attempts),
+    };
     let config = TcpProxy {
-        stat_prefix: proxy.service.clone(),
+        stat_prefix: match port.role {
+            Role::Gateway => proxy.service.clone(),
+            Role::Inbound(_) | Role::Outbound(_) => stat_name(sidecar::name(port)),
+        },
         cluster_specifier: Some(ClusterSpecifier::WeightedClusters(WeightedCluster {
             clusters,
         })),
-        idle_timeout: Some(proto::duration(
-            policy
-                .and_then(|policy| policy.idle)
-                .unwrap_or(Duration::from_mins(5)),
-        )),
-        max_connect_attempts: Some(proto::number(
-            policy
-                .and_then(|policy| policy.connect_attempts)
-                .unwrap_or(5),
-        )),
+        idle_timeout: idle.map(proto::duration),
+        max_connect_attempts: attempts.map(proto::number),
         access_log: access_logs(policy, options),
         ..TcpProxy::default()
     };

@@ -2,8 +2,11 @@
 //!
 //! [`kuma`] makes it from Kuma's resources; [`crate::envoy`] makes Envoy's configuration from it.
 
+pub mod identity;
 pub mod kuma;
+pub mod mesh;
 pub mod policy;
+pub mod role;
 pub mod route;
 
 use std::fmt;
@@ -13,6 +16,8 @@ use ::policy::{HostPattern, Tags};
 
 use self::policy::{ClusterPolicy, ListenerPolicy, LogTarget};
 
+pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
+pub use role::{Clients, CrossMeshGateway, Inbound, Outbound, Permission, Refusal, Role, Who};
 pub use route::{
     Action, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, Part, PathMatch,
     PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost, WeightedCluster,
@@ -27,8 +32,10 @@ pub struct Proxy {
     pub mesh: String,
     /// The service that it is, `kuma.io/service`: Envoy's cluster name in its node and the prefix of statistics.
     pub service: String,
-    /// The address that its ports are opened on.
+    /// The address of its Dataplane.
     pub address: IpAddr,
+    /// Who it is to the proxies of meshes; absent if its mesh has no mTLS.
+    pub identity: Option<Identity>,
     /// Ports, by number.
     pub ports: Vec<Port>,
     /// Clusters, by name.
@@ -45,13 +52,27 @@ impl Proxy {
             LogTarget::File(..) | LogTarget::OpenTelemetry(_) => None,
         })
     }
+
+    /// Opens on `address` what would be opened on the address of the Dataplane.
+    pub fn listen_on(&mut self, address: IpAddr) {
+        for port in &mut self.ports {
+            if port.address == self.address {
+                port.address = address;
+            }
+        }
+        self.address = address;
+    }
 }
 
 /// A port, with all the listeners that share it.
 #[derive(Clone, Debug)]
 pub struct Port {
-    /// `<gateway>:<protocol>:<port>`, the name of Kuma's Envoy listeners.
+    /// The name of Kuma's Envoy listeners: `<gateway>:<protocol>:<port>`, on sidecars `<direction>:<address>:<port>`.
     pub name: String,
+    /// What it is there for.
+    pub role: Role,
+    /// The address that it is opened on.
+    pub address: IpAddr,
     /// The number.
     pub number: u16,
     /// What is spoken on it.
@@ -60,7 +81,9 @@ pub struct Port {
     pub listeners: Vec<Listener>,
     /// How many connections it takes at a time; without a limit if absent.
     pub connection_limit: Option<u32>,
-    /// The gateway.
+    /// Its clients, if they are proxies of meshes that prove who they are.
+    pub clients: Option<MeshClients>,
+    /// The listener of the gateway, or the entry of the Dataplane.
     pub origin: Origin,
 }
 
@@ -106,6 +129,8 @@ pub struct Listener {
     pub certificates: Vec<Certificate>,
     /// Whether TLS ends at the backend; on TLS only.
     pub passes_tls: bool,
+    /// Which clients may send requests to it, of those that get a connection; all of them if absent.
+    pub permission: Option<Permission>,
     /// Where its requests go.
     pub virtual_hosts: Vec<VirtualHost>,
     /// Where its connections go, on TCP and TLS: to any of the clusters of all entries, by weight.
@@ -134,6 +159,8 @@ pub struct Cluster {
     pub protocol: UpstreamProtocol,
     /// The endpoints, sorted.
     pub endpoints: Vec<Endpoint>,
+    /// mTLS with all endpoints, which are proxies of a mesh. Endpoints outside have a TLS of their own, or none.
+    pub tls: Option<MeshTls>,
     /// The tags that its endpoints have.
     pub destination: Tags,
     /// The merged tags of the listener that calls it.

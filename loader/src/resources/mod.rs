@@ -31,8 +31,11 @@ use kuma::mesh_retry::{MeshRetry, Retry};
 use kuma::mesh_service::{MeshMultiZoneService, MeshService};
 use kuma::mesh_tcp_route::MeshTcpRoute;
 use kuma::mesh_timeout::{MeshTimeout, Timeout};
+use kuma::mesh_tls::MeshTls;
+use kuma::mesh_traffic_permission::MeshTrafficPermission;
 use kuma::secret::Secret;
 use kuma::traffic_log::TrafficLog;
+use kuma::traffic_permission::TrafficPermission;
 
 /// All resources of the kinds that are served, in the order of the input.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +90,12 @@ pub struct Resources {
     pub rate_limits: Vec<Resource<RateLimit>>,
     /// `MeshFaultInjection`.
     pub mesh_fault_injections: Vec<Resource<MeshFaultInjection>>,
+    /// `MeshTLS`.
+    pub mesh_tls: Vec<Resource<MeshTls>>,
+    /// `MeshTrafficPermission`.
+    pub mesh_traffic_permissions: Vec<Resource<MeshTrafficPermission>>,
+    /// `TrafficPermission`.
+    pub traffic_permissions: Vec<Resource<TrafficPermission>>,
 }
 
 /// A resource with its name and its place.
@@ -115,6 +124,8 @@ pub struct Meta {
     pub created: Option<String>,
     /// The labels, sorted.
     pub labels: std::collections::BTreeMap<String, String>,
+    /// The annotations, sorted. Kuma's universal format has none; here they stand beside `labels`.
+    pub annotations: std::collections::BTreeMap<String, String>,
 }
 
 /// Where a resource stands: its document, and the part of it that holds the specification.

@@ -6,7 +6,7 @@ use meshgate::envoy::{AccessLog, EnvoyRange, Options};
 use meshgate::model::policy::{ClusterPolicy, ListenerPolicy, RoutePolicy};
 use meshgate::model::{
     Action, Certificate, Cluster, Endpoint, Forward, Listener, Origin, PathMatch, Port, Protocol,
-    Proxy, Route, UpstreamProtocol, VirtualHost, WeightedCluster,
+    Proxy, Role, Route, UpstreamProtocol, VirtualHost, WeightedCluster,
 };
 use policy::Tags;
 use policy::config::{Mode, Reasons};
@@ -73,6 +73,7 @@ fn case(name: &'static str, ports: Vec<Port>) -> Case {
             mesh: "default".to_owned(),
             service: "edge-gateway".to_owned(),
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            identity: None,
             ports,
             clusters: clusters(),
         },
@@ -83,6 +84,7 @@ fn case(name: &'static str, ports: Vec<Port>) -> Case {
             mode: Mode::Enforce,
             reasons: Reasons::Full,
             access_log: None,
+            secrets: "/secrets".into(),
             range: EnvoyRange::From1_36,
         },
     }
@@ -223,10 +225,13 @@ fn traps() -> Port {
 fn http(number: u16, listeners: Vec<Listener>) -> Port {
     Port {
         name: format!("edge-gateway:HTTP:{number}"),
+        role: Role::Gateway,
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         number,
         protocol: Protocol::Http,
         listeners,
         connection_limit: None,
+        clients: None,
         origin: origin(1),
     }
 }
@@ -240,6 +245,7 @@ fn listener(hostname: &str, domain: &str, cluster: &str) -> Listener {
         name: format!("edge-gateway/8080/{hostname}"),
         hostname: hostname.parse().unwrap(),
         tags: Tags::from_iter([("kuma.io/service", "edge-gateway")]),
+        permission: None,
         certificates: Vec::new(),
         virtual_hosts: vec![VirtualHost {
             domain: domain.parse().unwrap(),
@@ -279,6 +285,7 @@ fn forward(clusters: &[(&str, u32)]) -> Action {
 
 fn clusters() -> Vec<Cluster> {
     let cluster = |name: &str, protocol, endpoints: &[(&str, u16)]| Cluster {
+        tls: None,
         destination: Tags::default(),
         source: Tags::default(),
         policy: ClusterPolicy::default(),

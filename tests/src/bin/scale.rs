@@ -60,11 +60,11 @@ async fn scale() -> anyhow::Result<()> {
     );
     let bootstrap = configure(&file, folder.path())?;
     let step = Step::begin("Envoy: validate")?;
-    envoy::validate(envoy::NEWEST, &bootstrap)?;
+    envoy::validate(envoy::NEWEST, &bootstrap).await?;
     step.end_with(None);
     let step = Step::begin("Envoy: start until ready")?;
     let envoy = Envoy::start_file(envoy::NEWEST, &bootstrap).await?;
-    step.end_with(Some(peak(&envoy.pid().to_string())?));
+    step.end_with(Some(peak(&envoy.id()?.to_string())?));
     requests().await
 }
 
@@ -107,6 +107,7 @@ fn configure(file: &Path, folder: &Path) -> anyhow::Result<std::path::PathBuf> {
         reasons: policy::config::Reasons::Full,
         access_log: None,
         log_pipe: None,
+        secrets: folder.to_owned(),
         range: meshgate::envoy::EnvoyRange::From1_40,
     };
     let step = Step::begin("Envoy's configuration")?;

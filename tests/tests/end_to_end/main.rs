@@ -3,11 +3,14 @@
 mod connections;
 mod gateway;
 mod hosts;
+mod identities;
 mod logs;
+mod mesh;
 mod observed;
 mod policies;
 mod protocols;
 mod routes;
 mod rules;
 mod seeds;
+mod sidecars;
 mod tls;

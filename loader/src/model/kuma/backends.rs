@@ -76,6 +76,19 @@ impl<'a> Backends<'a> {
         self.services.find(destination).next().is_some()
     }
 
+    /// Whether all endpoints speak HTTP, in any version; not if there is none.
+    pub(super) fn speaks_http(&self, destination: &Tags) -> bool {
+        let mut offers = self.services.find(destination).peekable();
+        offers.peek().is_some()
+            && offers.all(|offer| matches!(offer.protocol, "http" | "http2" | "grpc"))
+    }
+
+    /// Whether all endpoints speak gRPC; not if there is none.
+    pub(super) fn speaks_grpc(&self, destination: &Tags) -> bool {
+        let mut offers = self.services.find(destination).peekable();
+        offers.peek().is_some() && offers.all(|offer| offer.protocol == "grpc")
+    }
+
     pub(super) fn into_clusters(self) -> Vec<Cluster> {
         self.clusters.into_values().collect()
     }
@@ -97,6 +110,7 @@ impl<'a> Backends<'a> {
             name,
             protocol,
             endpoints,
+            tls: self.services.tls(destination),
             destination: destination.clone(),
             source: Tags::default(),
             policy: ClusterPolicy::default(),

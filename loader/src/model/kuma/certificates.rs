@@ -3,6 +3,8 @@
 mod bundle;
 mod key;
 
+pub(crate) use key::PrivateKey;
+
 use super::{Input, of_mesh};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::hash::sha256_hex;

@@ -9,17 +9,22 @@
 mod backends;
 mod certificates;
 mod connections;
+mod cross_mesh_clients;
 mod effects;
 mod external;
 mod gateway_routes;
 mod http_routes;
+mod identities;
 mod listeners;
+mod meshes;
 mod paths;
 mod policies;
 mod select;
 mod services;
+mod sidecar;
+mod sni;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use policy::Tags;
 
@@ -31,14 +36,21 @@ use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::resources::{Meta, Resource, Resources};
 use crate::source::{Path, Sources};
 
-pub(crate) use certificates::{each as certificates_of, listener_name};
+pub(crate) use certificates::{PrivateKey, each as certificates_of, listener_name};
+pub use identities::{Nameless, identity};
+pub use meshes::{all as meshes, has_mtls, mtls};
 pub(crate) use policies::{GRPC_CONDITIONS, RETRY_CONDITIONS, bandwidth};
 pub use select::{gateway_of, is_builtin_gateway, routes_attach};
 
 /// The tag that names a service (Kuma `api/mesh/v1alpha1/dataplane_helpers.go`).
 pub const SERVICE_TAG: &str = "kuma.io/service";
+/// The tag that names the mesh of a gateway of another mesh.
+pub const MESH_TAG: &str = "kuma.io/mesh";
 /// The tag that says what a service speaks.
 pub const PROTOCOL_TAG: &str = "kuma.io/protocol";
+
+/// The tag and label that name a zone.
+const ZONE_TAG: &str = "kuma.io/zone";
 
 /// All resources, and the files that they stand in.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +82,47 @@ fn of_mesh<'a, 'm, T>(
         .filter(move |resource| resource.meta.mesh == mesh)
 }
 
+/// What the proxy of `dataplane` has to do: a built-in gateway, or the proxy next to a service.
+///
+/// Whatever is wrong is added to `findings`. There is no proxy if no MeshGateway selects a gateway, or if it cannot be
+/// on its address or in its mesh.
+pub fn proxy(
+    input: Input<'_>,
+    dataplane: &Resource<Dataplane>,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Proxy> {
+    if is_builtin_gateway(dataplane) {
+        return gateway(input, dataplane, findings);
+    }
+    let address = address(dataplane, findings)?;
+    sidecar::sidecar(input, dataplane, address, findings)
+}
+
+/// The first service of a Dataplane, by which its proxy is known; its name if it has none.
+pub fn service_of(dataplane: &Resource<Dataplane>) -> &str {
+    let networking = &dataplane.spec.networking;
+    let gateway = networking.gateway.iter().map(|gateway| &gateway.tags);
+    let inbounds = networking.inbound.iter().map(|inbound| &inbound.tags);
+    let mut services = gateway
+        .chain(inbounds)
+        .filter_map(|tags| tags.get(SERVICE_TAG));
+    services.next().unwrap_or(&dataplane.meta.name)
+}
+
+fn address(dataplane: &Resource<Dataplane>, findings: &mut Vec<Diagnostic>) -> Option<IpAddr> {
+    if let Ok(address) = dataplane.spec.networking.address.parse() {
+        return Some(address);
+    }
+    let path = Path::of("networking.address");
+    let message = "address has to be a valid IP address";
+    findings.push(
+        dataplane.error(Code::AddressIsNoIp, &path, message).help(
+            "Envoy listens on addresses, not on names: write the one that the proxy listens on",
+        ),
+    );
+    None
+}
+
 /// What the built-in gateway `dataplane` has to do.
 ///
 /// Whatever is wrong is added to `findings`. There is no proxy if the Dataplane is no built-in gateway, or if no
@@ -84,18 +137,13 @@ pub fn gateway(
         .gateway
         .as_ref()
         .filter(|gateway| gateway.kind == GatewayType::Builtin)?;
-    let Ok(address) = networking.address.parse::<IpAddr>() else {
-        let path = Path::of("networking.address");
-        let message = "address has to be a valid IP address";
-        findings.push(dataplane.error(Code::AddressIsNoIp, &path, message).help(
-            "Envoy listens on addresses, not on names: write the one that the gateway listens on",
-        ));
-        return None;
-    };
+    let address = address(dataplane, findings)?;
     let gateway = select::gateway_of(input.resources, dataplane, findings)?;
+    let identity = identity(input, dataplane, findings).ok()?;
     let mut backends = Backends::new(input, &dataplane.meta.mesh, findings);
     let mut ports = listeners::ports(
         input,
+        address,
         &dataplane_gateway.tags,
         gateway,
         &mut backends,
@@ -104,14 +152,12 @@ pub fn gateway(
     let mut clusters = backends.into_clusters();
     let tags = &dataplane_gateway.tags;
     let service = tags.get(SERVICE_TAG).unwrap_or(&dataplane.meta.name);
-    let label = |name| dataplane.meta.labels.get(name).map(String::as_str);
     let for_logs = policies::Proxy {
+        input,
         mesh: &dataplane.meta.mesh,
         service,
         address,
-        zone: label("kuma.io/zone")
-            .or(tags.get("kuma.io/zone"))
-            .unwrap_or_default(),
+        zone: zone(&dataplane.meta).unwrap_or_else(|| tags.get(ZONE_TAG).unwrap_or_default()),
         workload: workload(&dataplane.meta),
     };
     policies::apply(input, gateway, &mut ports, &mut clusters, &for_logs);
@@ -120,9 +166,15 @@ pub fn gateway(
         mesh: dataplane.meta.mesh.clone(),
         service: service.to_owned(),
         address,
+        identity,
         ports,
         clusters,
     })
+}
+
+/// The zone that a Dataplane is labelled with.
+fn zone(dataplane: &Meta) -> Option<&str> {
+    dataplane.labels.get(ZONE_TAG).map(String::as_str)
 }
 
 /// Kuma's identifier of the workload that a Dataplane belongs to, if it says one (`workloadIdentity` in
@@ -134,7 +186,7 @@ fn workload(dataplane: &Meta) -> String {
         name => format!(
             "kri_wl_{}_{}_{}_{name}_",
             dataplane.mesh,
-            label("kuma.io/zone"),
+            label(ZONE_TAG),
             label("k8s.kuma.io/namespace"),
         ),
     }
@@ -148,5 +200,13 @@ pub fn ports_of(
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Port> {
     let mut backends = Backends::new(input, &gateway.meta.mesh, findings);
-    listeners::ports(input, dataplane_tags, gateway, &mut backends, findings)
+    let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    listeners::ports(
+        input,
+        nowhere,
+        dataplane_tags,
+        gateway,
+        &mut backends,
+        findings,
+    )
 }

@@ -138,9 +138,11 @@ pub(super) fn precedence(meta: &Meta, tags: usize) -> impl Ord + use<'_> {
         "workload-owner" => 4,
         _ => 0,
     };
-    let name = match label("kuma.io/display-name") {
-        "" => &meta.name,
-        name => name,
-    };
-    (origin, tags, role, Reverse(name))
+    (origin, tags, role, Reverse(display_name(meta)))
+}
+
+/// The name that policies are sorted and found by.
+pub(super) fn display_name(meta: &Meta) -> &str {
+    let name = meta.labels.get("kuma.io/display-name").map(String::as_str);
+    name.filter(|name| !name.is_empty()).unwrap_or(&meta.name)
 }

@@ -18,6 +18,7 @@ const UNIVERSAL: &[&str] = &[
     "mesh",
     "name",
     "labels",
+    "annotations",
     "creationTime",
     "modificationTime",
     "kri",
@@ -59,6 +60,7 @@ struct Universal {
     mesh: String,
     name: String,
     labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -75,7 +77,7 @@ struct ObjectMeta {
     name: String,
     namespace: String,
     labels: BTreeMap<String, String>,
-    annotations: Anything,
+    annotations: BTreeMap<String, String>,
     creation_timestamp: Anything,
     deletion_grace_period_seconds: Anything,
     deletion_timestamp: Anything,
@@ -128,6 +130,7 @@ impl Head {
         let decoded = decode::<Universal>(node, Reader::Json, ANY);
         let mut meta = meta(kind, decoded.value.name, decoded.value.mesh);
         meta.labels = decoded.value.labels;
+        meta.annotations = decoded.value.annotations;
         meta.created = text(node.get("creationTime"));
         let mut head = Self {
             kind,
@@ -181,6 +184,7 @@ impl Head {
         let mut meta = meta(kind, object.name, mesh);
         meta.namespace = Some(object.namespace).filter(|namespace| !namespace.is_empty());
         meta.labels = object.labels;
+        meta.annotations = object.annotations;
         meta.created = text(
             node.get("metadata")
                 .and_then(|m| m.get("creationTimestamp")),

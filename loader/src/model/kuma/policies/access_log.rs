@@ -8,10 +8,10 @@ use std::net::IpAddr;
 use ::policy::Tags;
 
 use self::format::{Commands, Traffic};
-use super::select::{Policies, To};
+use super::select::{Destination, Policies, To};
 use crate::model::kuma::{Input, SERVICE_TAG, of_mesh};
 use crate::model::policy::{AccessLog, LogTarget, OtelLog};
-use crate::model::{Cluster, Protocol};
+use crate::model::{Cluster, Listener, Protocol};
 use crate::resources::kuma::mesh::LoggingBackend;
 use crate::resources::kuma::mesh_access_log::{LogBackend, MeshLogs};
 use crate::resources::kuma::policy::ClientMatch;
@@ -20,8 +20,9 @@ use crate::resources::kuma::policy::ClientMatch;
 /// (`newHTTPFilterChain` in `pkg/plugins/runtime/gateway/filter_chain_generator.go` at 2.14.3).
 const PASS_THROUGH: &str = "pass_through";
 
-/// The gateway, for Kuma's commands.
+/// The proxy, for Kuma's commands.
 pub(in crate::model::kuma) struct Proxy<'a> {
+    pub(in crate::model::kuma) input: Input<'a>,
     pub(in crate::model::kuma) mesh: &'a str,
     pub(in crate::model::kuma) service: &'a str,
     pub(in crate::model::kuma) address: IpAddr,
@@ -31,55 +32,139 @@ pub(in crate::model::kuma) struct Proxy<'a> {
     pub(in crate::model::kuma) workload: String,
 }
 
-/// The logs of a listener: that of a `TrafficLog`, those of `to`, in which the gateway is the source and `*` the
-/// destination, and those of `rules`, in which it is the destination. Collectors are added to the clusters.
+/// The logs of a gateway's listener: that of a `TrafficLog`, those of `to`, in which the gateway is the source and `*`
+/// the destination, and those of `rules`, in which it is the destination. Collectors are added to the clusters.
 pub(super) fn listener(
-    input: Input<'_>,
     policies: &Policies<'_>,
     proxy: &Proxy<'_>,
     protocol: Protocol,
-    collectors: &mut Vec<Cluster>,
+    clusters: &mut Vec<Cluster>,
 ) -> Vec<AccessLog> {
-    let all = &policies.resources.mesh_access_logs;
-    let commands = |traffic| Commands::new(proxy, traffic, protocol);
-    let mut logs: Vec<_> = older(policies, proxy)
-        .and_then(|backend| format::of_mesh(backend, &commands(Traffic::Older)))
-        .map(|target| AccessLog { target, sni: None })
-        .into_iter()
-        .collect();
-    let mut add = |conf: &MeshLogs, sni: Option<&str>, commands: &Commands| {
-        for backend in conf.backends.iter().flatten() {
-            if let Some(target) = target(input, proxy, backend, commands, collectors) {
-                let sni = sni.map(ToOwned::to_owned);
-                logs.push(AccessLog { target, sni });
-            }
-        }
-    };
-    if let Some(conf) = policies.outbound(all, To::Listener) {
-        add(&conf, None, &commands(Traffic::Outbound));
-    }
-    // They are not merged: each of them logs what it is for (`BuildAccessLogBuildersFromRules`).
-    for (matches, conf) in policies.each_inbound(all) {
-        let commands = commands(Traffic::Inbound);
-        if matches.is_empty() {
-            add(conf, None, &commands);
-        }
-        for sni in matches.iter().filter_map(server_name) {
-            add(conf, Some(sni), &commands);
-        }
-    }
-    logs
+    let mut logs = Logs::new(policies, proxy, protocol, clusters);
+    logs.older(PASS_THROUGH, Traffic::OlderOfGateway);
+    logs.outbound(To::Listener, Traffic::Outbound("*"));
+    logs.inbound(Traffic::Inbound(proxy.service));
+    logs.made
 }
 
-/// The server name that a match asks for. No client of a gateway has an identity of the mesh.
+/// The logs of an inbound of this service.
+pub(super) fn inbound(
+    policies: &Policies<'_>,
+    proxy: &Proxy<'_>,
+    listener: &Listener,
+    clusters: &mut Vec<Cluster>,
+) -> Vec<AccessLog> {
+    let mut logs = Logs::new(policies, proxy, protocol(listener), clusters);
+    let service = listener.tags.get(SERVICE_TAG).unwrap_or_default();
+    logs.inbound(Traffic::Inbound(service));
+    logs.made
+}
+
+/// The logs of what is sent to a service.
+pub(super) fn outbound(
+    policies: &Policies<'_>,
+    proxy: &Proxy<'_>,
+    service: &Destination,
+    listener: &Listener,
+    clusters: &mut Vec<Cluster>,
+) -> Vec<AccessLog> {
+    let mut logs = Logs::new(policies, proxy, protocol(listener), clusters);
+    let name = &service.kuma_service;
+    logs.older(name, Traffic::Older(name));
+    logs.outbound(To::Destination(service), Traffic::Outbound(name));
+    logs.made
+}
+
+fn protocol(listener: &Listener) -> Protocol {
+    if listener.connections.is_empty() {
+        Protocol::Http
+    } else {
+        Protocol::Tcp
+    }
+}
+
+/// The logs of one listener, while they are made.
+struct Logs<'a> {
+    policies: &'a Policies<'a>,
+    proxy: &'a Proxy<'a>,
+    protocol: Protocol,
+    clusters: &'a mut Vec<Cluster>,
+    made: Vec<AccessLog>,
+}
+
+impl<'a> Logs<'a> {
+    fn new(
+        policies: &'a Policies<'a>,
+        proxy: &'a Proxy<'a>,
+        protocol: Protocol,
+        clusters: &'a mut Vec<Cluster>,
+    ) -> Self {
+        Self {
+            policies,
+            proxy,
+            protocol,
+            clusters,
+            made: Vec::new(),
+        }
+    }
+
+    fn commands(&self, traffic: Traffic<'_>) -> Commands {
+        Commands::new(self.proxy, traffic, self.protocol)
+    }
+
+    /// That of the `TrafficLog` for a service.
+    fn older(&mut self, service: &str, traffic: Traffic<'_>) {
+        let backend = older(self.policies, self.proxy, service);
+        let target = backend.and_then(|backend| format::of_mesh(backend, &self.commands(traffic)));
+        let log = target.map(|target| AccessLog { target, sni: None });
+        self.made.extend(log);
+    }
+
+    fn outbound(&mut self, to: To<'_>, traffic: Traffic<'_>) {
+        let all = &self.policies.resources.mesh_access_logs;
+        if let Some(conf) = self.policies.outbound(all, to) {
+            self.add(&conf, None, &self.commands(traffic));
+        }
+    }
+
+    /// They are not merged: each of them logs what it is for (`BuildAccessLogBuildersFromRules` in
+    /// `pkg/plugins/policies/meshaccesslog/plugin/xds/rules.go` at 2.14.3).
+    fn inbound(&mut self, traffic: Traffic<'_>) {
+        let policies = self.policies;
+        let commands = self.commands(traffic);
+        for (matches, conf) in policies.each_inbound(&policies.resources.mesh_access_logs) {
+            if matches.is_empty() {
+                self.add(conf, None, &commands);
+            }
+            for sni in matches.iter().filter_map(server_name) {
+                self.add(conf, Some(sni), &commands);
+            }
+        }
+    }
+
+    fn add(&mut self, conf: &MeshLogs, sni: Option<&str>, commands: &Commands) {
+        for backend in conf.backends.iter().flatten() {
+            if let Some(target) = target(self.proxy, backend, commands, self.clusters) {
+                let sni = sni.map(ToOwned::to_owned);
+                self.made.push(AccessLog { target, sni });
+            }
+        }
+    }
+}
+
+/// The server name that a match asks for, if it asks for nothing else.
 fn server_name(client: &ClientMatch) -> Option<&str> {
     let sni = client.sni.as_ref().filter(|sni| sni.kind == "Exact")?;
     client.spiffe_id.is_none().then_some(&*sni.value)
 }
 
 /// The backend of the `TrafficLog` that fits best, or of none.
-fn older<'a>(policies: &Policies<'a>, proxy: &Proxy<'_>) -> Option<&'a LoggingBackend> {
-    let destination: Tags = [(SERVICE_TAG, PASS_THROUGH)].into_iter().collect();
+fn older<'a>(
+    policies: &Policies<'a>,
+    proxy: &Proxy<'_>,
+    service: &str,
+) -> Option<&'a LoggingBackend> {
+    let destination: Tags = [(SERVICE_TAG, service)].into_iter().collect();
     let chosen = policies.connection(&policies.resources.traffic_logs, &destination)?;
     let mut meshes = policies.resources.meshes.iter();
     let mesh = meshes.find(|mesh| mesh.meta.name == proxy.mesh)?;
@@ -87,11 +172,10 @@ fn older<'a>(policies: &Policies<'a>, proxy: &Proxy<'_>) -> Option<&'a LoggingBa
 }
 
 fn target(
-    input: Input<'_>,
     proxy: &Proxy<'_>,
     backend: &LogBackend,
     commands: &Commands,
-    collectors: &mut Vec<Cluster>,
+    clusters: &mut Vec<Cluster>,
 ) -> Option<LogTarget> {
     match backend.kind.as_str() {
         "File" => {
@@ -106,10 +190,10 @@ fn target(
         }
         "OpenTelemetry" => {
             let otel = backend.open_telemetry.as_ref()?;
-            let all = &input.resources.mesh_open_telemetry_backends;
+            let all = &proxy.input.resources.mesh_open_telemetry_backends;
             let endpoint = otel::endpoint(otel, of_mesh(all, proxy.mesh))?;
             let log = otel::log(otel, commands, proxy, &endpoint);
-            let cluster = otel::collector(input, proxy.mesh, endpoint, collectors);
+            let cluster = otel::collector(proxy, endpoint, clusters);
             Some(LogTarget::OpenTelemetry(OtelLog { cluster, ..log }))
         }
         _ => None,

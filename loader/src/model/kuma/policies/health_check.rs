@@ -7,7 +7,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::select::{Policies, To};
-use crate::model::kuma::SERVICE_TAG;
 use crate::model::policy::{ClusterPolicy, HealthCheck, Probe};
 use crate::resources::kuma::health_check::{Checks, LegacyHeader};
 use crate::resources::kuma::mesh_health_check::MeshChecks;
@@ -15,6 +14,7 @@ use crate::resources::kuma::policy::{Duration, Fraction};
 
 pub(super) fn cluster(
     policies: &Policies<'_>,
+    to: To<'_>,
     destination: &Tags,
     is_grpc: bool,
     policy: &mut ClusterPolicy,
@@ -25,9 +25,8 @@ pub(super) fn cluster(
         policy.fails_on_panic = conf.fail_traffic_on_panic;
         policy.health_check = legacy(conf);
     }
-    let service = destination.get(SERVICE_TAG).unwrap_or_default();
     let all = &policies.resources.mesh_health_checks;
-    let Some(conf) = policies.outbound(all, To::Service(service)) else {
+    let Some(conf) = policies.outbound(all, to) else {
         return;
     };
     let threshold = conf

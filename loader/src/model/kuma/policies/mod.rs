@@ -10,10 +10,13 @@ mod access_log;
 mod circuit_breaker;
 mod fault_injection;
 mod health_check;
+mod partial;
 mod rate_limit;
 mod retry;
 mod select;
+mod sidecar;
 mod timeout;
+mod tls;
 
 use std::collections::BTreeMap;
 
@@ -21,11 +24,16 @@ use ::policy::Tags;
 
 pub(super) use self::access_log::Proxy;
 pub(crate) use self::fault_injection::kibibytes as bandwidth;
-pub(crate) use self::retry::CONDITIONS as RETRY_CONDITIONS;
-pub(crate) use self::retry::GRPC_CONDITIONS;
+pub(crate) use self::retry::{CONDITIONS as RETRY_CONDITIONS, GRPC_CONDITIONS};
 
-use self::select::Policies;
-use super::{Input, connections};
+pub(super) use self::partial::name_partial;
+pub(super) use self::select::{Destination, Policies, Side};
+pub(super) use self::sidecar::{inbound, outbound, upstream};
+pub(super) use self::tls::{is_permissive, params as tls_params};
+
+use self::select::To;
+use super::{Input, SERVICE_TAG, connections};
+use crate::model::policy::ClusterPolicy;
 use crate::model::{Action, Cluster, Port, Protocol, UpstreamProtocol, WeightedCluster};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
@@ -40,12 +48,12 @@ pub(super) fn apply(
 ) {
     let resources = input.resources;
     for cluster in clusters.iter_mut() {
-        let policies = Policies::new(resources, gateway, &cluster.source);
-        let is_grpc = cluster.protocol == UpstreamProtocol::Grpc;
-        cluster.policy = timeout::cluster(&policies, &cluster.destination, is_grpc);
-        let policy = &mut cluster.policy;
-        circuit_breaker::cluster(&policies, &cluster.destination, policy);
-        health_check::cluster(&policies, &cluster.destination, is_grpc, policy);
+        let policies = Policies::new(resources, Side::Gateway(gateway), &cluster.source);
+        let to = To::Service(cluster.destination.get(SERVICE_TAG).unwrap_or_default());
+        cluster.policy = of_cluster(&policies, to, cluster);
+        if let Some(mtls) = &mut cluster.tls {
+            mtls.params = tls::params(&policies);
+        }
     }
     let mut collectors = Vec::new();
     let by_name: BTreeMap<&str, &Cluster> = clusters
@@ -63,18 +71,19 @@ pub(super) fn apply(
                 Protocol::Https | Protocol::Tls => own,
                 Protocol::Http | Protocol::Tcp => &of_port,
             };
-            let policies = Policies::of_any(resources, gateway, shared);
+            let policies = Policies::of_any(resources, Side::Gateway(gateway), shared);
             listener.policy = timeout::listener(&policies);
             listener.policy.access_logs =
-                access_log::listener(input, &policies, proxy, port.protocol, &mut collectors);
+                access_log::listener(&policies, proxy, port.protocol, &mut collectors);
             let to = listener.connections.iter().flat_map(|to| &to.clusters);
             let to: Vec<&Tags> = to.filter_map(find).map(|to| &to.destination).collect();
             if connections::takes_connections(port.protocol) {
-                let idle = || timeout::connections(&policies, &to);
+                let idle = || timeout::connections(&policies, To::Listener, &to);
                 listener.policy.idle = listener.policy.idle.or_else(idle);
-                listener.policy.connect_attempts = retry::connections(&policies, &to);
+                let attempts = retry::connections(&policies, To::Listener, &to);
+                listener.policy.connect_attempts = attempts;
             }
-            let policies = Policies::of_any(resources, gateway, own);
+            let policies = Policies::of_any(resources, Side::Gateway(gateway), own);
             let routes = listener
                 .virtual_hosts
                 .iter_mut()
@@ -84,10 +93,9 @@ pub(super) fn apply(
                     continue;
                 };
                 let to: Vec<&Cluster> = to.clusters.iter().filter_map(find).collect();
-                let is_grpc =
-                    !to.is_empty() && to.iter().all(|to| to.protocol == UpstreamProtocol::Grpc);
+                let is_grpc = !to.is_empty() && to.iter().all(|to| is_grpc(to));
                 let to: Vec<&Tags> = to.iter().map(|to| &to.destination).collect();
-                let name = route.origin.resource.as_str();
+                let name = To::Route(route.origin.resource.as_str());
                 timeout::route(&policies, name, &to, is_grpc, &mut route.policy);
                 route.policy.retry = retry::route(&policies, name, &to, is_grpc);
                 route.policy.rate_limit = rate_limit::route(&policies, name, &to);
@@ -96,4 +104,18 @@ pub(super) fn apply(
         }
     }
     clusters.append(&mut collectors);
+}
+
+/// What holds for connections to the endpoints of a cluster.
+fn of_cluster(policies: &Policies<'_>, to: To<'_>, cluster: &Cluster) -> ClusterPolicy {
+    let is_grpc = is_grpc(cluster);
+    let destination = &cluster.destination;
+    let mut policy = timeout::cluster(policies, to, destination, is_grpc);
+    circuit_breaker::cluster(policies, to, destination, &mut policy);
+    health_check::cluster(policies, to, destination, is_grpc, &mut policy);
+    policy
+}
+
+fn is_grpc(cluster: &Cluster) -> bool {
+    cluster.protocol == UpstreamProtocol::Grpc
 }

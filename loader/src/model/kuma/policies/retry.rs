@@ -61,7 +61,7 @@ pub(crate) const GRPC_CONDITIONS: [(&str, &str, &str); 5] = [
 /// The retries of a route; those for calls if it goes to services that speak gRPC, and there are any.
 pub(super) fn route(
     policies: &Policies<'_>,
-    name: &str,
+    route: To<'_>,
     to: &[&Tags],
     is_grpc: bool,
 ) -> Option<Retry> {
@@ -70,7 +70,7 @@ pub(super) fn route(
         Some(grpc) if is_grpc => legacy_calls(grpc),
         _ => legacy(&conf.http.clone().unwrap_or_default()),
     });
-    match policies.outbound(&policies.resources.mesh_retries, To::Route(name)) {
+    match policies.outbound(&policies.resources.mesh_retries, route) {
         Some(newer) => match newer.grpc {
             Some(grpc) if is_grpc => calls(&grpc),
             _ => newer.http.and_then(|conf| retry(&conf)).or(older),
@@ -80,8 +80,8 @@ pub(super) fn route(
 }
 
 /// How often a connection to any of these services is tried.
-pub(super) fn connections(policies: &Policies<'_>, to: &[&Tags]) -> Option<u32> {
-    let newer = policies.outbound(&policies.resources.mesh_retries, To::Listener);
+pub(super) fn connections(policies: &Policies<'_>, of: To<'_>, to: &[&Tags]) -> Option<u32> {
+    let newer = policies.outbound(&policies.resources.mesh_retries, of);
     newer
         .and_then(|conf| conf.tcp?.max_connect_attempt)
         .or_else(|| {

@@ -5,7 +5,6 @@ use std::time::Duration as StdDuration;
 use ::policy::Tags;
 
 use super::select::{Policies, To};
-use crate::model::kuma::SERVICE_TAG;
 use crate::model::policy::{ClusterPolicy, ListenerPolicy, RoutePolicy, UpstreamTimeouts};
 use crate::resources::kuma::policy::Duration;
 
@@ -27,12 +26,16 @@ pub(super) fn listener(policies: &Policies<'_>) -> ListenerPolicy {
 }
 
 /// How long a connection may be silent where no rule says it: what `to` says, or the older policy for the services
-/// that the listener forwards to.
+/// that it goes to.
 ///
 /// Kuma's gateway takes neither; its sidecars do for connections that leave (`ConfigureListener` in
 /// `pkg/plugins/policies/meshtimeout/plugin/xds/configurer.go` at 2.14.3).
-pub(super) fn connections(policies: &Policies<'_>, to: &[&Tags]) -> Option<StdDuration> {
-    let newer = policies.outbound(&policies.resources.mesh_timeouts, To::Listener);
+pub(super) fn connections(
+    policies: &Policies<'_>,
+    of: To<'_>,
+    to: &[&Tags],
+) -> Option<StdDuration> {
+    let newer = policies.outbound(&policies.resources.mesh_timeouts, of);
     let newer = newer.and_then(|conf| get(conf.idle_timeout.as_ref()));
     newer.or_else(|| {
         let older = policies.connection_of_route(&policies.resources.timeouts, to)?;
@@ -42,7 +45,7 @@ pub(super) fn connections(policies: &Policies<'_>, to: &[&Tags]) -> Option<StdDu
 
 pub(super) fn route(
     policies: &Policies<'_>,
-    name: &str,
+    route: To<'_>,
     to: &[&Tags],
     is_grpc: bool,
     policy: &mut RoutePolicy,
@@ -56,14 +59,19 @@ pub(super) fn route(
     // No limit is nothing to set for Kuma, and so Envoy's 15 s.
     policy.timeout = get(older.and_then(|http| http.request_timeout.as_ref()))
         .filter(|timeout| !timeout.is_zero());
-    if let Some(conf) = policies.outbound(&policies.resources.mesh_timeouts, To::Route(name)) {
+    if let Some(conf) = policies.outbound(&policies.resources.mesh_timeouts, route) {
         let http = conf.http.unwrap_or_default();
         policy.timeout = get(http.request_timeout.as_ref()).or(Some(REQUEST));
         policy.idle = get(http.stream_idle_timeout.as_ref());
     }
 }
 
-pub(super) fn cluster(policies: &Policies<'_>, destination: &Tags, is_grpc: bool) -> ClusterPolicy {
+pub(super) fn cluster(
+    policies: &Policies<'_>,
+    to: To<'_>,
+    destination: &Tags,
+    is_grpc: bool,
+) -> ClusterPolicy {
     let mut policy = ClusterPolicy::default();
     if let Some(older) = policies.connection(&policies.resources.timeouts, destination) {
         let conf = &older.spec.conf;
@@ -79,8 +87,7 @@ pub(super) fn cluster(policies: &Policies<'_>, destination: &Tags, is_grpc: bool
             max_connection: None,
         });
     }
-    let service = destination.get(SERVICE_TAG).unwrap_or_default();
-    let newer = policies.outbound(&policies.resources.mesh_timeouts, To::Service(service));
+    let newer = policies.outbound(&policies.resources.mesh_timeouts, to);
     if let Some(conf) = newer {
         let http = conf.http.unwrap_or_default();
         policy.connect = get(conf.connection_timeout.as_ref());
@@ -93,6 +100,6 @@ pub(super) fn cluster(policies: &Policies<'_>, destination: &Tags, is_grpc: bool
     policy
 }
 
-fn get(duration: Option<&Duration>) -> Option<StdDuration> {
+pub(super) fn get(duration: Option<&Duration>) -> Option<StdDuration> {
     duration.and_then(Duration::get)
 }

@@ -21,15 +21,17 @@ const NETWORK: &str = "[%START_TIME%] %RESPONSE_FLAGS% %KUMA_MESH% \
     %KUMA_SOURCE_ADDRESS_WITHOUT_PORT%(%KUMA_SOURCE_SERVICE%)->%UPSTREAM_HOST%(%KUMA_DESTINATION_SERVICE%) \
     took %DURATION%ms, sent %BYTES_SENT% bytes, received: %BYTES_RECEIVED% bytes";
 
-/// Which of a gateway's logs it is.
+/// Which log of a proxy it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Traffic {
-    /// Of a `TrafficLog`: what leaves, and Kuma says `INBOUND` all the same.
-    Older,
-    /// What leaves.
-    Outbound,
-    /// What comes in.
-    Inbound,
+pub(super) enum Traffic<'a> {
+    /// Of a gateway's `TrafficLog`: what leaves, and Kuma says `INBOUND` all the same.
+    OlderOfGateway,
+    /// Of the `TrafficLog` of what leaves for a service.
+    Older(&'a str),
+    /// What leaves for a service.
+    Outbound(&'a str),
+    /// What comes in for a service.
+    Inbound(&'a str),
 }
 
 /// Kuma's commands with their values (`InterpolateKumaValues` in
@@ -41,18 +43,19 @@ pub(super) struct Commands {
 }
 
 impl Commands {
-    pub(super) fn new(proxy: &Proxy<'_>, traffic: Traffic, protocol: Protocol) -> Self {
+    pub(super) fn new(proxy: &Proxy<'_>, traffic: Traffic<'_>, protocol: Protocol) -> Self {
         let (source, destination) = match traffic {
-            Traffic::Older | Traffic::Outbound => (proxy.service, "*"),
-            Traffic::Inbound => ("unknown", proxy.service),
+            Traffic::OlderOfGateway => (proxy.service, "*"),
+            Traffic::Older(service) | Traffic::Outbound(service) => (proxy.service, service),
+            Traffic::Inbound(service) => ("unknown", service),
         };
         let direction = match traffic {
-            Traffic::Outbound => "OUTBOUND",
-            Traffic::Older | Traffic::Inbound => "INBOUND",
+            Traffic::Older(_) | Traffic::Outbound(_) => "OUTBOUND",
+            Traffic::OlderOfGateway | Traffic::Inbound(_) => "INBOUND",
         };
         let (zone, workload) = match traffic {
-            Traffic::Older => ("", ""),
-            Traffic::Outbound | Traffic::Inbound => (proxy.zone, &*proxy.workload),
+            Traffic::OlderOfGateway | Traffic::Older(_) => ("", ""),
+            Traffic::Outbound(_) | Traffic::Inbound(_) => (proxy.zone, &*proxy.workload),
         };
         let address = SocketAddr::new(proxy.address, 0).to_string();
         Self {

@@ -76,25 +76,29 @@ fn parse(text: &str) -> Endpoint {
     }
 }
 
+/// What the names of the clusters of collectors begin with.
+const CLUSTER: &str = "meshaccesslog:opentelemetry:";
+
 /// The cluster of a collector, which all logs for it share.
 pub(super) fn collector(
-    input: Input<'_>,
-    mesh: &str,
+    proxy: &Proxy<'_>,
     endpoint: Endpoint,
-    collectors: &mut Vec<Cluster>,
+    clusters: &mut Vec<Cluster>,
 ) -> String {
-    let known = collectors
+    let collectors = clusters
         .iter()
-        .find(|cluster| cluster.endpoints.first() == Some(&endpoint));
-    if let Some(cluster) = known {
+        .filter(|cluster| cluster.name.starts_with(CLUSTER));
+    let known = |cluster: &&Cluster| cluster.endpoints.first() == Some(&endpoint);
+    if let Some(cluster) = collectors.clone().find(known) {
         return cluster.name.clone();
     }
-    let name = format!("meshaccesslog:opentelemetry:{}", collectors.len());
-    collectors.push(Cluster {
+    let name = format!("{CLUSTER}{}", collectors.count());
+    clusters.push(Cluster {
         name: name.clone(),
         protocol: UpstreamProtocol::Grpc,
-        origin: origin(input, mesh, &endpoint),
+        origin: origin(proxy.input, proxy.mesh, &endpoint),
         endpoints: vec![endpoint],
+        tls: None,
         destination: Tags::default(),
         source: Tags::default(),
         policy: ClusterPolicy::default(),

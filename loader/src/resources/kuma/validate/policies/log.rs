@@ -30,7 +30,8 @@ impl Validate for MeshAccessLog {
 
     fn pitfalls(&self, report: &mut Report<'_>) {
         for_one_service(report, self, |_| "the logs");
-        let effect = "not served: clients of a gateway have no identity of the mesh, so nothing is logged for it";
+        let effect =
+            "not served: nothing is logged for clients with one identity of the mesh alone";
         for (index, rule) in self.rules.iter().enumerate() {
             let path = Path::of("rules").index(index).field("matches");
             for (index, client) in rule.matches.iter().enumerate() {
