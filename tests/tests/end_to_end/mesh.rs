@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rcgen::{CertificateParams, Issuer, KeyPair, SanType};
+use rcgen::{CertificateParams, Issuer, KeyPair, KeyUsagePurpose, SanType};
 use serde_json::{Value, json};
 use system_tests::client::{Connection, Response, get};
 use system_tests::envoy::{Envoy, socket_address};
@@ -211,6 +211,15 @@ pub(crate) fn between() -> Tls {
 
 /// A certificate of this name that a CA, PEM with its key, has signed.
 pub(crate) fn signed(authority: &str, uri: &str, is_expired: bool) -> anyhow::Result<Identity> {
+    signed_for(authority, &[uri], is_expired)
+}
+
+/// A certificate with these URIs that a CA, PEM with its key, has signed.
+pub(crate) fn signed_for(
+    authority: &str,
+    uris: &[&str],
+    is_expired: bool,
+) -> anyhow::Result<Identity> {
     let blocks = pem::parse_many(authority)?;
     let block = |tag: &str| blocks.iter().find(|b| b.tag() == tag).context("a block");
     let certificate = block("CERTIFICATE")?;
@@ -219,7 +228,11 @@ pub(crate) fn signed(authority: &str, uri: &str, is_expired: bool) -> anyhow::Re
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.subject_alt_names = vec![SanType::URI(uri.try_into()?)];
+    for &uri in uris {
+        params.subject_alt_names.push(SanType::URI(uri.try_into()?));
+    }
+    // Without one Envoy takes it for the certificate of a CA (X.509-SVID, section 5.2).
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.not_after = if is_expired {
         rcgen::date_time_ymd(2020, 1, 1)
     } else {
