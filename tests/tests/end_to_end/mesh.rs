@@ -73,6 +73,7 @@ spec:
 type: MeshGateway
 mesh: default
 name: edge-gateway
+annotations: {annotations}
 selectors:
 - match: {kuma.io/service: edge-gateway}
 conf:
@@ -105,7 +106,7 @@ pub(crate) const SNI: [&str; 3] = [
 
 /// The meshes, served. All of it ends when this is dropped.
 pub(crate) struct World {
-    _gateway: Envoy,
+    gateway: Envoy,
     _service: Envoy,
     address: IpAddr,
     dir: TempDir,
@@ -114,9 +115,22 @@ pub(crate) struct World {
 impl World {
     /// With the service's proxy, which has the identity of the Dataplane `service`.
     pub(crate) async fn start(version: &str, service: &str) -> anyhow::Result<Self> {
+        Self::start_with(version, service, "{}", "").await
+    }
+
+    /// With annotations of the gateway, and further resources.
+    pub(crate) async fn start_with(
+        version: &str,
+        service: &str,
+        annotations: &str,
+        more: &str,
+    ) -> anyhow::Result<Self> {
         let address = own_address();
         let dir = TempDir::new()?;
-        let resources = RESOURCES.replace("{address}", &address.to_string());
+        let resources = RESOURCES
+            .replace("{address}", &address.to_string())
+            .replace("{annotations}", annotations);
+        let resources = format!("{resources}---{more}");
         fs::write(dir.path().join("resources.yaml"), resources)?;
         let bootstrap = dir.path().join("bootstrap.json");
         meshgate::run_in(
@@ -134,7 +148,7 @@ impl World {
         certs(dir.path(), &[])?;
         let proxies = dir.path().join("work/proxies/default");
         Ok(Self {
-            _gateway: Envoy::start_file(version, &bootstrap).await?,
+            gateway: Envoy::start_file(version, &bootstrap).await?,
             _service: Envoy::start(version, sidecar(address, &proxies.join(service))).await?,
             address,
             dir,
@@ -181,6 +195,11 @@ impl World {
     /// Where the gateway listens.
     pub(crate) fn at(&self, port: u16) -> SocketAddr {
         SocketAddr::new(self.address, port)
+    }
+
+    /// The counters of the gateway, as Prometheus reads them.
+    pub(crate) async fn metrics(&self) -> anyhow::Result<String> {
+        Ok(self.gateway.admin_get("/stats/prometheus").await?.body)
     }
 
     /// The answer to a request without TLS.
