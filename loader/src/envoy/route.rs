@@ -60,14 +60,13 @@ pub(super) fn of_sidecar(port: &Port, hosts: &Hosts<'_>) -> RouteConfiguration {
     let Role::Outbound(outbound) = &port.role else {
         return configuration;
     };
-    let removed = (!outbound.gateways.is_empty()).then(|| CLUSTER_HEADER.to_owned());
     RouteConfiguration {
         request_headers_to_add: vec![header(
             "x-kuma-tags",
             &sidecar::tags_header(outbound),
             OverwriteIfExistsOrAdd,
         )],
-        request_headers_to_remove: removed.into_iter().collect(),
+        request_headers_to_remove: vec![CLUSTER_HEADER.to_owned()],
         ..configuration
     }
 }
@@ -80,8 +79,9 @@ fn configuration(
     RouteConfiguration {
         name: format!("{}:{hostname}", port.name),
         virtual_hosts,
-        // Only meshgate writes this header, so no backend may get one that a client wrote.
-        request_headers_to_remove: vec!["x-kuma-tags".to_owned()],
+        // Only meshgate writes these headers, so no backend may get one that a client wrote. Trailers with such a name
+        // go on, and lead nowhere: Envoy and the filters decide by headers.
+        request_headers_to_remove: vec!["x-kuma-tags".to_owned(), CLUSTER_HEADER.to_owned()],
         // A reference to a missing cluster is a finding of the loader and a 500 for its requests, not the end of all.
         validate_clusters: Some(proto::boolean(false)),
         ignore_port_in_host_matching: true,
