@@ -17,7 +17,7 @@ use crate::model::{Listener, Port, Protocol, Proxy};
 pub(super) fn listener(proxy: &Proxy, port: &Port, options: &Options) -> envoy::Listener {
     envoy::Listener {
         name: port.name.clone(),
-        address: Some(proto::address(&proxy.address, port.number)),
+        address: Some(proto::address(&port.address, port.number)),
         filter_chains: filter_chains(proxy, port, options),
         per_connection_buffer_limit_bytes: Some(proto::number(32_768)),
         metadata: Some(proto::metadata(&port.origin)),

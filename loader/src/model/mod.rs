@@ -5,6 +5,7 @@
 pub mod identity;
 pub mod kuma;
 pub mod policy;
+pub mod role;
 pub mod route;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use ::policy::{HostPattern, Tags};
 use self::policy::{ClusterPolicy, ListenerPolicy};
 
 pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
+pub use role::Role;
 pub use route::{
     Action, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, PathMatch,
     PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost, WeightedCluster,
@@ -29,7 +31,7 @@ pub struct Proxy {
     pub mesh: String,
     /// The service that it is, `kuma.io/service`: Envoy's cluster name in its node and the prefix of statistics.
     pub service: String,
-    /// The address that its ports are opened on.
+    /// The address of its Dataplane.
     pub address: IpAddr,
     /// Who it is to the proxies of meshes; absent if its mesh has no mTLS.
     pub identity: Option<Identity>,
@@ -42,8 +44,12 @@ pub struct Proxy {
 /// A port, with all the listeners that share it.
 #[derive(Clone, Debug)]
 pub struct Port {
-    /// `<gateway>:<protocol>:<port>`, the name of Kuma's Envoy listeners.
+    /// The name of Kuma's Envoy listeners: `<gateway>:<protocol>:<port>`, on sidecars `<direction>:<address>:<port>`.
     pub name: String,
+    /// What it is there for.
+    pub role: Role,
+    /// The address that it is opened on.
+    pub address: IpAddr,
     /// The number.
     pub number: u16,
     /// What is spoken on it.
@@ -54,7 +60,7 @@ pub struct Port {
     pub connection_limit: Option<u32>,
     /// Its clients, if they are proxies of meshes that prove who they are.
     pub clients: Option<MeshClients>,
-    /// The gateway.
+    /// The listener of the gateway, or the entry of the Dataplane.
     pub origin: Origin,
 }
 

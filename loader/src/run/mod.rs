@@ -23,7 +23,7 @@ pub fn overview(proxy: &Proxy) -> String {
         };
         let mut place = format!(
             "{scheme}://{}",
-            std::net::SocketAddr::new(proxy.address, port.number)
+            std::net::SocketAddr::new(port.address, port.number)
         );
         let width = place.len();
         for listener in &port.listeners {
@@ -57,7 +57,7 @@ fn try_it(proxy: &Proxy) -> Option<String> {
         .iter()
         .find(|port| port.protocol == Protocol::Http)?;
     let listener = port.listeners.first()?;
-    let place = std::net::SocketAddr::new(proxy.address, port.number);
+    let place = std::net::SocketAddr::new(port.address, port.number);
     Some(match &listener.hostname {
         HostPattern::Any => format!("curl http://{place}/"),
         HostPattern::Exact(name) => format!("curl -H 'Host: {}' http://{place}/", name.as_str()),

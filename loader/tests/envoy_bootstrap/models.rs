@@ -6,7 +6,7 @@ use meshgate::envoy::{AccessLog, EnvoyRange, Options};
 use meshgate::model::policy::{ClusterPolicy, ListenerPolicy, RoutePolicy};
 use meshgate::model::{
     Action, Certificate, Cluster, Endpoint, Forward, Listener, Origin, PathMatch, Port, Protocol,
-    Proxy, Route, UpstreamProtocol, VirtualHost, WeightedCluster,
+    Proxy, Role, Route, UpstreamProtocol, VirtualHost, WeightedCluster,
 };
 use policy::Tags;
 use policy::config::{Mode, Reasons};
@@ -224,6 +224,8 @@ fn traps() -> Port {
 fn http(number: u16, listeners: Vec<Listener>) -> Port {
     Port {
         name: format!("edge-gateway:HTTP:{number}"),
+        role: Role::Gateway,
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         number,
         protocol: Protocol::Http,
         listeners,

@@ -1,6 +1,7 @@
 //! The ports of a gateway: listeners that share a port become one Envoy listener.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use policy::{HostPattern, Tags};
 
@@ -8,7 +9,7 @@ use super::backends::Backends;
 use super::{Input, certificates, connections, gateway_routes, http_routes};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::policy::ListenerPolicy;
-use crate::model::{Action, Listener, Port, Protocol};
+use crate::model::{Action, Listener, Port, Protocol, Role};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::{self, MeshGateway};
 use crate::source::Path;
@@ -16,6 +17,7 @@ use crate::source::Path;
 /// The ports, by number; each with its listeners and their routes.
 pub(super) fn ports<'a>(
     input: Input<'a>,
+    address: IpAddr,
     dataplane_tags: &Tags,
     gateway: &Resource<MeshGateway>,
     backends: &mut Backends<'a>,
@@ -37,6 +39,8 @@ pub(super) fn ports<'a>(
         };
         let port = by_port.entry(number).or_insert_with(|| Port {
             name: format!("{}:{}:{number}", gateway.meta.name, protocol_name(protocol)),
+            role: Role::Gateway,
+            address,
             number,
             protocol,
             listeners: Vec::new(),

@@ -19,7 +19,7 @@ mod policies;
 mod select;
 mod services;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use policy::Tags;
 
@@ -96,6 +96,7 @@ pub fn gateway(
     let mut backends = Backends::new(input, &dataplane.meta.mesh, findings);
     let mut ports = listeners::ports(
         input,
+        address,
         &dataplane_gateway.tags,
         gateway,
         &mut backends,
@@ -130,5 +131,13 @@ pub fn ports_of(
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Port> {
     let mut backends = Backends::new(input, &gateway.meta.mesh, findings);
-    listeners::ports(input, dataplane_tags, gateway, &mut backends, findings)
+    let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    listeners::ports(
+        input,
+        nowhere,
+        dataplane_tags,
+        gateway,
+        &mut backends,
+        findings,
+    )
 }
