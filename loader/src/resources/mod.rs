@@ -1,12 +1,14 @@
 //! Typed resources: what a document says, in the terms of its own schema.
 
 pub mod decode;
+mod duration;
 pub mod kuma;
 mod load;
 mod not_served;
 pub mod registry;
 mod report;
 
+pub use duration::Duration;
 pub use load::load;
 
 use std::sync::Arc;

@@ -3,7 +3,8 @@
 mod values;
 
 pub(crate) use values::overlay;
-pub use values::{Duration, Fraction, Overlay};
+pub use crate::resources::Duration;
+pub use values::{Fraction, Overlay};
 
 use policy::Tags;
 use serde::Deserialize;
