@@ -2,8 +2,8 @@
 
 mod values;
 
-pub(crate) use values::overlay;
 pub use crate::resources::Duration;
+pub(crate) use values::overlay;
 pub use values::{Fraction, Overlay};
 
 use policy::Tags;
