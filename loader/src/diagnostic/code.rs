@@ -66,12 +66,13 @@ impl fmt::Display for Code {
 
 /// The reference of all codes, as Markdown: `docs/diagnostics.md`.
 pub fn reference() -> String {
-    const GROUPS: [(u16, &str); 5] = [
+    const GROUPS: [(u16, &str); 6] = [
         (0, "Reading files"),
         (1, "A resource by itself"),
         (2, "Resources together"),
         (3, "Certificates"),
         (4, "Not served"),
+        (6, "Istio"),
     ];
     let mut out = String::from(
         "# Diagnostics\n\nGenerated from `loader/src/diagnostic/code/table.rs`: do not edit here.\n\

@@ -10,10 +10,14 @@ const MAX_FINDINGS: usize = 100;
 
 /// A resource that knows what is wrong with it by itself.
 pub(crate) trait Validate {
-    /// The rules of Kuma's own validator, in its words.
-    fn validate(&self, report: &mut Report<'_>);
+    /// The rules of Kuma's or Istio's own validator, in its words.
+    ///
+    /// Kubernetes has no other rules for its resources than their types here: its API server has checked them.
+    fn validate(&self, report: &mut Report<'_>) {
+        let _ = report;
+    }
 
-    /// What Kuma accepts and then cannot serve, or serves in another way than it reads.
+    /// What Kuma or Istio accepts and then cannot serve, or serves in another way than it reads.
     fn pitfalls(&self, report: &mut Report<'_>) {
         let _ = report;
     }
@@ -25,16 +29,19 @@ pub(crate) struct Report<'a> {
     place: &'a Place,
     /// How Kuma begins the paths of this kind.
     prefix: Path,
+    /// The code of what its own validator refuses.
+    refusal: Code,
     faults: Vec<Path>,
     findings: Vec<Diagnostic>,
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(meta: &'a Meta, place: &'a Place, prefix: Path) -> Self {
+    pub(crate) fn new(meta: &'a Meta, place: &'a Place, prefix: Path, refusal: Code) -> Self {
         Self {
             meta,
             place,
             prefix,
+            refusal,
             faults: Vec::new(),
             findings: Vec::new(),
         }
@@ -44,16 +51,16 @@ impl<'a> Report<'a> {
         (self.findings, self.faults)
     }
 
-    /// What Kuma's validator says about `path`.
+    /// What the validator of Kuma or Istio says about `path`.
     pub(crate) fn violation(&mut self, path: &Path, text: impl AsRef<str>) {
-        self.say(path, Diagnostic::error(Code::InvalidValue, text.as_ref()));
+        self.say(path, Diagnostic::error(self.refusal, text.as_ref()));
     }
 
-    /// What Kuma's validator says about `path`, and what to write instead.
+    /// What the validator of Kuma or Istio says about `path`, and what to write instead.
     pub(crate) fn advise(&mut self, path: &Path, text: impl AsRef<str>, help: impl Into<String>) {
         self.say(
             path,
-            Diagnostic::error(Code::InvalidValue, text.as_ref()).help(help),
+            Diagnostic::error(self.refusal, text.as_ref()).help(help),
         );
     }
 
@@ -63,10 +70,10 @@ impl<'a> Report<'a> {
         label.unwrap_or(&self.meta.name)
     }
 
-    /// What Kuma's validator says about the name.
+    /// What the validator of Kuma or Istio says about the name.
     pub(crate) fn about_name(&mut self, text: &str) {
         let path = Path::of("name");
-        let finding = Diagnostic::error(Code::InvalidValue, format!("name: {text}"))
+        let finding = Diagnostic::error(self.refusal, format!("name: {text}"))
             .at(self.place.root.locate(&path));
         self.findings.push(finding.about(self.meta, &path));
     }

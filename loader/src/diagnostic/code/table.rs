@@ -1,5 +1,5 @@
 //! The table of codes: `00xx` reading files, `01xx` a resource by itself, `02xx` resources together, `03xx`
-//! certificates, `04xx` what is known and not served.
+//! certificates, `04xx` what is known and not served, `06xx` Istio's resources.
 
 use super::Explanation;
 
@@ -284,4 +284,9 @@ codes! {
         why "It is an error where leaving it out could let a request in or send it elsewhere, and a warning where it could not."
         example "listeners:\n- port: 8080\n  protocol: HTTP\n  crossMesh: true"
         fix "Remove it if its effect is not needed."
+    RefusedByIstio 600 "value that Istio refuses"
+        means "Istio's own validator refuses the value; the message is Istio's."
+        why "Istio does not take the resource."
+        example "servers:\n- port: {number: 80, name: http, protocol: HTTP}\n  hosts: [shop]"
+        fix "Follow the message."
 }
