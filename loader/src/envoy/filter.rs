@@ -1,6 +1,6 @@
 //! meshgate's own filter: where its code is, what it may call, and what it decides by.
 
-use ::policy::PluginConfig;
+use ::policy::{HostPattern, PluginConfig};
 use ::policy::config::{ListenerConfig, VERSION};
 use envoy_types::pb::envoy::config::core::v3::{AsyncDataSource, async_data_source};
 use envoy_types::pb::envoy::extensions::filters::http::wasm::v3::Wasm;
@@ -87,7 +87,7 @@ fn capabilities() -> CapabilityRestrictionConfig {
 fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> PluginConfig {
     let first = port
         .with_certificate()
-        .next()
+        .find(|listener| port.takes_requests(listener))
         .map(|listener| &listener.name);
     let brings_listeners = chain.is_none_or(|chain| Some(&chain.name) == first);
     PluginConfig {
@@ -102,14 +102,11 @@ fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> Pl
 }
 
 fn listener(listener: &Listener) -> ListenerConfig {
-    let hostname = listener.hostname.to_string();
+    let takes_all = listener.hostname == HostPattern::Any && listener.other_hostnames.is_empty();
+    let hostnames = listener.hostnames().map(ToString::to_string);
     ListenerConfig {
         name: listener.name.clone(),
-        hostnames: if hostname == "*" {
-            Vec::new()
-        } else {
-            vec![hostname]
-        },
+        hostnames: hostnames.filter(|_| !takes_all).collect(),
         tags: listener.tags.clone(),
     }
 }

@@ -11,7 +11,7 @@ use envoy_types::util::pack_any;
 
 use super::access_log::access_log;
 use super::{Options, proto};
-use crate::model::{Listener, Proxy};
+use crate::model::{Dialect, Listener, Proxy};
 
 /// Forwards the connections of all these listeners, or nothing where they go nowhere: Envoy closes them then.
 pub(super) fn tcp_proxy(
@@ -28,7 +28,9 @@ pub(super) fn tcp_proxy(
         cluster_specifier: Some(ClusterSpecifier::WeightedClusters(WeightedCluster {
             clusters,
         })),
-        idle_timeout: Some(proto::duration(Duration::from_mins(5))),
+        // On Istio Envoy's own hour.
+        idle_timeout: (proxy.dialect == Dialect::Kuma)
+            .then(|| proto::duration(Duration::from_mins(5))),
         max_connect_attempts: Some(proto::number(5)),
         access_log: options.access_log.iter().map(access_log).collect(),
         ..TcpProxy::default()

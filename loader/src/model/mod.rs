@@ -1,12 +1,14 @@
 //! What one proxy has to do, whichever dialect it was written in.
 //!
-//! [`kuma`] makes it from Kuma's resources; [`crate::envoy`] makes Envoy's configuration from it.
+//! [`kuma`] makes it from Kuma's resources, [`istio`] from Istio's; [`crate::envoy`] makes Envoy's configuration from it.
 
 pub mod identity;
+pub mod istio;
 pub mod kuma;
 pub mod policy;
 pub mod role;
 pub mod route;
+pub mod tls;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -18,16 +20,19 @@ use self::policy::{ClusterPolicy, ListenerPolicy};
 pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
 pub use role::Role;
 pub use route::{
-    Action, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, PathMatch,
-    PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost, WeightedCluster,
+    Action, BackendChanges, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror,
+    PathMatch, PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost, WeightedCluster,
 };
+pub use tls::{CertificateFiles, ClientValidation, ServerTls, Source, TlsOrigination, TlsVersion};
 
 /// One proxy: the listeners that it opens and the clusters that it forwards to.
 #[derive(Clone, Debug)]
 pub struct Proxy {
+    /// Whose gateway it is in all that nobody can write down: names of things, what is sent to whom by itself.
+    pub dialect: Dialect,
     /// The Dataplane's name.
     pub name: String,
-    /// Its mesh.
+    /// Its mesh; on Istio its namespace.
     pub mesh: String,
     /// The service that it is, `kuma.io/service`: Envoy's cluster name in its node and the prefix of statistics.
     pub service: String,
@@ -41,6 +46,15 @@ pub struct Proxy {
     pub clusters: Vec<Cluster>,
 }
 
+/// Whose gateway a proxy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Kuma's built-in gateway.
+    Kuma,
+    /// Istio's ingress gateway.
+    Istio,
+}
+
 /// A port, with all the listeners that share it.
 #[derive(Clone, Debug)]
 pub struct Port {
@@ -50,6 +64,8 @@ pub struct Port {
     pub role: Role,
     /// The address that it is opened on.
     pub address: IpAddr,
+    /// The Unix socket that it is in place of address and number; a name that begins with `@` is an abstract one.
+    pub socket: Option<String>,
     /// The number.
     pub number: u16,
     /// What is spoken on it.
@@ -69,7 +85,13 @@ impl Port {
     pub fn with_certificate(&self) -> impl Iterator<Item = &Listener> {
         self.listeners
             .iter()
-            .filter(|listener| listener.passes_tls || !listener.certificates.is_empty())
+            .filter(|listener| listener.passes_tls || listener.has_certificate())
+    }
+
+    /// Whether a listener of it takes requests, and not connections as a whole.
+    pub fn takes_requests(&self, listener: &Listener) -> bool {
+        let is_http = matches!(self.protocol, Protocol::Http | Protocol::Https);
+        is_http && !listener.passes_tls && listener.connections.is_empty()
     }
 
     /// Whether anything can be served on it.
@@ -99,13 +121,17 @@ pub struct Listener {
     pub name: String,
     /// The hosts that it takes; on TLS also the SNI.
     pub hostname: HostPattern,
+    /// Further hosts that it takes; none on Kuma.
+    pub other_hostnames: Vec<HostPattern>,
     /// The tags of Dataplane, gateway and listener, merged.
     pub tags: Tags,
     /// Its certificates, one for each kind of key; none without TLS. On HTTPS a listener without any is not served, but
     /// its hosts stay its own: no other listener gets them.
     pub certificates: Vec<Certificate>,
-    /// Whether TLS ends at the backend; on TLS only.
+    /// Whether TLS ends at the backend.
     pub passes_tls: bool,
+    /// What TLS is like, where it ends here.
+    pub tls: ServerTls,
     /// Where its requests go.
     pub virtual_hosts: Vec<VirtualHost>,
     /// Where its connections go, on TCP and TLS: to any of the clusters of all entries, by weight.
@@ -114,6 +140,18 @@ pub struct Listener {
     pub policy: ListenerPolicy,
     /// The listener in its gateway.
     pub origin: Origin,
+}
+
+impl Listener {
+    /// All hosts that it takes.
+    pub fn hostnames(&self) -> impl Iterator<Item = &HostPattern> {
+        std::iter::once(&self.hostname).chain(&self.other_hostnames)
+    }
+
+    /// Whether TLS sessions can end here.
+    pub fn has_certificate(&self) -> bool {
+        !self.certificates.is_empty() || !self.tls.files.is_empty()
+    }
 }
 
 /// What happens to connections.
@@ -136,6 +174,8 @@ pub struct Cluster {
     pub endpoints: Vec<Endpoint>,
     /// mTLS with all endpoints, which are proxies of a mesh. Endpoints outside have a TLS of their own, or none.
     pub tls: Option<MeshTls>,
+    /// TLS with all endpoints, none of which has one of its own.
+    pub origination: Option<TlsOrigination>,
     /// The tags that its endpoints have.
     pub destination: Tags,
     /// The merged tags of the listener that calls it.
@@ -153,6 +193,8 @@ pub enum UpstreamProtocol {
     Http1,
     /// HTTP/2 without negotiation.
     Http2,
+    /// What the client speaks.
+    AsClient,
 }
 
 /// Where a service can be reached.
@@ -164,6 +206,8 @@ pub struct Endpoint {
     pub port: u16,
     /// The TLS that is spoken with it; none if absent.
     pub tls: Option<UpstreamTls>,
+    /// Its share, compared to the other endpoints'; 1 if absent.
+    pub weight: Option<u32>,
 }
 
 /// TLS with an endpoint.

@@ -97,6 +97,7 @@ impl<'a> Backends<'a> {
             protocol,
             endpoints,
             tls: None,
+            origination: None,
             destination: destination.clone(),
             source: Tags::default(),
             policy: ClusterPolicy::default(),

@@ -69,6 +69,7 @@ pub(super) fn attach_tcp_routes(
             WeightedCluster {
                 cluster: backends.cluster(&destination, &listener.tags, &origin),
                 weight: backend.weight.unwrap_or(1),
+                changes: None,
             }
         });
         listener.connections.push(Connections {
@@ -112,6 +113,7 @@ pub(super) fn attach_gateway_routes(
                     WeightedCluster {
                         cluster: backends.cluster(destination, &listener.tags, &origin),
                         weight: backend.weight,
+                        changes: None,
                     }
                 });
                 listener.connections.push(Connections {

@@ -29,6 +29,7 @@ pub(super) fn endpoint(
         address: host.to_owned(),
         port,
         tls,
+        weight: None,
     })
 }
 

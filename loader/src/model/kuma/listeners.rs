@@ -9,7 +9,7 @@ use super::backends::Backends;
 use super::{Input, certificates, connections, gateway_routes, http_routes};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::policy::ListenerPolicy;
-use crate::model::{Action, Listener, Port, Protocol, Role};
+use crate::model::{Action, Listener, Port, Protocol, Role, ServerTls};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::{self, MeshGateway};
 use crate::source::Path;
@@ -41,6 +41,7 @@ pub(super) fn ports<'a>(
             name: format!("{}:{}:{number}", gateway.meta.name, protocol_name(protocol)),
             role: Role::Gateway,
             address,
+            socket: None,
             number,
             protocol,
             listeners: Vec::new(),
@@ -60,6 +61,8 @@ pub(super) fn ports<'a>(
                 _ => Vec::new(),
             },
             passes_tls: protocol == Protocol::Tls && passes_tls(spec),
+            other_hostnames: Vec::new(),
+            tls: ServerTls::default(),
             virtual_hosts: Vec::new(),
             connections: Vec::new(),
             policy: ListenerPolicy::default(),

@@ -24,7 +24,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use policy::Tags;
 
 use self::backends::Backends;
-use super::{Origin, Port, Proxy};
+use super::{Dialect, Origin, Port, Proxy};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::kuma::dataplane::{Dataplane, GatewayType};
 use crate::resources::kuma::mesh_gateway::MeshGateway;
@@ -113,6 +113,7 @@ pub fn gateway(
     };
     policies::apply(input, gateway, &mut ports, &mut clusters, &for_logs);
     Some(Proxy {
+        dialect: Dialect::Kuma,
         name: dataplane.meta.name.clone(),
         mesh: dataplane.meta.mesh.clone(),
         service: service.to_owned(),
