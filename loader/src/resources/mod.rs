@@ -7,6 +7,7 @@ pub mod kubernetes;
 pub mod kuma;
 mod load;
 mod not_served;
+mod re2;
 pub mod registry;
 mod report;
 
