@@ -49,6 +49,7 @@ impl Code {
                 | Self::InvalidCertificate
                 | Self::KeyMismatch
                 | Self::RefusedCertificate
+                | Self::NoCredential
         )
     }
 

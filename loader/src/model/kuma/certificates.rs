@@ -13,6 +13,8 @@ use crate::source::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+pub(crate) use bundle::read;
+
 /// Why a certificate cannot be served.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unusable {

@@ -23,6 +23,7 @@ pub(super) fn listener(policies: &Policies<'_>) -> ListenerPolicy {
         stream_idle: get(http.stream_idle_timeout.as_ref()),
         request: get(http.request_timeout.as_ref()),
         access_logs: Vec::new(),
+        grpc_web: false,
     }
 }
 

@@ -1,0 +1,157 @@
+//! The TLS of a server (`BuildListenerTLSContext` in `pilot/pkg/networking/core/listener.go` at 1.32).
+//!
+//! Istio looks at pinned keys and hashes only beside `credentialName`, and at `caCrl` only beside files. Here each acts
+//! in both cases.
+
+use super::credentials;
+use super::servers::GatewayServer;
+use super::workload::Workload;
+use crate::diagnostic::Diagnostic;
+use crate::model::kuma::{Input, Unusable};
+use crate::model::{
+    Certificate, CertificateFiles, ClientValidation, ServerTls, Source, TlsVersion,
+};
+use crate::resources::istio::gateway::{ServerTls as Settings, TlsMode, TlsProtocol};
+
+/// The certificates of a server, and what else its TLS is like.
+pub(super) struct Terminated {
+    pub(super) certificates: Vec<Certificate>,
+    pub(super) tls: ServerTls,
+}
+
+/// Nothing if a certificate or authority cannot be used; then it is named.
+pub(super) fn of_server(
+    input: Input<'_>,
+    workload: &Workload,
+    server: &GatewayServer<'_>,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Terminated> {
+    let settings = server.server.tls.as_ref()?;
+    let path = server.path().field("tls");
+    let mut usable = true;
+    let mut refuse = |field: &str, why: Unusable| {
+        usable = false;
+        let message = format!("{field}: {}", why.why);
+        let path = path.field(field);
+        findings.push(server.gateway.error(why.code, &path, message));
+    };
+    let (names, field) = credential_names(settings);
+    let mut certificates = Vec::new();
+    for name in &names {
+        match credentials::server(input, workload, name) {
+            Ok(certificate) => certificates.push(certificate),
+            Err(why) => refuse(field, why),
+        }
+    }
+    let asks = matches!(settings.mode, TlsMode::Mutual | TlsMode::OptionalMutual);
+    let clients = asks.then(|| {
+        let (authority, revoked) = match names.first() {
+            None => (file(&settings.ca_certificates), None),
+            Some(first) => {
+                let (name, field) = match settings.ca_cert_credential_name.as_str() {
+                    "" => (*first, field),
+                    own => (own, "caCertCredentialName"),
+                };
+                match credentials::authority(input, workload, name) {
+                    Ok((authority, crl)) => {
+                        (Some(Source::Inline(authority)), crl.map(Source::Inline))
+                    }
+                    Err(why) => {
+                        refuse(field, why);
+                        (None, None)
+                    }
+                }
+            }
+        };
+        ClientValidation {
+            required: settings.mode == TlsMode::Mutual,
+            authority,
+            crl: revoked.or_else(|| file(&settings.ca_crl)),
+            names: settings.subject_alt_names.clone(),
+            spki: settings.verify_certificate_spki.clone(),
+            hashes: settings.verify_certificate_hash.clone(),
+            takes_untrusted: settings.insecure_skip_verify == Some(true),
+        }
+    });
+    usable.then(|| Terminated {
+        certificates,
+        tls: ServerTls {
+            files: if names.is_empty() {
+                files(settings)
+            } else {
+                Vec::new()
+            },
+            clients,
+            min: version(settings.min_protocol_version),
+            max: version(settings.max_protocol_version),
+            ciphers: ciphers(settings),
+            curves: settings.ecdh_curves.clone(),
+        },
+    })
+}
+
+fn credential_names(settings: &Settings) -> (Vec<&str>, &'static str) {
+    if settings.credential_name.is_empty() {
+        let names = settings.credential_names.iter();
+        return (names.map(String::as_str).collect(), "credentialNames");
+    }
+    (vec![&settings.credential_name], "credentialName")
+}
+
+fn files(settings: &Settings) -> Vec<CertificateFiles> {
+    let pair = |chain: &String, key: &String| CertificateFiles {
+        chain: chain.clone(),
+        key: key.clone(),
+    };
+    let listed = settings.tls_certificates.iter();
+    let listed = listed.map(|own| pair(&own.server_certificate, &own.private_key));
+    let single = pair(&settings.server_certificate, &settings.private_key);
+    let single = Some(single).filter(|files| !files.chain.is_empty());
+    single.into_iter().chain(listed).collect()
+}
+
+fn file(name: &str) -> Option<Source> {
+    (!name.is_empty()).then(|| Source::File(name.to_owned()))
+}
+
+fn version(version: TlsProtocol) -> Option<TlsVersion> {
+    match version {
+        TlsProtocol::Auto => None,
+        TlsProtocol::V1_0 => Some(TlsVersion::V1_0),
+        TlsProtocol::V1_1 => Some(TlsVersion::V1_1),
+        TlsProtocol::V1_2 => Some(TlsVersion::V1_2),
+        TlsProtocol::V1_3 => Some(TlsVersion::V1_3),
+    }
+}
+
+/// Validation names those that Istio leaves out: Envoy would refuse all of its configuration for one.
+const CIPHERS: [&str; 15] = [
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+    "ECDHE-ECDSA-AES128-SHA",
+    "ECDHE-RSA-AES128-SHA",
+    "ECDHE-ECDSA-AES256-SHA",
+    "ECDHE-RSA-AES256-SHA",
+    "AES128-GCM-SHA256",
+    "AES256-GCM-SHA384",
+    "AES128-SHA",
+    "AES256-SHA",
+    "DES-CBC3-SHA",
+];
+
+/// Each once (`security.IsValidCipherSuite` in `pkg/config/security` at 1.32).
+fn ciphers(settings: &Settings) -> Vec<String> {
+    let mut ciphers: Vec<String> = Vec::new();
+    for cipher in &settings.cipher_suites {
+        let is_expression = cipher.starts_with(|c: char| !c.is_ascii_alphanumeric());
+        let is_valid = is_expression || cipher == "ALL" || CIPHERS.contains(&cipher.as_str());
+        if is_valid && !ciphers.contains(cipher) {
+            ciphers.push(cipher.clone());
+        }
+    }
+    ciphers
+}
