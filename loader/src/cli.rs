@@ -1,6 +1,6 @@
 //! The command line. The comments here are the help texts.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -82,6 +82,15 @@ pub struct ProxyArgs {
     /// The mesh of the Dataplane; not needed where the name says it.
     #[arg(long, value_name = "NAME")]
     pub mesh: Option<String>,
+    /// Istio: the labels of the gateway's workload; not needed where a Deployment, a Pod or one selector says them.
+    #[arg(long, value_name = "K=V", value_delimiter = ',', value_parser = label, conflicts_with_all = ["dataplane", "mesh"])]
+    pub gateway_labels: Vec<(String, String)>,
+    /// Istio: the namespace of the gateway's workload; it has the credentials.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["dataplane", "mesh"])]
+    pub namespace: Option<String>,
+    /// Istio: the address of ports without `bind`; 0.0.0.0 without it.
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["dataplane", "mesh"])]
+    pub address: Option<IpAddr>,
     /// Where Envoy's admin interface listens. It can stop Envoy: keep it on loopback.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9901")]
     pub admin: SocketAddr,
@@ -182,4 +191,11 @@ pub struct TlsCertificateArgs {
     /// The file for the certificate, or - for standard output.
     #[arg(long, value_name = "FILE", default_value = "cert.pem")]
     pub cert_file: PathBuf,
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a label is written NAME=VALUE".to_owned()),
+    }
 }

@@ -9,6 +9,7 @@ use policy::Tags;
 
 use self::shadowed::Shadowed;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::istio;
 use crate::model::kuma::{self, Input};
 use crate::model::{Listener, Port};
 use crate::resources::Resource;
@@ -45,6 +46,7 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
     }
     unattached(input, &served, &mut findings);
     served.shadowed.report(input, &mut findings);
+    findings.extend(istio::check(input));
     // Several Dataplanes of one gateway find the same.
     let mut seen = HashSet::new();
     findings.retain(|f| seen.insert((f.code, f.span, f.message.clone())));

@@ -1,5 +1,7 @@
 //! What `bootstrap` and `run` begin with: resources, and the one proxy to be made of them.
 
+use std::collections::BTreeMap;
+
 use anyhow::bail;
 use time::OffsetDateTime;
 
@@ -7,6 +9,7 @@ use crate::cli::{ConfigFormat, Paths, ProxyArgs, Reasons};
 use crate::diagnostic::{Code, Diagnostic, Severity, render};
 use crate::envoy::{AccessLog, EnvoyRange};
 use crate::model::Proxy;
+use crate::model::istio::{self, Workload};
 use crate::model::kuma::{self, Input};
 use crate::output::Output;
 use crate::resources::kuma::dataplane::Dataplane;
@@ -80,7 +83,10 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
 
 /// The proxy that the arguments name, or nothing if its resources have errors; all findings are printed.
 pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<Proxy>> {
-    let loaded = load(&args.paths, false, output)?;
+    let mut loaded = load(&args.paths, false, output)?;
+    if !args.gateway_labels.is_empty() || args.namespace.is_some() {
+        without_other_workloads(&mut loaded);
+    }
     if !loaded.findings.is_empty() {
         let color = output.color_on_stderr();
         output.talk(render::human(&loaded.sources, &loaded.findings, color).trim_end());
@@ -88,10 +94,13 @@ pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<
     if loaded.has_fatal_errors() {
         return Ok(None);
     }
-    let dataplane = choose(args, &loaded)?;
     let input = Input {
         resources: &loaded.resources,
         sources: &loaded.sources,
+    };
+    let dataplane = match choose(args, &loaded)? {
+        Chosen::Dataplane(dataplane) => dataplane,
+        Chosen::Workload(workload) => return istio_proxy(input, &loaded, &workload, output),
     };
     // What it finds was found and printed above.
     match kuma::gateway(input, dataplane, &mut Vec::new()) {
@@ -103,14 +112,72 @@ pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<
     }
 }
 
-/// The Dataplane that is named, or the only one.
-fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<&'a Resource<Dataplane>> {
+/// The proxy of an Istio gateway. One that no resource names has not been looked at before, so what is wrong with it is
+/// printed now.
+fn istio_proxy(
+    input: Input<'_>,
+    loaded: &Loaded,
+    workload: &Workload,
+    output: &Output,
+) -> anyhow::Result<Option<Proxy>> {
+    let mut findings = Vec::new();
+    let proxy = istio::gateway(input, workload, &mut findings);
+    let known = |finding: &Diagnostic| {
+        let mut known = loaded.findings.iter();
+        known.any(|f| (f.code, f.span, &f.message) == (finding.code, finding.span, &finding.message))
+    };
+    findings.retain(|finding| !known(finding));
+    render::sort(&mut findings);
+    if !findings.is_empty() {
+        let color = output.color_on_stderr();
+        output.talk(render::human(&loaded.sources, &findings, color).trim_end());
+    }
+    let fatal = |f: &Diagnostic| f.severity == Severity::Error && !f.code.is_isolated();
+    if findings.iter().any(fatal) {
+        return Ok(None);
+    }
+    match proxy {
+        Some(proxy) => Ok(Some(proxy)),
+        None => bail!("{workload}: no server of a Gateway is left for it, so there is nothing to serve"),
+    }
+}
+
+/// What is wrong with a workload that selectors tell of is nothing to somebody who names another one.
+fn without_other_workloads(loaded: &mut Loaded) {
+    let others = istio::check(Input {
+        resources: &loaded.resources,
+        sources: &loaded.sources,
+    });
+    loaded.findings.retain(|finding| {
+        let mut others = others.iter();
+        !others.any(|f| (f.code, f.span, &f.message) == (finding.code, finding.span, &finding.message))
+    });
+}
+
+/// Whom a configuration is for.
+enum Chosen<'a> {
+    /// A built-in gateway of Kuma.
+    Dataplane(&'a Resource<Dataplane>),
+    /// A gateway of Istio.
+    Workload(Workload),
+}
+
+/// The proxy that is named, or the only one.
+fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<Chosen<'a>> {
+    let is_istio =
+        !args.gateway_labels.is_empty() || args.namespace.is_some() || args.address.is_some();
+    let named_dataplane = args.dataplane.is_some() || args.mesh.is_some();
     let candidates: Vec<_> = loaded
         .resources
         .dataplanes
         .iter()
-        .filter(|dataplane| kuma::is_builtin_gateway(dataplane))
+        .filter(|dataplane| !is_istio && kuma::is_builtin_gateway(dataplane))
         .collect();
+    let workloads = if named_dataplane {
+        Vec::new()
+    } else {
+        choose_workload(args, loaded)
+    };
     let named: Vec<_> = candidates
         .iter()
         .copied()
@@ -121,21 +188,76 @@ fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<&'a Resour
         })
         .filter(|d| args.mesh.as_ref().is_none_or(|mesh| d.meta.mesh == *mesh))
         .collect();
-    match (named.as_slice(), candidates.as_slice()) {
-        ([one], _) => Ok(one),
+    match (named.as_slice(), workloads.as_slice()) {
+        ([one], []) => Ok(Chosen::Dataplane(one)),
+        ([], [one]) => Ok(Chosen::Workload(one.clone())),
+        ([], []) if is_istio => bail!("no Gateway of Istio selects a workload with these labels"),
+        ([], []) if candidates.is_empty() => bail!(
+            "these resources have no Dataplane that is a built-in gateway, and no Gateway of Istio; add one with `networking.gateway: {{type: BUILTIN, tags: …}}`"
+        ),
         ([], []) => bail!(
-            "these resources have no Dataplane that is a built-in gateway; add one with `networking.gateway: {{type: BUILTIN, tags: …}}`"
-        ),
-        ([], all) => bail!(
             "no built-in gateway Dataplane has that name; there are\n{}",
-            list(all, loaded)
+            list(&candidates, loaded)
         ),
-        (several, _) => bail!(
+        (several, []) => bail!(
             "{} Dataplanes can be built from these resources; choose one with --dataplane (and --mesh)\n{}",
             several.len(),
             list(several, loaded)
         ),
+        ([], several) => bail!(
+            "{} gateways of Istio can be built from these resources; choose one with --gateway-labels and --namespace\n{}",
+            several.len(),
+            list_workloads(several)
+        ),
+        (dataplanes, others) => bail!(
+            "{} proxies can be built from these resources; choose one with --dataplane, or with --gateway-labels and --namespace\n{}\n{}",
+            dataplanes.len() + others.len(),
+            list(dataplanes, loaded),
+            list_workloads(others)
+        ),
     }
+}
+
+/// The workload with the labels that are given; without them all that the resources have.
+fn choose_workload(args: &ProxyArgs, loaded: &Loaded) -> Vec<Workload> {
+    let mut known = istio::workloads(&loaded.resources);
+    if let Some(namespace) = &args.namespace {
+        // A workload that only selectors tell of can be in any namespace.
+        for workload in &mut known {
+            if !workload.is_written {
+                workload.namespace.clone_from(namespace);
+            }
+        }
+        known.retain(|workload| workload.namespace == *namespace);
+    }
+    if !args.gateway_labels.is_empty() {
+        let labels: BTreeMap<_, _> = args.gateway_labels.iter().cloned().collect();
+        let written = known
+            .into_iter()
+            .filter(|workload| workload.is_written && workload.is_selected_by(&labels));
+        known = written.collect();
+        if known.is_empty() {
+            known.extend(istio::named(&loaded.resources, labels, args.namespace.as_deref()));
+        }
+    }
+    for workload in &mut known {
+        workload.address = args.address;
+    }
+    known
+}
+
+fn list_workloads(workloads: &[Workload]) -> String {
+    let line = |workload: &Workload| {
+        let labels = workload.labels.iter();
+        let labels: Vec<_> = labels.map(|(name, value)| format!("{name}={value}")).collect();
+        format!(
+            "  {}   --gateway-labels {} --namespace {}",
+            workload.name,
+            labels.join(","),
+            workload.namespace
+        )
+    };
+    workloads.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {

@@ -15,7 +15,7 @@ use envoy_types::pb::envoy::config::cluster::v3::cluster::{
 use envoy_types::pb::envoy::config::cluster::v3::{CircuitBreakers, Cluster, UpstreamConnectionOptions};
 use envoy_types::pb::envoy::config::core::v3::{
     HealthCheck, Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions as CommonOptions,
-    TcpKeepalive,
+    TcpKeepalive, UpstreamHttpProtocolOptions,
 };
 use envoy_types::pb::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint::HostIdentifier,
@@ -196,7 +196,9 @@ fn common_lb_config(policy: &ClusterPolicy) -> Option<CommonLbConfig> {
 fn protocol_options(cluster: &model::Cluster) -> HashMap<String, Any> {
     let times = cluster.policy.http.as_ref();
     let policy = &cluster.policy;
-    let has_limits = policy.requests_per_connection.is_some();
+    // The name that is asked for is the host of the request.
+    let auto_sni = cluster.origination.as_ref().filter(|tls| tls.sni.is_none());
+    let has_limits = policy.requests_per_connection.is_some() || auto_sni.is_some();
     let http2 = Http2ProtocolOptions {
         initial_stream_window_size: Some(proto::number(65_536)),
         initial_connection_window_size: Some(proto::number(1_048_576)),
@@ -228,6 +230,11 @@ fn protocol_options(cluster: &model::Cluster) -> HashMap<String, Any> {
             max_connection_duration: times.and_then(|t| t.max_connection).map(proto::duration),
             max_requests_per_connection: policy.requests_per_connection.map(proto::number),
             ..CommonOptions::default()
+        }),
+        upstream_http_protocol_options: auto_sni.map(|tls| UpstreamHttpProtocolOptions {
+            auto_sni: true,
+            auto_san_validation: tls.authority.is_some() && tls.names.is_empty(),
+            ..UpstreamHttpProtocolOptions::default()
         }),
         upstream_protocol_options: Some(protocol),
         ..HttpProtocolOptions::default()

@@ -33,7 +33,7 @@ use super::{Dialect, Proxy};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Path;
 
-pub use workload::{Workload, workloads};
+pub use workload::{Workload, named, workloads};
 
 /// Where ports without `bind` are opened.
 const ANY_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);

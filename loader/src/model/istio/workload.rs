@@ -15,6 +15,8 @@ pub struct Workload {
     pub namespace: String,
     /// Its labels, by which Gateways select it.
     pub labels: BTreeMap<String, String>,
+    /// Whether a resource stands for it.
+    pub is_written: bool,
     /// The address that ports without `bind` are opened on; all addresses if absent.
     pub address: Option<IpAddr>,
 }
@@ -42,6 +44,7 @@ pub fn workloads(resources: &Resources) -> Vec<Workload> {
             name: deployment.meta.name.clone(),
             namespace: deployment.meta.namespace().to_owned(),
             labels: deployment.spec.template.metadata.labels.clone(),
+            is_written: true,
             address: None,
         });
     }
@@ -50,6 +53,7 @@ pub fn workloads(resources: &Resources) -> Vec<Workload> {
             name: pod.meta.name.clone(),
             namespace: pod.meta.namespace().to_owned(),
             labels: pod.meta.labels.clone(),
+            is_written: true,
             address: None,
         };
         let of_deployment = |other: &Workload| {
@@ -71,9 +75,28 @@ pub fn workloads(resources: &Resources) -> Vec<Workload> {
                 name: gateway.meta.name.clone(),
                 namespace: gateway.meta.namespace().to_owned(),
                 labels: selector.clone(),
+                is_written: false,
                 address: None,
             });
         }
     }
     all
+}
+
+/// A workload with these labels that no resource stands for, in this namespace or else that of the first Gateway that
+/// selects it; nothing if none does.
+pub fn named(
+    resources: &Resources,
+    labels: BTreeMap<String, String>,
+    namespace: Option<&str>,
+) -> Option<Workload> {
+    let mut workload = Workload {
+        labels,
+        ..Workload::default()
+    };
+    let mut gateways = resources.istio.gateways.iter();
+    let gateway = gateways.find(|gateway| workload.is_selected_by(&gateway.spec.selector))?;
+    workload.name.clone_from(&gateway.meta.name);
+    workload.namespace = namespace.unwrap_or(gateway.meta.namespace()).to_owned();
+    Some(workload)
 }
