@@ -7,7 +7,9 @@ use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, ServerName, UnixTime,
+};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{
     ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion,
@@ -20,6 +22,7 @@ pub struct Tls {
     alpn: Vec<Vec<u8>>,
     versions: Vec<&'static SupportedProtocolVersion>,
     schemes: Vec<SignatureScheme>,
+    own: Option<(String, String)>,
 }
 
 impl Tls {
@@ -40,6 +43,7 @@ impl Tls {
             schemes: ring::default_provider()
                 .signature_verification_algorithms
                 .supported_schemes(),
+            own: None,
         }
     }
 
@@ -70,6 +74,13 @@ impl Tls {
         self
     }
 
+    /// With a certificate of the client, and its key; both are PEM.
+    #[must_use]
+    pub fn with_certificate(mut self, chain: &str, key: &str) -> Self {
+        self.own = Some((chain.to_owned(), key.to_owned()));
+        self
+    }
+
     /// As a client that knows RSA certificates only.
     #[must_use]
     pub fn only_rsa(mut self) -> Self {
@@ -97,11 +108,20 @@ impl Tls {
 
     pub(crate) fn config(&self) -> anyhow::Result<ClientConfig> {
         let verifier = Arc::new(NoJudgement(self.schemes.clone()));
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&self.versions)?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match &self.own {
+            None => config.with_no_client_auth(),
+            Some((chain, key)) => {
+                let chain = pem::parse_many(chain)?.into_iter();
+                let chain = chain.map(|block| block.into_contents().into());
+                let key = PrivateKeyDer::try_from(pem::parse(key)?.into_contents());
+                let key = key.map_err(anyhow::Error::msg)?;
+                config.with_client_auth_cert(chain.collect(), key)?
+            }
+        };
         config.alpn_protocols.clone_from(&self.alpn);
         Ok(config)
     }

@@ -3,10 +3,13 @@
 //! Istio looks at pinned keys and hashes only beside `credentialName`, and at `caCrl` only beside files. Here each acts
 //! in both cases.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::credentials;
 use super::servers::GatewayServer;
 use super::workload::Workload;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::{Input, Unusable};
 use crate::model::{
     Certificate, CertificateFiles, ClientValidation, ServerTls, Source, TlsVersion,
@@ -43,6 +46,31 @@ pub(super) fn of_server(
             Err(why) => refuse(field, why),
         }
     }
+    let mut malformed = |field: &str, is_valid: bool, what: &str| {
+        if !is_valid {
+            let why = Unusable {
+                code: Code::InvalidValue,
+                why: what.to_owned(),
+            };
+            refuse(field, why);
+        }
+    };
+    // For one of another form Envoy would refuse all of its configuration.
+    let hashes = settings.verify_certificate_hash.iter();
+    malformed(
+        "verifyCertificateHash",
+        hashes.map(|text| text.replace(':', "")).all(|text| {
+            text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+        }),
+        "a hash is a SHA-256 of 64 hexadecimal digits, with colons between pairs or without",
+    );
+    let spki = settings.verify_certificate_spki.iter();
+    malformed(
+        "verifyCertificateSpki",
+        spki.map(|text| STANDARD.decode(text))
+            .all(|bytes| bytes.is_ok_and(|bytes| bytes.len() == 32)),
+        "a pinned key is a SHA-256 in base64",
+    );
     let asks = matches!(settings.mode, TlsMode::Mutual | TlsMode::OptionalMutual);
     let clients = asks.then(|| {
         let (authority, revoked) = match names.first() {
