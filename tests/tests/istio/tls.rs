@@ -106,7 +106,7 @@ async fn clients_prove_who_they_are(version: &str) -> anyhow::Result<()> {
             "{mode: MUTUAL, credentialName: c, subjectAltNames: [other.example.org]}",
         ),
         server(
-            "n",
+            "named",
             "n.example.com",
             "{mode: MUTUAL, credentialName: c, subjectAltNames: [client.example.org]}",
         ),
