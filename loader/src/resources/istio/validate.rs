@@ -62,12 +62,14 @@ fn duration(report: &mut Report<'_>, path: &Path, duration: Option<&Duration>) {
                 "write a number with a unit: `500ms`, `30s`, `1h30m`",
             );
         }
-        Some(Duration::Of(time)) if *time >= StdDuration::from_millis(1) => {
-            if time.subsec_nanos() % 1_000_000 != 0 {
-                report.violation(path, "only durations to ms precision are supported");
-            }
+        Some(Duration::Of(time)) if *time < StdDuration::from_millis(1) => {
+            report.violation(path, "duration must be greater than 1ms");
         }
-        Some(_) => report.violation(path, "duration must be greater than 1ms"),
+        Some(Duration::Of(time)) if time.subsec_nanos() % 1_000_000 != 0 => {
+            report.violation(path, "only durations to ms precision are supported");
+        }
+        Some(Duration::Of(_)) => {}
+        Some(Duration::Negative) => report.violation(path, "duration must be greater than 1ms"),
     }
 }
 

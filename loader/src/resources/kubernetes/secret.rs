@@ -17,7 +17,9 @@ pub struct Secret {
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let keys: Vec<_> = self.data.keys().collect();
-        f.debug_struct("Secret").field("keys", &keys).finish()
+        f.debug_struct("Secret")
+            .field("keys", &keys)
+            .finish_non_exhaustive()
     }
 }
 

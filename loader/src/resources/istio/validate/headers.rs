@@ -9,9 +9,8 @@ use crate::source::Path;
 /// `ToRoutingClaim`: `@request.auth.claims.name` or `@request.auth.claims[name][name]`.
 pub(super) fn is_claim(name: &str) -> bool {
     const CLAIMS: &str = "@request.auth.claims";
-    let (start, rest) = match name.split_at_checked(CLAIMS.len()) {
-        Some(parts) => parts,
-        None => return false,
+    let Some((start, rest)) = name.split_at_checked(CLAIMS.len()) else {
+        return false;
     };
     let is_path = rest.len() > 1 && rest.starts_with('.');
     let is_list = rest.len() > 2 && rest.starts_with('[') && rest.ends_with(']');

@@ -28,7 +28,7 @@ const CIPHERS: [&str; 15] = [
     "DES-CBC3-SHA",
 ];
 
-/// `IsValidCipherSuite`: operators such as `-` and `[…]` are BoringSSL's business.
+/// `IsValidCipherSuite`: operators such as `-` and `[…]` are for `BoringSSL` to judge.
 pub(crate) fn is_cipher(name: &str) -> bool {
     let is_word = name.starts_with(char::is_alphanumeric);
     !is_word || name == "ALL" || CIPHERS.contains(&name)

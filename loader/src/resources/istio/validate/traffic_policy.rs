@@ -328,7 +328,7 @@ fn is_zero(time: &Duration) -> bool {
 /// For numbers that are small enough to try.
 fn is_prime(number: u64) -> bool {
     let factors = (2..).take_while(|factor| factor * factor <= number);
-    number > 0 && { factors }.all(|factor| number % factor != 0)
+    number > 0 && { factors }.all(|factor| !number.is_multiple_of(factor))
 }
 
 /// `ValidateTLS`.
