@@ -53,7 +53,6 @@ fn port(report: &mut Report<'_>, path: &Path, number: u32) {
 /// `ValidateDuration`, and what `jsonpb` takes for a duration.
 fn duration(report: &mut Report<'_>, path: &Path, duration: Option<&Duration>) {
     match duration {
-        None => {}
         Some(Duration::Malformed(text)) => {
             let text = format!("bad Duration: `{text}` is none of Go");
             report.advise(
@@ -68,7 +67,7 @@ fn duration(report: &mut Report<'_>, path: &Path, duration: Option<&Duration>) {
         Some(Duration::Of(time)) if time.subsec_nanos() % 1_000_000 != 0 => {
             report.violation(path, "only durations to ms precision are supported");
         }
-        Some(Duration::Of(_)) => {}
+        None | Some(Duration::Of(_)) => {}
         Some(Duration::Negative) => report.violation(path, "duration must be greater than 1ms"),
     }
 }
