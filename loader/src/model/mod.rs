@@ -3,6 +3,7 @@
 //! [`kuma`] makes it from Kuma's resources; [`crate::envoy`] makes Envoy's configuration from it.
 
 mod certificates;
+pub mod istio;
 pub mod kuma;
 pub mod policy;
 pub mod route;

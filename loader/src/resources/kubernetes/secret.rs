@@ -1,5 +1,9 @@
 //! `Secret` and `ConfigMap` (`v1`): bytes and texts by name.
 
+mod extract;
+
+pub use extract::{Authorities, NotInSecret, ServerPair};
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;

@@ -1,0 +1,3 @@
+//! Istio's rules: from its resources to one proxy.
+
+pub mod credentials;
