@@ -300,7 +300,13 @@ impl Loader {
                 faults,
             },
         };
-        let mut report = Report::new(&resource.meta, &resource.place, prefix, refusal);
+        let mut report = Report::new(
+            &resource.meta,
+            &resource.place,
+            prefix,
+            refusal,
+            self.resource_only,
+        );
         resource.spec.validate(&mut report);
         if !self.resource_only {
             resource.spec.pitfalls(&mut report);

@@ -1,7 +1,7 @@
 //! What validators say, and where it goes.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::{Node, Path};
+use crate::source::{Node, Path, Span};
 
 use super::{Meta, Place};
 
@@ -31,17 +31,26 @@ pub(crate) struct Report<'a> {
     prefix: Path,
     /// The code of what its own validator refuses.
     refusal: Code,
+    /// Whether only the verdict of its own validator is asked for.
+    resource_only: bool,
     faults: Vec<Path>,
     findings: Vec<Diagnostic>,
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(meta: &'a Meta, place: &'a Place, prefix: Path, refusal: Code) -> Self {
+    pub(crate) fn new(
+        meta: &'a Meta,
+        place: &'a Place,
+        prefix: Path,
+        refusal: Code,
+        resource_only: bool,
+    ) -> Self {
         Self {
             meta,
             place,
             prefix,
             refusal,
+            resource_only,
             faults: Vec::new(),
             findings: Vec::new(),
         }
@@ -62,6 +71,23 @@ impl<'a> Report<'a> {
             path,
             Diagnostic::error(self.refusal, text.as_ref()).help(help),
         );
+    }
+
+    /// A finding about what its own validator lets pass.
+    pub(crate) fn beyond(&mut self, path: &Path, finding: Diagnostic) {
+        if !self.resource_only {
+            self.say(path, finding);
+        }
+    }
+
+    /// What the resource is called.
+    pub(crate) fn meta(&self) -> &'a Meta {
+        self.meta
+    }
+
+    /// Where `path` stands.
+    pub(crate) fn locate(&self, path: &Path) -> Span {
+        self.place.root.locate(&self.place.spec.join(path))
     }
 
     /// The resource's name as its author gave it.
@@ -85,7 +111,7 @@ impl<'a> Report<'a> {
         }
         let said = self.prefix.join(path);
         if finding.span.is_none() {
-            finding.span = Some(self.place.root.locate(&self.place.spec.join(path)));
+            finding.span = Some(self.locate(path));
         }
         if said != Path::root() {
             finding.message = format!("{said}: {}", finding.message);

@@ -1,158 +1,217 @@
-//! Certificates and authorities in Secrets and ConfigMaps (`pilot/pkg/credentials/kube/secrets.go` and
-//! `pilot/pkg/model/credentials/resource.go` at 1.32).
+//! What a `credentialName` refers to (`pilot/pkg/model/credentials/resource.go` and `pilot/pkg/credentials/kube` at
+//! 1.32), and what is in it.
 
-use std::collections::BTreeMap;
-
-use super::workload::Workload;
-use crate::diagnostic::Code;
 use crate::model::Certificate;
-use crate::model::kuma::{Input, Unusable, read_bundle};
-use crate::resources::kubernetes::secret::Secret;
+use crate::model::certificates::{Unusable, bundle};
+use crate::resources::kubernetes::Kubernetes;
+use crate::resources::kubernetes::secret::{
+    Authorities, ConfigMap, NotInSecret, Secret, ServerPair,
+};
+use crate::resources::{Meta, Resource};
 
-/// Where a credential is.
-enum Place<'a> {
-    Secret(&'a str, &'a str),
-    ConfigMap(&'a str, &'a str),
+/// What the name of a Secret with authorities only ends with.
+const CA: &str = "-cacert";
+
+/// A name as it is written, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reference<'a> {
+    /// `name`, `namespace/name`, and both after `kubernetes://` or `kubernetes-gateway://`.
+    Secret(Named<'a>),
+    /// `configmap://namespace/name`.
+    ConfigMap(Named<'a>),
+    /// `builtin://`: the certificate of the mesh.
+    Mesh,
+    /// `invalid://`: a certificate that is never there.
+    Invalid,
+    /// `sds://name`: somebody else hands it out.
+    External(&'a str),
 }
 
-/// The certificate of a server.
-pub(super) fn server(
-    input: Input<'_>,
-    workload: &Workload,
-    name: &str,
-) -> Result<Certificate, Unusable> {
-    let Place::Secret(namespace, name) = place(workload, name)? else {
-        return Err(unusable("a ConfigMap holds no private key"));
+/// A name in a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named<'a> {
+    /// The namespace.
+    pub namespace: &'a str,
+    /// The name.
+    pub name: &'a str,
+}
+
+/// Why a credential cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialError {
+    /// It names no place.
+    #[error("invalid resource name {0:?}. Expected namespace and name")]
+    Name(String),
+    /// There is none of this name.
+    #[error("secret {0} not found")]
+    NoSecret(String),
+    /// There is none of this name.
+    #[error("configmap {0} not found")]
+    NoConfigMap(String),
+    /// It is in another namespace than the gateway's workload.
+    #[error("cross namespace secret reference requires ReferenceGrant")]
+    OtherNamespace,
+    /// It has not what is looked for.
+    #[error(transparent)]
+    Content(#[from] NotInSecret),
+}
+
+impl<'a> Reference<'a> {
+    /// Reads a name of a gateway whose workload is in `namespace`.
+    ///
+    /// A namespace of its own is taken only if it is that one: Istio hands out no Secret across namespaces without a
+    /// `ReferenceGrant`, which only the Gateway API has.
+    pub fn parse(text: &'a str, namespace: &'a str) -> Result<Self, CredentialError> {
+        let refused = || CredentialError::Name(text.to_owned());
+        let complete = |rest: &'a str| {
+            let (namespace, name) = rest.split_once('/').ok_or_else(refused)?;
+            let name = name.split('/').next().unwrap_or_default();
+            if namespace.is_empty() || name.is_empty() {
+                return Err(refused());
+            }
+            Ok(Named { namespace, name })
+        };
+        let own = |named: Named<'a>| {
+            if named.namespace == namespace {
+                Ok(Self::Secret(named))
+            } else {
+                Err(CredentialError::OtherNamespace)
+            }
+        };
+        if text.starts_with("builtin://") {
+            return Ok(Self::Mesh);
+        }
+        if text.starts_with("invalid://") {
+            return Ok(Self::Invalid);
+        }
+        if let Some(name) = text.strip_prefix("sds://") {
+            return Ok(Self::External(name));
+        }
+        if let Some(rest) = text.strip_prefix("configmap://") {
+            return complete(rest).map(Self::ConfigMap);
+        }
+        if let Some(rest) = text.strip_prefix("kubernetes-gateway://") {
+            return complete(rest).and_then(own);
+        }
+        let rest = text.strip_prefix("kubernetes://").unwrap_or(text);
+        if rest.is_empty() {
+            return Err(refused());
+        }
+        if rest.contains('/') {
+            return complete(rest).and_then(own);
+        }
+        own(Named {
+            namespace,
+            name: rest,
+        })
+    }
+}
+
+/// The Secret with a server's certificate (`GetCertInfo`), and the certificate.
+pub fn server_pair<'r>(
+    resources: &'r Kubernetes,
+    named: Named<'_>,
+) -> Result<(&'r Resource<Secret>, ServerPair<'r>), CredentialError> {
+    let secret = find(&resources.secrets, named)
+        .ok_or_else(|| CredentialError::NoSecret(named.to_string()))?;
+    Ok((secret, secret.spec.server_pair()?))
+}
+
+/// The certificate for Envoy, judged by what Envoy takes; `id` names it.
+pub(crate) fn certificate(id: &str, pair: ServerPair<'_>) -> Result<Certificate, Unusable> {
+    let text = |bytes| {
+        std::str::from_utf8(bytes).map_err(|_| Unusable::invalid("invalid PEM: it is no text"))
     };
-    let secret = secret(input, namespace, name)?;
-    let (chain, key) = pair(&secret.data)?;
-    let mut certificate = read_bundle(name, &format!("{chain}\n{key}"))?;
-    certificate.name = format!("kubernetes://{namespace}/{name}");
-    Ok(certificate)
+    bundle::read(
+        id,
+        &format!("{}\n{}", text(pair.certificate)?, text(pair.key)?),
+    )
 }
 
-/// The authorities of client certificates, and what is revoked, as PEM: those of the Secret `<name>-cacert`, or else of
-/// the Secret itself.
-pub(super) fn authority(
-    input: Input<'_>,
-    workload: &Workload,
-    name: &str,
-) -> Result<(String, Option<String>), Unusable> {
-    match place(workload, name)? {
-        Place::ConfigMap(namespace, name) => {
-            let maps = input.resources.kubernetes.config_maps.iter();
-            let map = maps
-                .into_iter()
-                .find(|map| map.meta.namespace() == namespace && map.meta.name == name);
-            let map = map.ok_or_else(|| unusable(format!("configmap {namespace}/{name} not found")))?;
-            let texts = map.spec.data.iter();
-            let texts: BTreeMap<_, _> = texts
-                .map(|(key, text)| (key.clone(), text.clone().into_bytes()))
-                .collect();
-            authorities(&texts)
+/// The authorities that belong to a server's Secret: those of `name-cacert` if there is one, else its own.
+pub fn authorities_beside<'r>(
+    resources: &'r Kubernetes,
+    named: Named<'_>,
+) -> Result<Authorities<'r>, CredentialError> {
+    let beside = format!("{}{CA}", named.name);
+    authorities(
+        resources,
+        Named {
+            name: &beside,
+            ..named
+        },
+    )
+}
+
+/// The authorities in a Secret, or in the one of the same name without `-cacert` (`GetCaCert`).
+pub fn authorities<'r>(
+    resources: &'r Kubernetes,
+    named: Named<'_>,
+) -> Result<Authorities<'r>, CredentialError> {
+    let name = named.name.strip_suffix(CA).unwrap_or(named.name);
+    let other = Named { name, ..named };
+    let secret = find(&resources.secrets, named)
+        .or_else(|| find(&resources.secrets, other))
+        .ok_or_else(|| CredentialError::NoSecret(other.to_string()))?;
+    Ok(secret.spec.authorities()?)
+}
+
+/// The authorities in a `ConfigMap` (`GetConfigMapCaCert`).
+pub fn config_map<'r>(
+    resources: &'r Kubernetes,
+    named: Named<'_>,
+) -> Result<Authorities<'r>, CredentialError> {
+    let name = named.name.strip_suffix(CA).unwrap_or(named.name);
+    let named = Named { name, ..named };
+    let map: &Resource<ConfigMap> = find(&resources.config_maps, named)
+        .ok_or_else(|| CredentialError::NoConfigMap(named.to_string()))?;
+    Ok(map.spec.authorities()?)
+}
+
+fn find<'r, T>(list: &'r [Resource<T>], named: Named<'_>) -> Option<&'r Resource<T>> {
+    let is = |meta: &Meta| meta.name == named.name && meta.namespace() == named.namespace;
+    list.iter().find(|resource| is(&resource.meta))
+}
+
+impl std::fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_every_form_are_read() {
+        let secret = |namespace, name| Ok(Reference::Secret(Named { namespace, name }));
+        let wrong = |text: &str| Err(CredentialError::Name(text.to_owned()));
+        for (text, expected) in [
+            ("shop", secret("ns", "shop")),
+            ("ns/shop", secret("ns", "shop")),
+            ("kubernetes://shop", secret("ns", "shop")),
+            ("kubernetes-gateway://ns/shop", secret("ns", "shop")),
+            ("other/shop", Err(CredentialError::OtherNamespace)),
+            (
+                "configmap://other/shop",
+                Ok(Reference::ConfigMap(Named {
+                    namespace: "other",
+                    name: "shop",
+                })),
+            ),
+            ("builtin://", Ok(Reference::Mesh)),
+            ("invalid://", Ok(Reference::Invalid)),
+            ("sds://shop", Ok(Reference::External("shop"))),
+            ("configmap://shop", wrong("configmap://shop")),
+            (
+                "kubernetes-gateway://shop",
+                wrong("kubernetes-gateway://shop"),
+            ),
+            ("/shop", wrong("/shop")),
+            ("", wrong("")),
+        ] {
+            assert_eq!(Reference::parse(text, "ns"), expected, "{text}");
         }
-        Place::Secret(namespace, name) => {
-            let own = secret(input, namespace, &format!("{name}-cacert"))
-                .or_else(|_| secret(input, namespace, name))?;
-            authorities(&own.data)
-        }
-    }
-}
-
-fn secret<'a>(input: Input<'a>, namespace: &str, name: &str) -> Result<&'a Secret, Unusable> {
-    let mut secrets = input.resources.kubernetes.secrets.iter();
-    let found = secrets.find(|own| own.meta.namespace() == namespace && own.meta.name == name);
-    found
-        .map(|found| &found.spec)
-        .ok_or_else(|| unusable(format!("secret {namespace}/{name} not found")))
-}
-
-/// The forms of a name. Only those of the workload's namespace may be used: no ReferenceGrant is read.
-fn place<'a>(workload: &'a Workload, name: &'a str) -> Result<Place<'a>, Unusable> {
-    for other in ["sds://", "builtin://", "invalid://"] {
-        if name.starts_with(other) {
-            let why = format!("{other} names what only Istio's agent has; name a Secret");
-            return Err(Unusable {
-                code: Code::NotServedField,
-                why,
-            });
-        }
-    }
-    let map = name.strip_prefix("configmap://");
-    let rest = map
-        .or_else(|| name.strip_prefix("kubernetes-gateway://"))
-        .or_else(|| name.strip_prefix("kubernetes://"))
-        .unwrap_or(name);
-    let (namespace, name) = match rest.split_once('/') {
-        Some((namespace, name)) => (namespace, name),
-        None => (workload.namespace.as_str(), rest),
-    };
-    if namespace != workload.namespace {
-        return Err(unusable(format!(
-            "{namespace}/{name} is in another namespace than the gateway's workload, {}",
-            workload.namespace
-        )));
-    }
-    Ok(if map.is_some() {
-        Place::ConfigMap(namespace, name)
-    } else {
-        Place::Secret(namespace, name)
-    })
-}
-
-fn pair(data: &BTreeMap<String, Vec<u8>>) -> Result<(String, String), Unusable> {
-    let both = |chain: &str, key: &str| Some((data.get(chain)?, data.get(key)?));
-    let kinds = [("cert", "key"), ("tls.crt", "tls.key")];
-    let mut found = kinds.iter().filter_map(|(chain, key)| both(chain, key));
-    let full = found
-        .clone()
-        .find(|(chain, key)| !chain.is_empty() && !key.is_empty());
-    match (full, found.next()) {
-        (Some((chain, key)), _) => Ok((text(chain)?, text(key)?)),
-        (None, Some(_)) => Err(unusable("certificate or key are empty")),
-        (None, None) => Err(unusable(format!(
-            "found secret, but didn't have expected keys (cert and key) or (tls.crt and tls.key); found: {}",
-            keys(data)
-        ))),
-    }
-}
-
-fn authorities(data: &BTreeMap<String, Vec<u8>>) -> Result<(String, Option<String>), Unusable> {
-    let (name, revoked) = if data.contains_key("cacert") {
-        ("cacert", "crl")
-    } else {
-        ("ca.crt", "ca.crl")
-    };
-    let crl = data.get(revoked).map(|bytes| text(bytes)).transpose()?;
-    match data.get(name) {
-        Some(bytes) if bytes.is_empty() => Err(unusable(format!(
-            "found key {name:?}, but it was empty"
-        ))),
-        Some(bytes) => Ok((text(bytes)?, crl)),
-        None => Err(unusable(format!(
-            "found secret, but didn't have expected keys cacert or ca.crt; found: {}",
-            keys(data)
-        ))),
-    }
-}
-
-fn keys(data: &BTreeMap<String, Vec<u8>>) -> String {
-    let names: Vec<_> = data.keys().map(String::as_str).collect();
-    match names.as_slice() {
-        [first, second, third, rest @ ..] if !rest.is_empty() => {
-            format!("{first}, {second}, {third}, and {} more...", rest.len())
-        }
-        all => all.join(", "),
-    }
-}
-
-fn text(bytes: &[u8]) -> Result<String, Unusable> {
-    String::from_utf8(bytes.to_vec()).map_err(|_| unusable("it is no PEM"))
-}
-
-fn unusable(why: impl Into<String>) -> Unusable {
-    Unusable {
-        code: Code::NoCredential,
-        why: why.into(),
     }
 }

@@ -12,13 +12,14 @@
 mod bindings;
 mod clusters;
 mod connections;
-mod credentials;
+pub mod credentials;
 mod destination_rules;
 mod http;
 mod matches;
 mod names;
 mod ports;
 mod registry;
+mod secrets;
 mod servers;
 mod tls;
 mod workload;

@@ -6,11 +6,12 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::credentials;
+use super::secrets;
 use super::servers::GatewayServer;
 use super::workload::Workload;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::kuma::{Input, Unusable};
+use crate::model::certificates::Unusable;
+use crate::model::kuma::Input;
 use crate::model::{
     Certificate, CertificateFiles, ClientValidation, ServerTls, Source, TlsVersion,
 };
@@ -41,7 +42,7 @@ pub(super) fn of_server(
     let (names, field) = credential_names(settings);
     let mut certificates = Vec::new();
     for name in &names {
-        match credentials::server(input, workload, name) {
+        match secrets::server(input, workload, name) {
             Ok(certificate) => certificates.push(certificate),
             Err(why) => refuse(field, why),
         }
@@ -76,11 +77,14 @@ pub(super) fn of_server(
         let (authority, revoked) = match names.first() {
             None => (file(&settings.ca_certificates), None),
             Some(first) => {
-                let (name, field) = match settings.ca_cert_credential_name.as_str() {
-                    "" => (*first, field),
-                    own => (own, "caCertCredentialName"),
+                let own = settings.ca_cert_credential_name.as_str();
+                let (found, field) = if own.is_empty() {
+                    (secrets::authority_beside(input, workload, first), field)
+                } else {
+                    let found = secrets::authority(input, workload, own);
+                    (found, "caCertCredentialName")
                 };
-                match credentials::authority(input, workload, name) {
+                match found {
                     Ok((authority, crl)) => {
                         (Some(Source::Inline(authority)), crl.map(Source::Inline))
                     }

@@ -31,9 +31,7 @@ use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::resources::{Resource, Resources};
 use crate::source::{Path, Sources};
 
-pub(crate) use certificates::{
-    Unusable, each as certificates_of, listener_name, read as read_bundle,
-};
+pub(crate) use certificates::{each as certificates_of, listener_name};
 pub(crate) use policies::{RETRY_CONDITIONS, bandwidth};
 pub use select::{gateway_of, is_builtin_gateway, routes_attach};
 

@@ -47,7 +47,7 @@ pub struct HttpRoute {
 }
 
 /// `HTTPMatchRequest`: all of these have to hold.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct HttpMatch {
     /// Becomes a part of the route's name.
@@ -81,7 +81,7 @@ pub struct HttpMatch {
 }
 
 /// One of the three; presence if there is none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StringMatch {
     /// The whole text.

@@ -66,7 +66,7 @@ pub struct TlsRoute {
 }
 
 /// `TLSMatchAttributes`: all of these have to hold.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct TlsMatch {
     /// Names, which may begin with `*`; each within the hosts of the VirtualService.
@@ -95,7 +95,7 @@ pub struct TcpRoute {
 }
 
 /// `L4MatchAttributes`: all of these have to hold.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct L4Match {
     /// Not looked at by gateways.

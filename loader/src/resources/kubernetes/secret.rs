@@ -1,5 +1,9 @@
 //! `Secret` and `ConfigMap` (`v1`): bytes and texts by name.
 
+mod extract;
+
+pub use extract::{Authorities, NotInSecret, ServerPair};
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -17,7 +21,9 @@ pub struct Secret {
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let keys: Vec<_> = self.data.keys().collect();
-        f.debug_struct("Secret").field("keys", &keys).finish()
+        f.debug_struct("Secret")
+            .field("keys", &keys)
+            .finish_non_exhaustive()
     }
 }
 

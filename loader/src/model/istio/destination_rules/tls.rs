@@ -3,7 +3,7 @@
 use std::path::Path as File;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::istio::credentials;
+use crate::model::istio::secrets;
 use crate::model::istio::registry::Service;
 use crate::model::istio::workload::Workload;
 use crate::model::kuma::Input;
@@ -84,14 +84,14 @@ pub(super) fn origination(
     } else {
         let mut read = || {
             if shows {
-                let own = credentials::server(place.input, place.workload, credential)?;
+                let own = secrets::server(place.input, place.workload, credential)?;
                 made.certificate = Some((Source::Inline(own.chain), Source::Inline(own.key)));
             }
             let (authority, crl) =
-                credentials::authority(place.input, place.workload, credential)?;
+                secrets::authority_beside(place.input, place.workload, credential)?;
             made.authority = Some(Source::Inline(authority));
             made.crl = crl.map(Source::Inline).or(made.crl.take());
-            Ok::<_, crate::model::kuma::Unusable>(())
+            Ok::<_, crate::model::certificates::Unusable>(())
         };
         if let Err(why) = read() {
             let message = format!("credentialName: {}", why.why);
