@@ -17,6 +17,10 @@ fn commands() -> anyhow::Result<()> {
             "envoy-configs/kuma-gateway/README.md",
             "envoy-configs/kuma-gateway",
         ),
+        (
+            "envoy-configs/istio-gateway/README.md",
+            "envoy-configs/istio-gateway",
+        ),
     ] {
         let text = fs::read_to_string(checkout().join(document))?;
         let commands: Vec<_> = code_lines(&text)

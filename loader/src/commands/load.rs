@@ -124,7 +124,8 @@ fn istio_proxy(
     let proxy = istio::gateway(input, workload, &mut findings);
     let known = |finding: &Diagnostic| {
         let mut known = loaded.findings.iter();
-        known.any(|f| (f.code, f.span, &f.message) == (finding.code, finding.span, &finding.message))
+        known
+            .any(|f| (f.code, f.span, &f.message) == (finding.code, finding.span, &finding.message))
     };
     findings.retain(|finding| !known(finding));
     render::sort(&mut findings);
@@ -138,7 +139,9 @@ fn istio_proxy(
     }
     match proxy {
         Some(proxy) => Ok(Some(proxy)),
-        None => bail!("{workload}: no server of a Gateway is left for it, so there is nothing to serve"),
+        None => {
+            bail!("{workload}: no server of a Gateway is left for it, so there is nothing to serve")
+        }
     }
 }
 
@@ -150,7 +153,8 @@ fn without_other_workloads(loaded: &mut Loaded) {
     });
     loaded.findings.retain(|finding| {
         let mut others = others.iter();
-        !others.any(|f| (f.code, f.span, &f.message) == (finding.code, finding.span, &finding.message))
+        !others
+            .any(|f| (f.code, f.span, &f.message) == (finding.code, finding.span, &finding.message))
     });
 }
 
@@ -237,7 +241,11 @@ fn choose_workload(args: &ProxyArgs, loaded: &Loaded) -> Vec<Workload> {
             .filter(|workload| workload.is_written && workload.is_selected_by(&labels));
         known = written.collect();
         if known.is_empty() {
-            known.extend(istio::named(&loaded.resources, labels, args.namespace.as_deref()));
+            known.extend(istio::named(
+                &loaded.resources,
+                labels,
+                args.namespace.as_deref(),
+            ));
         }
     }
     for workload in &mut known {
@@ -249,7 +257,9 @@ fn choose_workload(args: &ProxyArgs, loaded: &Loaded) -> Vec<Workload> {
 fn list_workloads(workloads: &[Workload]) -> String {
     let line = |workload: &Workload| {
         let labels = workload.labels.iter();
-        let labels: Vec<_> = labels.map(|(name, value)| format!("{name}={value}")).collect();
+        let labels: Vec<_> = labels
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         format!(
             "  {}   --gateway-labels {} --namespace {}",
             workload.name,

@@ -1,7 +1,7 @@
 //! meshgate's own filter: where its code is, what it may call, and what it decides by.
 
-use ::policy::{HostPattern, PluginConfig};
 use ::policy::config::{ListenerConfig, VERSION};
+use ::policy::{HostPattern, PluginConfig};
 use envoy_types::pb::envoy::config::core::v3::{AsyncDataSource, async_data_source};
 use envoy_types::pb::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;

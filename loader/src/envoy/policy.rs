@@ -16,10 +16,10 @@ use envoy_types::pb::envoy::config::route::v3::route_action::{
     HashPolicy, hash_policy, hash_policy::PolicySpecifier,
 };
 use envoy_types::pb::envoy::config::route::v3::{HeaderMatcher, RetryPolicy};
-use envoy_types::pb::envoy::extensions::filters::http::cors::v3::CorsPolicy;
 use envoy_types::pb::envoy::extensions::filters::common::fault::v3::{
     FaultDelay, FaultRateLimit, fault_delay::FaultDelaySecifier, fault_rate_limit,
 };
+use envoy_types::pb::envoy::extensions::filters::http::cors::v3::CorsPolicy;
 use envoy_types::pb::envoy::extensions::filters::http::fault::v3::{
     FaultAbort, HttpFault, fault_abort::ErrorType,
 };

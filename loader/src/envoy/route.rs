@@ -167,10 +167,7 @@ fn route(dialect: Dialect, route: &model::Route) -> Route {
         request_headers_to_remove: route.request_headers.remove.clone(),
         response_headers_to_add: added(&route.response_headers),
         response_headers_to_remove: route.response_headers.remove.clone(),
-        action: Some(governed(
-            action::of(dialect, &route.action),
-            &route.policy,
-        )),
+        action: Some(governed(action::of(dialect, &route.action), &route.policy)),
         typed_per_filter_config: policy::per_filter(&route.policy),
         metadata: Some(proto::metadata(&route.origin)),
         ..Route::default()

@@ -103,7 +103,12 @@ fn validation(clients: &ClientValidation) -> CertificateValidationContext {
 
 /// These names, of any type that a certificate can have them in.
 pub(super) fn names(names: &[String]) -> Vec<SubjectAltNameMatcher> {
-    let kinds = [SanType::Dns, SanType::Uri, SanType::IpAddress, SanType::Email];
+    let kinds = [
+        SanType::Dns,
+        SanType::Uri,
+        SanType::IpAddress,
+        SanType::Email,
+    ];
     let matchers = names.iter().flat_map(|name| {
         kinds.map(|kind| SubjectAltNameMatcher {
             san_type: kind.into(),

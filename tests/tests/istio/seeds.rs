@@ -29,7 +29,11 @@ fn gateway() -> anyhow::Result<Setup> {
     let (key, chain) = split(&bundle)?;
     fs::write(setup.folder().join("servercert.pem"), chain)?;
     fs::write(setup.folder().join("privatekey.pem"), key)?;
-    let secret = secret("some-config-namespace", "bookinfo-secret", "eu.bookinfo.com")?;
+    let secret = secret(
+        "some-config-namespace",
+        "bookinfo-secret",
+        "eu.bookinfo.com",
+    )?;
     Ok(setup.with(BOOKINFO).with(MONGO).with(&secret))
 }
 
@@ -42,9 +46,15 @@ async fn ports_and_hosts_of_bookinfo(version: &str) -> anyhow::Result<()> {
 
     let moved = gateway.get(80, "uk.bookinfo.com", "/reviews/1?a=b").await?;
     assert_eq!(moved.status, 301);
-    assert_eq!(moved.header("location"), "https://uk.bookinfo.com/reviews/1?a=b");
+    assert_eq!(
+        moved.header("location"),
+        "https://uk.bookinfo.com/reviews/1?a=b"
+    );
     let other = gateway.get(80, "us.bookinfo.com", "/").await?;
-    assert_eq!((other.status, other.header("x-meshgate-reason")), (404, "no_listener"));
+    assert_eq!(
+        (other.status, other.header("x-meshgate-reason")),
+        (404, "no_listener")
+    );
 
     // The files' certificate on 443, the Secret's on 9443, and no session for other names.
     let files = Connection::open_tls(gateway.at(443), &Tls::sni("eu.bookinfo.com")).await?;
@@ -57,7 +67,9 @@ async fn ports_and_hosts_of_bookinfo(version: &str) -> anyhow::Result<()> {
     }
     // Hosts of one server share its sessions.
     let tls = Tls::sni("uk.bookinfo.com");
-    let answer = gateway.get_tls(443, &tls, "eu.bookinfo.com", "/other").await?;
+    let answer = gateway
+        .get_tls(443, &tls, "eu.bookinfo.com", "/other")
+        .await?;
     assert_eq!(answer.status, 404);
     assert_eq!(answer.header("x-meshgate-reason"), "");
     Ok(())
@@ -75,7 +87,10 @@ async fn requests_are_split_and_told_apart_by_cookie(version: &str) -> anyhow::R
     let mut request = system_tests::client::get("uk.bookinfo.com", "/anything");
     let cookie = "user=dev-123".parse()?;
     request.headers_mut().insert("cookie", cookie);
-    assert_eq!(served(&connection.http1(request).await?), format!("{qa}:7777"));
+    assert_eq!(
+        served(&connection.http1(request).await?),
+        format!("{qa}:7777")
+    );
 
     let mut to_prod = 0;
     let requests = 200;
@@ -89,7 +104,9 @@ async fn requests_are_split_and_told_apart_by_cookie(version: &str) -> anyhow::R
     }
     // 160 are expected, with a standard deviation of 5.7.
     assert!((125..=190).contains(&to_prod), "{to_prod} of {requests}");
-    let answer = gateway.get_tls(443, &tls, "uk.bookinfo.com", "/ratings").await?;
+    let answer = gateway
+        .get_tls(443, &tls, "uk.bookinfo.com", "/ratings")
+        .await?;
     assert_eq!(answer.status, 404);
     Ok(())
 }
@@ -106,7 +123,10 @@ async fn a_mongo_port_forwards_bytes(version: &str) -> anyhow::Result<()> {
     let route = MONGO
         .replace("port: 27017", "port: 27018")
         .replace("some-config-namespace/my-gateway", "default/my-tcp-ingress");
-    let setup = Setup::new(text)?.with(&route).tcp_service(mongo, 5555).await?;
+    let setup = Setup::new(text)?
+        .with(&route)
+        .tcp_service(mongo, 5555)
+        .await?;
     let gateway = setup.start(version, &[]).await?;
     envoy::validate(version, &gateway.bootstrap)?;
     let mut connection = Connection::open(gateway.at(27018)).await?;
@@ -151,7 +171,9 @@ spec:
         assert_eq!(served(&gateway.get(80, host, "/").await?), answer, "{host}");
     }
     for (host, namespace) in [("two.example.com", "ns2"), ("three.example.com", "ns3")] {
-        let said = format!("none of the hosts {host} is one of the gateway's that namespace {namespace} may use");
+        let said = format!(
+            "none of the hosts {host} is one of the gateway's that namespace {namespace} may use"
+        );
         assert!(gateway.findings.contains(&said), "{}", gateway.findings);
     }
     Ok(())
@@ -183,7 +205,11 @@ async fn tls_for_every_host(version: &str) -> anyhow::Result<()> {
         .service("web.default.svc.cluster.local", 80)
         .await?;
     let gateway = setup.start(version, &[]).await?;
-    for tls in [Tls::sni("shop.example.com"), Tls::sni("x.org"), Tls::no_sni()] {
+    for tls in [
+        Tls::sni("shop.example.com"),
+        Tls::sni("x.org"),
+        Tls::no_sni(),
+    ] {
         let answer = gateway.get_tls(443, &tls, "any.example.com", "/").await?;
         assert_eq!(served(&answer), "web.default.svc.cluster.local:80");
     }

@@ -111,7 +111,10 @@ async fn request(
     let text = |field: &str| call[field].as_str().unwrap_or_default().to_owned();
     let port = u16::try_from(call["port"].as_u64().context("no port")?)?;
     if error == "no listener matched" {
-        ensure!(Connection::open(gateway.at(port)).await.is_err(), "it is open");
+        ensure!(
+            Connection::open(gateway.at(port)).await.is_err(),
+            "it is open"
+        );
         return Ok(());
     }
     named(gateway, port, expect)?;
@@ -141,7 +144,9 @@ async fn request(
     let response = if text("tls").is_empty() {
         gateway.get(port, &host, &path).await?
     } else {
-        gateway.get_tls(port, &Tls::sni(&host), &host, &path).await?
+        gateway
+            .get_tls(port, &Tls::sni(&host), &host, &path)
+            .await?
     };
     let expected = match error {
         "" => cluster.context("no cluster")?,
@@ -149,7 +154,10 @@ async fn request(
         "tls required, sending 301" => "301".to_owned(),
         other => bail!("unknown: {other}"),
     };
-    ensure!(served(&response) == expected, "{response:?}, not {expected}");
+    ensure!(
+        served(&response) == expected,
+        "{response:?}, not {expected}"
+    );
     Ok(())
 }
 

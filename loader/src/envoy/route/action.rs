@@ -49,8 +49,7 @@ fn forward(dialect: Dialect, to: &Forward) -> RouteAction {
             HostRewrite::ToBackend => HostRewriteSpecifier::AutoHostRewrite(proto::boolean(true)),
         }),
         request_mirror_policies: to.mirrors.iter().map(|to| mirror(dialect, to)).collect(),
-        idle_timeout: (dialect == Dialect::Kuma)
-            .then(|| proto::duration(Duration::from_secs(5))),
+        idle_timeout: (dialect == Dialect::Kuma).then(|| proto::duration(Duration::from_secs(5))),
         ..RouteAction::default()
     };
     match &to.path {

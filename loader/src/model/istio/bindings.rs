@@ -45,7 +45,9 @@ impl<'a> Binding<'a> {
         let meta = &server.gateway.meta;
         let own = (meta.namespace().to_owned(), meta.name.clone());
         let namespace = self.service.meta.namespace();
-        gateways.iter().any(|text| names::gateway(text, namespace) == own)
+        gateways
+            .iter()
+            .any(|text| names::gateway(text, namespace) == own)
     }
 }
 
@@ -66,8 +68,7 @@ impl<'a> Bindings<'a> {
             .iter()
             .filter_map(|service| {
                 let owner = service.meta.namespace();
-                let seen =
-                    names::visibility(&service.spec.export_to, owner, &workload.namespace)?;
+                let seen = names::visibility(&service.spec.export_to, owner, &workload.namespace)?;
                 Some((seen, service))
             })
             .collect();
@@ -132,7 +133,9 @@ fn unused(binding: &Binding<'_>, slots: &[Slot<'_>]) -> Diagnostic {
     let service = binding.service;
     let servers = || slots.iter().flat_map(|slot| &slot.servers);
     let gateways = servers().filter(|server| binding.names(server));
-    let meets = gateways.clone().any(|server| !binding.hosts_at(server).is_empty());
+    let meets = gateways
+        .clone()
+        .any(|server| !binding.hosts_at(server).is_empty());
     let (path, message) = if meets {
         let message = "no server of its gateways has this VirtualService's hosts and takes what it has routes for: \
                        `http` serves at HTTP and HTTPS, `tls` at passed TLS, `tcp` at TCP, each on the ports of its \

@@ -49,7 +49,10 @@ impl<'a> Clusters<'a> {
     }
 
     pub(super) fn into_clusters(self) -> Vec<Cluster> {
-        self.made.into_values().map(|(cluster, _)| cluster).collect()
+        self.made
+            .into_values()
+            .map(|(cluster, _)| cluster)
+            .collect()
     }
 
     /// The cluster of a destination of `service`, which is made if the registry has it (`GetDestinationCluster`). The
@@ -97,7 +100,11 @@ impl<'a> Clusters<'a> {
             return Found::nowhere(name);
         };
         let Some(port) = own.port(number) else {
-            let ports: Vec<_> = own.ports.iter().map(|port| port.number.to_string()).collect();
+            let ports: Vec<_> = own
+                .ports
+                .iter()
+                .map(|port| port.number.to_string())
+                .collect();
             let message = format!("{known} has no port {number}, it has {}", ports.join(", "));
             let field = if given.is_some() { "port" } else { "host" };
             findings.push(warn(field, message));
@@ -138,8 +145,7 @@ impl<'a> Clusters<'a> {
             cluster.endpoints.retain(|endpoint| !unix(endpoint));
         }
         let hash_keys = rules.apply(&mut cluster, subset, number, findings);
-        self.made
-            .insert(name.clone(), (cluster, hash_keys.clone()));
+        self.made.insert(name.clone(), (cluster, hash_keys.clone()));
         Found { name, hash_keys }
     }
 }

@@ -43,7 +43,11 @@ pub(super) fn by_sni<'a>(
                     continue;
                 }
                 let to = destinations(maker, binding, &route.route, &path, server);
-                let name = format!("{}/{}", server.gateway.meta.name, matched.sni_hosts.join(","));
+                let name = format!(
+                    "{}/{}",
+                    server.gateway.meta.name,
+                    matched.sni_hosts.join(",")
+                );
                 let listener = maker.connections(name, server, hostnames, to);
                 made.extend(listener.map(|listener| Listener {
                     passes_tls: true,

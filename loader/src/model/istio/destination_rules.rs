@@ -106,7 +106,12 @@ impl<'a, 'b> Rules<'a, 'b> {
     ) -> Vec<HashKey> {
         let mut policy = Policy::default();
         for rule in self.rules.iter().take(1) {
-            policy.add(rule, rule.spec.traffic_policy.as_ref(), &Path::of("trafficPolicy"), port);
+            policy.add(
+                rule,
+                rule.spec.traffic_policy.as_ref(),
+                &Path::of("trafficPolicy"),
+                port,
+            );
         }
         for rule in &self.rules {
             let subsets = rule.spec.subsets.iter().enumerate();
@@ -195,8 +200,14 @@ impl<'a> Policy<'a> {
         if let Some((index, own)) = own {
             let path = path.field("portLevelSettings").index(index);
             let at = |field: &str| path.field(field);
-            self.balancer = own.load_balancer.as_ref().map(|v| (rule, at("loadBalancer"), v));
-            self.pool = own.connection_pool.as_ref().map(|v| (rule, at("connectionPool"), v));
+            self.balancer = own
+                .load_balancer
+                .as_ref()
+                .map(|v| (rule, at("loadBalancer"), v));
+            self.pool = own
+                .connection_pool
+                .as_ref()
+                .map(|v| (rule, at("connectionPool"), v));
             let outliers = own.outlier_detection.as_ref();
             self.outliers = outliers.map(|v| (rule, at("outlierDetection"), v));
             self.tls = own.tls.as_ref().map(|v| (rule, at("tls"), v));
@@ -227,14 +238,23 @@ fn balancing(
 ) -> Vec<HashKey> {
     for (field, is_there) in [
         ("localityLbSetting", balancer.locality_lb_setting.is_some()),
-        ("zoneAwareLbSetting", balancer.zone_aware_lb_setting.is_some()),
-        ("warmupDurationSecs", balancer.warmup_duration_secs.is_some()),
+        (
+            "zoneAwareLbSetting",
+            balancer.zone_aware_lb_setting.is_some(),
+        ),
+        (
+            "warmupDurationSecs",
+            balancer.warmup_duration_secs.is_some(),
+        ),
         ("warmup", balancer.warmup.is_some()),
         ("simple", balancer.simple == Some(SimpleLb::Passthrough)),
     ] {
         if is_there {
             let message = match field {
-                "simple" => "PASSTHROUGH is not served: a gateway knows no address that a client asked for".to_owned(),
+                "simple" => {
+                    "PASSTHROUGH is not served: a gateway knows no address that a client asked for"
+                        .to_owned()
+                }
                 field => format!("{field} is not served"),
             };
             findings.push(rule.warning(Code::NotServedField, &path.field(field), message));

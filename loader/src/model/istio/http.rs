@@ -106,9 +106,11 @@ fn routes<'a>(
     let service = binding.service;
     for (index, entry) in service.spec.http.iter().enumerate() {
         let path = Path::of("http").index(index);
-        let taken = entry.matches.iter().enumerate().filter(|(_, matched)| {
-            matches::serves(matched, binding, server, maker.workload)
-        });
+        let taken = entry
+            .matches
+            .iter()
+            .enumerate()
+            .filter(|(_, matched)| matches::serves(matched, binding, server, maker.workload));
         let taken: Vec<_> = taken.collect();
         if !entry.matches.is_empty() && taken.is_empty() {
             continue;

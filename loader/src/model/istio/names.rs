@@ -110,7 +110,11 @@ mod tests {
             (to(&[".", "a"]), "a", Some(Visibility::Exported)),
             (to(&["a"]), "own", None),
         ] {
-            assert_eq!(visibility(&export_to, "own", user), expected, "{export_to:?}");
+            assert_eq!(
+                visibility(&export_to, "own", user),
+                expected,
+                "{export_to:?}"
+            );
         }
     }
 }

@@ -283,11 +283,7 @@ fn backends_of(input: Input<'_>, service: &Resource<KubernetesService>) -> Vec<B
     backends
 }
 
-fn of_entry<'a>(
-    input: Input<'a>,
-    entry: &'a Resource<ServiceEntry>,
-    host: &'a str,
-) -> Service<'a> {
+fn of_entry<'a>(input: Input<'a>, entry: &'a Resource<ServiceEntry>, host: &'a str) -> Service<'a> {
     let spec = &entry.spec;
     let ports = spec.ports.iter().filter_map(|port| {
         let number = u16::try_from(port.number).ok()?;
@@ -299,10 +295,7 @@ fn of_entry<'a>(
             target: target.filter(|&target| target > 0).unwrap_or(number),
         })
     });
-    let by_name = matches!(
-        spec.resolution,
-        Resolution::Dns | Resolution::DnsRoundRobin
-    );
+    let by_name = matches!(spec.resolution, Resolution::Dns | Resolution::DnsRoundRobin);
     let mut workloads: Vec<_> = spec.endpoints.iter().map(of_workload_entry).collect();
     if workloads.is_empty() && by_name && !host.contains('*') {
         workloads.push(of_workload_entry(&WorkloadEntry {

@@ -40,7 +40,9 @@ impl<'a> GatewayServer<'a> {
     pub(super) fn hosts(&self) -> Vec<ServerHost<'a>> {
         let namespace = self.gateway.meta.namespace();
         let hosts = self.server.hosts.iter();
-        hosts.map(|host| ServerHost::parse(host, namespace)).collect()
+        hosts
+            .map(|host| ServerHost::parse(host, namespace))
+            .collect()
     }
 
     /// The hosts as SNI and Host, each once.
@@ -118,7 +120,10 @@ impl Slot<'_> {
         }
         let gateway = &server.gateway.meta;
         let (name, namespace) = (&gateway.name, gateway.namespace());
-        format!("https.{port}.{}.{name}.{namespace}{bind}", server.port_name())
+        format!(
+            "https.{port}.{}.{name}.{namespace}{bind}",
+            server.port_name()
+        )
     }
 }
 

@@ -60,9 +60,9 @@ pub(super) fn of_server(
     let hashes = settings.verify_certificate_hash.iter();
     malformed(
         "verifyCertificateHash",
-        hashes.map(|text| text.replace(':', "")).all(|text| {
-            text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-        }),
+        hashes
+            .map(|text| text.replace(':', ""))
+            .all(|text| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())),
         "a hash is a SHA-256 of 64 hexadecimal digits, with colons between pairs or without",
     );
     let spki = settings.verify_certificate_spki.iter();

@@ -3,8 +3,8 @@
 use std::path::Path as File;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::istio::secrets;
 use crate::model::istio::registry::Service;
+use crate::model::istio::secrets;
 use crate::model::istio::workload::Workload;
 use crate::model::kuma::Input;
 use crate::model::{Source, TlsOrigination};
@@ -76,10 +76,7 @@ pub(super) fn origination(
         made.authority = file(&tls.ca_certificates);
         if shows {
             let files = (&tls.client_certificate, &tls.private_key);
-            made.certificate = Some((
-                Source::File(files.0.clone()),
-                Source::File(files.1.clone()),
-            ));
+            made.certificate = Some((Source::File(files.0.clone()), Source::File(files.1.clone())));
         }
     } else {
         let mut read = || {
@@ -103,7 +100,8 @@ pub(super) fn origination(
     } else if made.authority.is_none() && credential.is_empty() {
         made.authority = system();
         if made.authority.is_none() {
-            let message = "caCertificates is missing, and this system has no file of trusted authorities";
+            let message =
+                "caCertificates is missing, and this system has no file of trusted authorities";
             findings.push(place.error(Code::NotServedField, "caCertificates", message));
         }
     }

@@ -59,7 +59,14 @@ pub(super) fn route<'a>(
         };
         answer
     } else {
-        Action::Forward(forward(maker, binding, entry, path, server, &mut hash_keys)?)
+        Action::Forward(forward(
+            maker,
+            binding,
+            entry,
+            path,
+            server,
+            &mut hash_keys,
+        )?)
     };
     let mut route = Route::new(action, maker.input.origin(service, path));
     route.name.clone_from(&entry.name);
@@ -146,22 +153,23 @@ fn mirrors<'a>(
         let share = share.or(whole).unwrap_or(100.0);
         (to, share, path.field("mirror"))
     });
-    let listed = entry.mirrors.iter().enumerate().filter_map(|(index, mirror)| {
-        let share = mirror.percentage.map_or(100.0, |percent| percent.value);
-        let path = path.field("mirrors").index(index).field("destination");
-        Some((mirror.destination.as_ref()?, share, path))
-    });
+    let listed = entry
+        .mirrors
+        .iter()
+        .enumerate()
+        .filter_map(|(index, mirror)| {
+            let share = mirror.percentage.map_or(100.0, |percent| percent.value);
+            let path = path.field("mirrors").index(index).field("destination");
+            Some((mirror.destination.as_ref()?, share, path))
+        });
     let all: Vec<_> = single.chain(listed).collect();
     let copied = all.into_iter().filter(|(_, share, _)| *share > 0.0);
     copied
         .map(|(to, percent, path)| {
-            let found = maker.clusters.of(
-                to,
-                binding.service,
-                &path,
-                server.number,
-                maker.findings,
-            );
+            let found =
+                maker
+                    .clusters
+                    .of(to, binding.service, &path, server.number, maker.findings);
             Mirror {
                 cluster: found.name,
                 percent,
@@ -228,8 +236,16 @@ fn changes(headers: Option<&Headers>) -> (HeaderChanges, HeaderChanges, Option<S
         let operations = operations.cloned().unwrap_or_default();
         let kept = |name: &String| !name.starts_with(':') && !is_host(name);
         HeaderChanges {
-            set: operations.set.into_iter().filter(|(n, _)| kept(n)).collect(),
-            add: operations.add.into_iter().filter(|(n, _)| kept(n)).collect(),
+            set: operations
+                .set
+                .into_iter()
+                .filter(|(n, _)| kept(n))
+                .collect(),
+            add: operations
+                .add
+                .into_iter()
+                .filter(|(n, _)| kept(n))
+                .collect(),
             remove: operations.remove.into_iter().filter(kept).collect(),
         }
     };
@@ -237,7 +253,9 @@ fn changes(headers: Option<&Headers>) -> (HeaderChanges, HeaderChanges, Option<S
     let response = headers.and_then(|headers| headers.response.as_ref());
     let host = request.and_then(|request| {
         let mut names = request.set.iter().chain(&request.add);
-        names.find(|(name, _)| is_host(name)).map(|(_, host)| host.clone())
+        names
+            .find(|(name, _)| is_host(name))
+            .map(|(_, host)| host.clone())
     });
     (of(request), of(response), host)
 }

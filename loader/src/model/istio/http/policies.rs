@@ -174,10 +174,13 @@ fn grpc_status(name: &str) -> Option<u32> {
 }
 
 fn cors(cors: &CorsPolicy) -> Cors {
-    let older = cors.allow_origin.iter().map(|origin| match origin.as_str() {
-        "*" => HeaderValue::Present,
-        origin => HeaderValue::Exact(origin.to_owned()),
-    });
+    let older = cors
+        .allow_origin
+        .iter()
+        .map(|origin| match origin.as_str() {
+            "*" => HeaderValue::Present,
+            origin => HeaderValue::Exact(origin.to_owned()),
+        });
     let origins = cors.allow_origins.iter().map(matches::origin);
     Cors {
         origins: older.chain(origins).collect(),
