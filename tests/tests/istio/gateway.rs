@@ -62,7 +62,7 @@ impl Setup {
 
     fn entry(&mut self, host: &str, port: u16, protocol: &str, target: u16) {
         let name = format!("e{}", self.backends.len());
-        self.resources.push_str(&format!(
+        let entry = format!(
             "
 ---
 apiVersion: networking.istio.io/v1
@@ -75,7 +75,8 @@ spec:
   ports: [{{number: {port}, name: p{port}, protocol: {protocol}, targetPort: {target}}}]
   endpoints: [{{address: 127.0.0.1}}]
 "
-        ));
+        );
+        self.resources.push_str(&entry);
     }
 
     /// The folder of the gateway.

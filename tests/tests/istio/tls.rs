@@ -345,13 +345,13 @@ fn facts(context: &Value) -> Value {
         (&combined["default_validation_context"], true)
     };
     // Where no certificate is asked for Istio compares nothing with these names.
-    let names = if has_authority {
+    let subjects = if has_authority {
         names(expected)
     } else {
         Vec::new()
     };
-    let params = &common["tls_params"];
-    let minimum = params["tls_minimum_protocol_version"]
+    let settings = &common["tls_params"];
+    let minimum = settings["tls_minimum_protocol_version"]
         .as_str()
         .unwrap_or("TLSv1_2");
     json!({
@@ -359,14 +359,14 @@ fn facts(context: &Value) -> Value {
         "certificates": certificates,
         "required": context["require_client_certificate"] == true,
         "authority": has_authority,
-        "names": names,
+        "names": subjects,
         "crl": expected["crl"]["filename"],
         "spki": list(&expected["verify_certificate_spki"]),
         "hashes": list(&expected["verify_certificate_hash"]),
-        "ciphers": list(&params["cipher_suites"]),
-        "curves": list(&params["ecdh_curves"]),
+        "ciphers": list(&settings["cipher_suites"]),
+        "curves": list(&settings["ecdh_curves"]),
         "minimum": minimum,
-        "maximum": params["tls_maximum_protocol_version"],
+        "maximum": settings["tls_maximum_protocol_version"],
     })
 }
 

@@ -43,7 +43,6 @@ fn header(header: &HeaderMatch) -> HeaderMatcher {
         invert_match: true,
         // To ask for presence of what counts as present would make no sense.
         treat_missing_header_as_empty: *test != HeaderTest::Present,
-        ..HeaderMatcher::default()
     };
     match &header.test {
         HeaderTest::Not(test) => is_not(test),

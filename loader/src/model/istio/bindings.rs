@@ -23,7 +23,7 @@ pub(super) struct Binding<'a> {
     gateways: Vec<(String, String)>,
 }
 
-impl<'a> Binding<'a> {
+impl Binding<'_> {
     /// Whether it names the gateway of this server.
     fn names(&self, server: &GatewayServer<'_>) -> bool {
         let meta = &server.gateway.meta;

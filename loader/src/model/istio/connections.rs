@@ -63,12 +63,12 @@ pub(super) fn by_sni<'a>(
 fn sni_hosts(
     maker: &mut Maker<'_, '_>,
     binding: &Binding<'_>,
-    matched: &TlsMatch,
+    entry: &TlsMatch,
     path: &Path,
     taken: impl Fn(&HostPattern) -> bool,
 ) -> Vec<HostPattern> {
     let mut hostnames = Vec::new();
-    for (index, host) in matched.sni_hosts.iter().enumerate() {
+    for (index, host) in entry.sni_hosts.iter().enumerate() {
         let path = path.field("sniHosts").index(index);
         let pattern = host.parse::<HostPattern>();
         let message = match pattern {
@@ -112,14 +112,13 @@ pub(super) fn of_tcp<'a>(
     let bindings = maker.bindings;
     for binding in bindings.of(server).filter(|binding| meets(binding, server)) {
         for (index, route) in binding.service.spec.tcp.iter().enumerate() {
-            let mut matches = route.matches.iter();
-            let serves = route.matches.is_empty()
-                || matches.any(|matched| {
-                    is_port(matched.port, server)
-                        && (matched.gateways.is_empty()
-                            || binding.entry_serves(&matched.gateways, server))
+            let is_meant = route.matches.is_empty()
+                || route.matches.iter().any(|entry| {
+                    is_port(entry.port, server)
+                        && (entry.gateways.is_empty()
+                            || binding.entry_serves(&entry.gateways, server))
                 });
-            if serves && !route.route.is_empty() {
+            if is_meant && !route.route.is_empty() {
                 let path = Path::of("tcp").index(index);
                 return Some(destinations(maker, binding, &route.route, &path, server));
             }

@@ -17,12 +17,12 @@ use crate::model::policy::{
     Balancing, ClusterPolicy, HashKey, Keepalive, Limits, Outliers, UpstreamTimeouts,
 };
 use crate::model::{Cluster, UpstreamProtocol};
-use crate::resources::Resource;
 use crate::resources::istio::destination_rule::DestinationRule;
 use crate::resources::istio::traffic_policy::{
     ClientTls, ConnectionPool, ConsistentHash, H2Upgrade, HttpSettings, LoadBalancer,
-    OutlierDetection, SimpleLb, TcpSettings,
+    OutlierDetection, SimpleLb, TcpSettings, TrafficPolicy,
 };
+use crate::resources::{Duration as GoDuration, Resource};
 use crate::source::Path;
 
 /// What is too many for any limit: Istio has none where nothing is said.
@@ -33,7 +33,7 @@ pub(super) struct Rules<'a, 'b> {
     input: Input<'a>,
     workload: &'b Workload,
     service: &'b Service<'a>,
-    rules: Vec<&'a Resource<DestinationRule>>,
+    of_host: Vec<&'a Resource<DestinationRule>>,
 }
 
 impl<'a, 'b> Rules<'a, 'b> {
@@ -82,7 +82,7 @@ impl<'a, 'b> Rules<'a, 'b> {
             input,
             workload,
             service,
-            rules,
+            of_host: rules,
         }
     }
 
@@ -91,7 +91,7 @@ impl<'a, 'b> Rules<'a, 'b> {
         if subset.is_empty() {
             return Some(BTreeMap::new());
         }
-        let mut subsets = self.rules.iter().flat_map(|rule| &rule.spec.subsets);
+        let mut subsets = self.of_host.iter().flat_map(|rule| &rule.spec.subsets);
         let found = subsets.find(|own| own.name == subset)?;
         Some(found.labels.clone())
     }
@@ -105,7 +105,7 @@ impl<'a, 'b> Rules<'a, 'b> {
         findings: &mut Vec<Diagnostic>,
     ) -> Vec<HashKey> {
         let mut policy = Policy::default();
-        for rule in self.rules.iter().take(1) {
+        for rule in self.of_host.iter().take(1) {
             policy.add(
                 rule,
                 rule.spec.traffic_policy.as_ref(),
@@ -113,7 +113,7 @@ impl<'a, 'b> Rules<'a, 'b> {
                 port,
             );
         }
-        for rule in &self.rules {
+        for rule in &self.of_host {
             let subsets = rule.spec.subsets.iter().enumerate();
             for (index, own) in subsets.filter(|(_, own)| own.name == subset) {
                 let path = Path::of("subsets").index(index).field("trafficPolicy");
@@ -175,7 +175,7 @@ impl<'a> Policy<'a> {
     fn add(
         &mut self,
         rule: &'a Resource<DestinationRule>,
-        policy: Option<&'a crate::resources::istio::traffic_policy::TrafficPolicy>,
+        policy: Option<&'a TrafficPolicy>,
         path: &Path,
         port: u16,
     ) {
@@ -289,7 +289,7 @@ fn keys(hash: &ConsistentHash) -> Vec<HashKey> {
     let cookie = hash.http_cookie.iter().map(|cookie| HashKey::Cookie {
         name: cookie.name.clone(),
         path: cookie.path.clone(),
-        ttl: cookie.ttl.as_ref().and_then(|ttl| ttl.get()),
+        ttl: cookie.ttl.as_ref().and_then(GoDuration::get),
         attributes: cookie
             .attributes
             .iter()
@@ -336,7 +336,7 @@ fn connection_pool(
 fn limits(tcp: &TcpSettings, http: &HttpSettings, cluster: &mut Cluster) {
     let some = |value: i32| u32::try_from(value).ok().filter(|&value| value > 0);
     let policy = &mut cluster.policy;
-    let time = |time: &Option<crate::resources::Duration>| time.as_ref().and_then(|t| t.get());
+    let time = |time: &Option<GoDuration>| time.as_ref().and_then(GoDuration::get);
     policy.connect = time(&tcp.connect_timeout).or(policy.connect);
     let limits = &mut policy.limits;
     limits.connections = some(tcp.max_connections).or(limits.connections);
@@ -379,7 +379,7 @@ fn outliers(
     };
     let older = u32::try_from(detection.consecutive_errors).unwrap_or_default();
     let percent = |value: i32| u32::try_from(value).ok().filter(|&value| value > 0);
-    let time = |time: &Option<crate::resources::Duration>| time.as_ref().and_then(|t| t.get());
+    let time = |time: &Option<GoDuration>| time.as_ref().and_then(GoDuration::get);
     let split = detection.split_external_local_origin_errors;
     cluster.policy.outliers = Some(Outliers {
         interval: time(&detection.interval),

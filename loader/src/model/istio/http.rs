@@ -133,6 +133,14 @@ fn routes<'a>(
                     .push(service.error(Code::NotServedField, &path, message));
                 continue;
             }
+            if !matched.stat_prefix.is_empty() {
+                let message =
+                    "statPrefix is not served: the statistics are those of the virtual host";
+                let path = path.field("statPrefix");
+                maker
+                    .findings
+                    .push(service.warning(Code::NotServedField, &path, message));
+            }
             let mut route = base.clone();
             matches::narrow(&mut route, matched);
             route.origin = maker.input.origin(service, &path);
@@ -147,7 +155,7 @@ fn routes<'a>(
     routes
 }
 
-/// Headers of this name are claims of a token, for which Istio needs a RequestAuthentication.
+/// Headers of this name are claims of a token, for which Istio needs a `RequestAuthentication`.
 fn claim<'k>(mut names: impl Iterator<Item = &'k String>) -> Option<&'k String> {
     names.find(|name| name.starts_with("@request.auth.claims"))
 }

@@ -96,6 +96,7 @@ impl<'a> Maker<'a, '_> {
     fn by_sni(&mut self, slot: &Slot<'a>) -> Vec<Listener> {
         let mut listeners = Vec::new();
         for server in &slot.servers {
+            self.without_statistics(server);
             if unserved(server, self.findings) {
                 continue;
             }
@@ -120,6 +121,16 @@ impl<'a> Maker<'a, '_> {
                 .cmp(&b.hostname.exactness_order())
         });
         listeners
+    }
+
+    /// Statistics have the name of the port here.
+    fn without_statistics(&mut self, server: &GatewayServer<'a>) {
+        if server.takes_requests() && !server.server.name.is_empty() {
+            let path = server.path().field("name");
+            let message = "name is not served: statistics have the address and number of the port";
+            let finding = server.gateway.warning(Code::NotServedField, &path, message);
+            self.findings.push(finding);
+        }
     }
 
     /// Gives a listener its certificates. Without them it is not served, and its hosts stay its own.

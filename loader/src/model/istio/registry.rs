@@ -58,7 +58,7 @@ pub(super) struct Target {
     pub(super) host: String,
     pub(super) namespace: String,
     pub(super) port: u16,
-    pub(super) target_port: u16,
+    pub(super) bound: u16,
     pub(super) keeps_port: bool,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Target {
 #[derive(Debug)]
 pub(super) struct Registry<'a> {
     input: Input<'a>,
-    services: Vec<Service<'a>>,
+    all: Vec<Service<'a>>,
 }
 
 impl<'a> Registry<'a> {
@@ -79,12 +79,15 @@ impl<'a> Registry<'a> {
             let hosts = entry.spec.hosts.iter();
             services.extend(hosts.map(|host| of_entry(input, entry, host)));
         }
-        Self { input, services }
+        Self {
+            input,
+            all: services,
+        }
     }
 
     /// The service with this name that a namespace may use: its own before others'.
     pub(super) fn find(&self, host: &str, user: &str) -> Option<&Service<'a>> {
-        let visible = self.services.iter().filter(|service| {
+        let visible = self.all.iter().filter(|service| {
             service.host == host
                 && names::visibility(service.export_to, service.namespace, user).is_some()
         });
@@ -114,7 +117,7 @@ impl<'a> Registry<'a> {
                     host: own.host.clone(),
                     namespace: own.namespace.to_owned(),
                     port: port.number,
-                    target_port: port.target,
+                    bound: port.target,
                     keeps_port,
                 }));
             }
@@ -147,7 +150,7 @@ impl<'a> Registry<'a> {
                         host: host.clone(),
                         namespace: entry.meta.namespace().to_owned(),
                         port: port.number,
-                        target_port: named.unwrap_or(port.target),
+                        bound: named.unwrap_or(port.target),
                         keeps_port,
                     });
                 }

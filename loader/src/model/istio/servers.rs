@@ -190,7 +190,7 @@ fn bound_ports(number: u16, targets: &[&Target], by_label: bool) -> Vec<u16> {
     let of_number = targets
         .iter()
         .filter(|target| target.port == number && !(by_label && target.keeps_port));
-    let mut ports: Vec<u16> = of_number.map(|target| target.target_port).collect();
+    let mut ports: Vec<u16> = of_number.map(|target| target.bound).collect();
     ports.dedup();
     if by_label {
         ports.truncate(1);
@@ -252,10 +252,7 @@ fn conflict<'a>(
     let first = slot.servers.first()?;
     let (port, gateway) = (slot.port, &first.gateway.meta);
     if slot.class != server.class() {
-        let why = format!(
-            "port {port} is one of {} already, for another kind of protocol",
-            gateway
-        );
+        let why = format!("port {port} is one of {gateway} already, for another kind of protocol");
         return Some((*first, why));
     }
     if slot.class == Class::Tcp {

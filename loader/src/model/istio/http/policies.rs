@@ -6,11 +6,11 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::model::istio::matches;
 use crate::model::istio::ports::Maker;
 use crate::model::policy::{BackOff, Cors, Fault, HashKey, HeaderValue, Retry, RoutePolicy};
-use crate::resources::Resource;
 use crate::resources::istio::http_route::{
     CorsPolicy, HttpFaultInjection, HttpRetry, HttpRoute, Percent, UnmatchedPreflights,
 };
 use crate::resources::istio::virtual_service::VirtualService;
+use crate::resources::{Duration as GoDuration, Resource};
 use crate::source::Path;
 
 /// What is tried again where nothing is said (`core/route/retry/retry.go` at 1.32).
@@ -52,7 +52,7 @@ pub(super) fn of(
     path: &Path,
     hash_keys: Vec<HashKey>,
 ) -> RoutePolicy {
-    let timeout = entry.timeout.as_ref().and_then(|timeout| timeout.get());
+    let timeout = entry.timeout.as_ref().and_then(GoDuration::get);
     let fault = entry.fault.as_ref().map(|fault| {
         let path = path.field("fault");
         self::fault(service, fault, &path, maker.findings)
@@ -99,11 +99,11 @@ fn retry(own: Option<&HttpRetry>, other_hosts: bool) -> Option<Retry> {
         on: if on.is_empty() { default.on } else { on },
         statuses,
         attempts: Some(attempts),
-        per_try: own.per_try_timeout.as_ref().and_then(|time| time.get()),
+        per_try: own.per_try_timeout.as_ref().and_then(GoDuration::get),
         back_off: own
             .backoff
             .as_ref()
-            .and_then(|time| time.get())
+            .and_then(GoDuration::get)
             .map(|base| BackOff { base, max: None }),
         other_priorities: (own.retry_remote_localities == Some(true)).then_some(2),
         other_hosts,
@@ -137,7 +137,7 @@ fn fault(
             None if delay.percent > 0 => f64::from(delay.percent),
             percentage => share(percentage),
         };
-        let time = delay.fixed_delay.as_ref().and_then(|time| time.get());
+        let time = delay.fixed_delay.as_ref().and_then(GoDuration::get);
         made.delay = time.map(|time| (time, share));
         if made.delay.is_none() {
             let message = "delay: only fixedDelay is served, as on Istio";
@@ -187,7 +187,7 @@ fn cors(cors: &CorsPolicy) -> Cors {
         methods: cors.allow_methods.clone(),
         headers: cors.allow_headers.clone(),
         exposed: cors.expose_headers.clone(),
-        max_age: cors.max_age.as_ref().and_then(|age| age.get()),
+        max_age: cors.max_age.as_ref().and_then(GoDuration::get),
         credentials: cors.allow_credentials,
         forwards_unmatched: cors.unmatched_preflights != UnmatchedPreflights::Ignore,
     }
