@@ -1,6 +1,7 @@
 //! What DestinationRules say about a cluster (`pilot/pkg/networking/core/cluster_traffic_policy.go` and
 //! `cluster_tls.go` at 1.32).
 
+mod balancing;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -19,8 +20,8 @@ use crate::model::policy::{
 use crate::model::{Cluster, UpstreamProtocol};
 use crate::resources::istio::destination_rule::DestinationRule;
 use crate::resources::istio::traffic_policy::{
-    ClientTls, ConnectionPool, ConsistentHash, H2Upgrade, HttpSettings, LoadBalancer,
-    OutlierDetection, SimpleLb, TcpSettings, TrafficPolicy,
+    ClientTls, ConnectionPool, H2Upgrade, HttpSettings, LoadBalancer, OutlierDetection,
+    TcpSettings, TrafficPolicy,
 };
 use crate::resources::{Duration as GoDuration, Resource};
 use crate::source::Path;
@@ -134,7 +135,7 @@ impl<'a, 'b> Rules<'a, 'b> {
         };
         let mut hash_keys = Vec::new();
         if let Some((rule, path, balancer)) = policy.balancer {
-            hash_keys = balancing(rule, &path, balancer, cluster, findings);
+            hash_keys = balancing::balancing(rule, &path, balancer, cluster, findings);
         }
         if let Some((rule, path, pool)) = policy.pool {
             connection_pool(rule, &path, pool, cluster, findings);
@@ -227,82 +228,6 @@ impl<'a> Policy<'a> {
             self.tls = Some((rule, at("tls"), value));
         }
     }
-}
-
-fn balancing(
-    rule: &Resource<DestinationRule>,
-    path: &Path,
-    balancer: &LoadBalancer,
-    cluster: &mut Cluster,
-    findings: &mut Vec<Diagnostic>,
-) -> Vec<HashKey> {
-    for (field, is_there) in [
-        ("localityLbSetting", balancer.locality_lb_setting.is_some()),
-        (
-            "zoneAwareLbSetting",
-            balancer.zone_aware_lb_setting.is_some(),
-        ),
-        (
-            "warmupDurationSecs",
-            balancer.warmup_duration_secs.is_some(),
-        ),
-        ("warmup", balancer.warmup.is_some()),
-        ("simple", balancer.simple == Some(SimpleLb::Passthrough)),
-    ] {
-        if is_there {
-            let message = match field {
-                "simple" => {
-                    "PASSTHROUGH is not served: a gateway knows no address that a client asked for"
-                        .to_owned()
-                }
-                field => format!("{field} is not served"),
-            };
-            findings.push(rule.warning(Code::NotServedField, &path.field(field), message));
-        }
-    }
-    if let Some(hash) = &balancer.consistent_hash {
-        cluster.policy.balancing = Some(algorithm(hash));
-        return keys(hash);
-    }
-    cluster.policy.balancing = Some(match balancer.simple.unwrap_or_default() {
-        SimpleLb::Random => Balancing::Random,
-        SimpleLb::RoundRobin => Balancing::RoundRobin,
-        SimpleLb::Unspecified
-        | SimpleLb::LeastConn
-        | SimpleLb::LeastRequest
-        | SimpleLb::Passthrough => Balancing::LeastRequest,
-    });
-    Vec::new()
-}
-
-fn algorithm(hash: &ConsistentHash) -> Balancing {
-    let some = |size: u64| (size > 0).then_some(size);
-    match (&hash.maglev, &hash.ring_hash) {
-        (Some(maglev), _) => Balancing::Maglev(some(maglev.table_size)),
-        (None, Some(ring)) => Balancing::RingHash(some(ring.minimum_ring_size)),
-        (None, None) => Balancing::RingHash(some(hash.minimum_ring_size)),
-    }
-}
-
-fn keys(hash: &ConsistentHash) -> Vec<HashKey> {
-    let header = hash.http_header_name.iter().cloned().map(HashKey::Header);
-    let cookie = hash.http_cookie.iter().map(|cookie| HashKey::Cookie {
-        name: cookie.name.clone(),
-        path: cookie.path.clone(),
-        ttl: cookie.ttl.as_ref().and_then(GoDuration::get),
-        attributes: cookie
-            .attributes
-            .iter()
-            .map(|own| (own.name.clone(), own.value.clone()))
-            .collect(),
-    });
-    let query = hash.http_query_parameter_name.iter().cloned();
-    let address = hash.use_source_ip.filter(|is| *is);
-    header
-        .chain(cookie)
-        .chain(address.map(|_| HashKey::Address))
-        .chain(query.map(HashKey::Query))
-        .collect()
 }
 
 fn connection_pool(
