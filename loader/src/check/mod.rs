@@ -1,6 +1,7 @@
 //! Findings about resources together: what each says alone is right, and still it does not work.
 
 mod certificates;
+mod istio;
 mod shadowed;
 
 use std::collections::{BTreeSet, HashSet};
@@ -45,6 +46,7 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
     }
     unattached(input, &served, &mut findings);
     served.shadowed.report(input, &mut findings);
+    findings.extend(istio::all(input.resources));
     // Several Dataplanes of one gateway find the same.
     let mut seen = HashSet::new();
     findings.retain(|f| seen.insert((f.code, f.span, f.message.clone())));

@@ -49,6 +49,8 @@ impl Code {
                 | Self::InvalidCertificate
                 | Self::KeyMismatch
                 | Self::RefusedCertificate
+                | Self::MissingCredential
+                | Self::UnusableCredential
         )
     }
 
