@@ -72,7 +72,7 @@ fn host(
     };
     let ports: Vec<_> = found.ports.iter().map(ToString::to_string).collect();
     let Some(port) = &to.port else {
-        if ports.len() > 1 {
+        if let [first, _, ..] = ports.as_slice() {
             let text = format!(
                 "This VirtualService routes to a service {:?} that exposes multiple ports [{}]. Specifying a port in the \
                  destination is required to disambiguate. [IST0112]",
@@ -80,7 +80,7 @@ fn host(
                 ports.join(" ")
             );
             let finding = service.warning(Code::PortRequired, path, text);
-            findings.push(finding.help(format!("add `port: {{number: {}}}`", ports[0])));
+            findings.push(finding.help(format!("add `port: {{number: {first}}}`")));
         }
         return;
     };
