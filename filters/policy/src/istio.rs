@@ -113,7 +113,6 @@ pub fn names_for_namespace<'a>(hosts: &[ServerHost<'a>], namespace: &str) -> Vec
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -1,6 +1,7 @@
 //! Findings about resources together: what each says alone is right, and still it does not work.
 
 mod certificates;
+mod istio;
 mod shadowed;
 
 use std::collections::{BTreeSet, HashSet};
@@ -9,7 +10,6 @@ use policy::Tags;
 
 use self::shadowed::Shadowed;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::istio;
 use crate::model::kuma::{self, Input};
 use crate::model::{Listener, Port};
 use crate::resources::Resource;
@@ -17,6 +17,7 @@ use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::source::Path;
 
 pub use certificates::certificates;
+pub use istio::unnamed;
 
 /// Everything that is wrong with the resources together.
 ///
@@ -46,7 +47,7 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
     }
     unattached(input, &served, &mut findings);
     served.shadowed.report(input, &mut findings);
-    findings.extend(istio::check(input));
+    findings.extend(istio::all(input));
     // Several Dataplanes of one gateway find the same.
     let mut seen = HashSet::new();
     findings.retain(|f| seen.insert((f.code, f.span, f.message.clone())));

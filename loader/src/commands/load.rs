@@ -122,12 +122,7 @@ fn istio_proxy(
 ) -> anyhow::Result<Option<Proxy>> {
     let mut findings = Vec::new();
     let proxy = istio::gateway(input, workload, &mut findings);
-    let known = |finding: &Diagnostic| {
-        let mut known = loaded.findings.iter();
-        known
-            .any(|f| (f.code, f.span, &f.message) == (finding.code, finding.span, &finding.message))
-    };
-    findings.retain(|finding| !known(finding));
+    findings = check::unnamed(findings, &loaded.findings);
     render::sort(&mut findings);
     if !findings.is_empty() {
         let color = output.color_on_stderr();

@@ -49,7 +49,8 @@ impl Code {
                 | Self::InvalidCertificate
                 | Self::KeyMismatch
                 | Self::RefusedCertificate
-                | Self::NoCredential
+                | Self::MissingCredential
+                | Self::UnusableCredential
         )
     }
 

@@ -53,6 +53,17 @@ const FIELDS: &[Field] = &[
     any("Timeout", "conf.tcp", Warning, "connections end after 300 s without traffic"),
     any("Timeout", "conf.grpc", Warning, "gRPC calls have the times of HTTP requests"),
     any("MeshRateLimit", "to[].default.local.tcp", Error, "connections that it would refuse would get in"),
+    any("Gateway", "servers[].defaultEndpoint", Warning, "Istio does not implement it either"),
+    any("Gateway", "servers[].tls.tlsCertificates[].caCertificates", Warning, "as in Istio, the authorities of clients are those of `caCertificates` beside `tlsCertificates`"),
+    any("VirtualService", "tls[].match[].destinationSubnets", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tls[].match[].sourceLabels", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tls[].match[].sourceNamespace", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tcp[].match[].destinationSubnets", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tcp[].match[].sourceLabels", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tcp[].match[].sourceNamespace", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tcp[].match[].sourceSubnet", Error, "Istio does not look at it either, and connections from everywhere would get in"),
+    any("DestinationRule", "workloadSelector", Warning, "the rule is for the clients that it selects, and the gateway goes without"),
+    any("ServiceEntry", "workloadSelector", Warning, "no endpoints are found by labels; write them as `endpoints`"),
     only("MeshTCPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "connections to it are closed"),
 ];
 
@@ -155,6 +166,10 @@ mod tests {
 
     use super::*;
     use crate::resources::decode::{Reader, decode};
+    use crate::resources::istio::{
+        destination_rule::DestinationRule, gateway::Gateway, service_entry::ServiceEntry,
+        virtual_service::VirtualService,
+    };
     use crate::resources::kuma::{
         dataplane::Dataplane,
         mesh::Mesh,
@@ -206,6 +221,10 @@ mod tests {
                 "MeshTimeout" => unknown::<MeshTimeout>(&yaml),
                 "MeshCircuitBreaker" => unknown::<MeshCircuitBreaker>(&yaml),
                 "MeshTCPRoute" => unknown::<MeshTcpRoute>(&yaml),
+                "Gateway" => unknown::<Gateway>(&yaml),
+                "VirtualService" => unknown::<VirtualService>(&yaml),
+                "DestinationRule" => unknown::<DestinationRule>(&yaml),
+                "ServiceEntry" => unknown::<ServiceEntry>(&yaml),
                 kind => vec![format!("unknown kind {kind}")],
             };
             assert_eq!(unknown, [""; 0], "{yaml}");

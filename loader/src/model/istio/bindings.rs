@@ -123,38 +123,22 @@ impl<'a> Bindings<'a> {
             let is_named = servers.any(|server| binding.names(server));
             let service = binding.service;
             if is_named && !used.contains(service.meta.to_string().as_str()) {
-                findings.push(unused(binding, slots));
+                findings.extend(unused(binding, slots));
             }
         }
     }
 }
 
-fn unused(binding: &Binding<'_>, slots: &[Slot<'_>]) -> Diagnostic {
-    let service = binding.service;
-    let servers = || slots.iter().flat_map(|slot| &slot.servers);
-    let gateways = servers().filter(|server| binding.names(server));
-    let meets = gateways
-        .clone()
-        .any(|server| !binding.hosts_at(server).is_empty());
-    let (path, message) = if meets {
-        let message = "no server of its gateways has this VirtualService's hosts and takes what it has routes for: \
-                       `http` serves at HTTP and HTTPS, `tls` at passed TLS, `tcp` at TCP, each on the ports of its \
-                       matches";
-        (Path::root(), message.to_owned())
-    } else {
-        let hosts: Vec<_> = gateways.flat_map(|server| &server.server.hosts).collect();
-        let message = format!(
-            "none of the hosts {} is one of the gateway's that namespace {} may use: {}",
-            list(&binding.hosts),
-            service.meta.namespace(),
-            list(&hosts)
-        );
-        (Path::of("hosts"), message)
-    };
-    service.warning(Code::NotBound, &path, message)
-}
-
-fn list(names: &[impl AsRef<str>]) -> String {
-    let names: Vec<_> = names.iter().map(AsRef::as_ref).collect();
-    names.join(", ")
+/// That hosts do not meet is a matter of the resources alone, and said where those are checked.
+fn unused(binding: &Binding<'_>, slots: &[Slot<'_>]) -> Option<Diagnostic> {
+    let mut servers = slots.iter().flat_map(|slot| &slot.servers);
+    let meets =
+        |server: &GatewayServer<'_>| binding.names(server) && !binding.hosts_at(server).is_empty();
+    let message = "no server of its gateways has this VirtualService's hosts and takes what it has routes for: `http` \
+                   serves at HTTP and HTTPS, `tls` at passed TLS, `tcp` at TCP, each on the ports of its matches";
+    servers.any(meets).then(|| {
+        binding
+            .service
+            .warning(Code::NotBound, &Path::root(), message)
+    })
 }

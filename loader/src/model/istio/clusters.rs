@@ -90,7 +90,7 @@ impl<'a> Clusters<'a> {
             };
         }
         let warn = |field: &str, message: String| {
-            service.warning(Code::UnknownDestination, &path.field(field), message)
+            service.warning(Code::MissingDestination, &path.field(field), message)
         };
         let Some(own) = found else {
             let message = format!("no Service or ServiceEntry is called {known}");
@@ -106,8 +106,12 @@ impl<'a> Clusters<'a> {
                 .map(|port| port.number.to_string())
                 .collect();
             let message = format!("{known} has no port {number}, it has {}", ports.join(", "));
-            let field = if given.is_some() { "port" } else { "host" };
-            findings.push(warn(field, message));
+            findings.push(if given.is_some() {
+                let path = path.field("port").field("number");
+                service.warning(Code::MissingDestination, &path, message)
+            } else {
+                service.warning(Code::PortRequired, path, message)
+            });
             return Found::nowhere(name);
         };
         let rules = Rules::new(self.input, self.workload, known, own);

@@ -76,12 +76,19 @@ fn text(found: Authorities<'_>) -> Result<(String, Option<String>), Unusable> {
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn missing(why: CredentialError) -> Unusable {
-    unusable(why.to_string())
+    let code = match why {
+        CredentialError::Content(_) => Code::UnusableCredential,
+        _ => Code::MissingCredential,
+    };
+    Unusable {
+        code,
+        why: why.to_string(),
+    }
 }
 
 fn unusable(why: impl Into<String>) -> Unusable {
     Unusable {
-        code: Code::NoCredential,
+        code: Code::UnusableCredential,
         why: why.into(),
     }
 }

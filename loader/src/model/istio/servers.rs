@@ -231,10 +231,15 @@ pub(super) fn merge<'a>(
             }),
             Some(slot) => match conflict(slot, &server) {
                 None => slot.servers.push(server),
-                Some((other, why)) => findings.push(
+                Some(Conflict {
+                    with: other,
+                    code,
+                    path,
+                    why,
+                }) => findings.push(
                     server
                         .gateway
-                        .warning(Code::ServerConflict, &server.path(), why)
+                        .warning(code, &path, why)
                         .also(other.gateway.span(&other.path()), "this server wins"),
                 ),
             },
@@ -244,20 +249,33 @@ pub(super) fn merge<'a>(
     slots
 }
 
-/// The server that keeps another one out, and why.
-fn conflict<'a>(
-    slot: &Slot<'a>,
-    server: &GatewayServer<'_>,
-) -> Option<(GatewayServer<'a>, String)> {
+/// Why a server is left out.
+struct Conflict<'a> {
+    /// The server that keeps it out.
+    with: GatewayServer<'a>,
+    code: Code,
+    path: Path,
+    why: String,
+}
+
+fn conflict<'a>(slot: &Slot<'a>, server: &GatewayServer<'_>) -> Option<Conflict<'a>> {
     let first = slot.servers.first()?;
     let (port, gateway) = (slot.port, &first.gateway.meta);
+    let with = |with: GatewayServer<'a>, why: String| {
+        Some(Conflict {
+            with,
+            code: Code::ServerConflict,
+            path: server.path(),
+            why,
+        })
+    };
     if slot.class != server.class() {
         let why = format!("port {port} is one of {gateway} already, for another kind of protocol");
-        return Some((*first, why));
+        return with(*first, why);
     }
     if slot.class == Class::Tcp {
         let why = format!("port {port} is one of {gateway} already: connections name no host");
-        return Some((*first, why));
+        return with(*first, why);
     }
     // Servers without TLS share a route table, unless both say something about TLS.
     for other in &slot.servers {
@@ -270,11 +288,16 @@ fn conflict<'a>(
                 "{host} on port {port} is served by {} already",
                 other.gateway.meta
             );
-            return Some((*other, why));
+            return Some(Conflict {
+                with: *other,
+                code: Code::ConflictingGateways,
+                path: server.path().field("hosts"),
+                why,
+            });
         }
         if slot.class == Class::Tls && slot.route_table(other) == slot.route_table(server) {
             let why = "two servers of one Gateway have the same port name and number".to_owned();
-            return Some((*other, why));
+            return with(*other, why);
         }
     }
     None

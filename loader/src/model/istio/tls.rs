@@ -16,6 +16,7 @@ use crate::model::{
     Certificate, CertificateFiles, ClientValidation, ServerTls, Source, TlsVersion,
 };
 use crate::resources::istio::gateway::{ServerTls as Settings, TlsMode, TlsProtocol};
+use crate::source::Path;
 
 /// The certificates of a server, and what else its TLS is like.
 pub(super) struct Terminated {
@@ -33,15 +34,15 @@ pub(super) fn of_server(
     let settings = server.server.tls.as_ref()?;
     let path = server.path().field("tls");
     let mut usable = true;
-    let mut refuse = |field: &str, why: Unusable| {
+    let mut refuse = |field: &Path, why: Unusable| {
         usable = false;
         let message = format!("{field}: {}", why.why);
-        let path = path.field(field);
+        let path = path.join(field);
         findings.push(server.gateway.error(why.code, &path, message));
     };
-    let (names, field) = credential_names(settings);
+    let names = credential_names(settings);
     let mut certificates = Vec::new();
-    for name in &names {
+    for (field, name) in &names {
         match secrets::server(input, workload, name) {
             Ok(certificate) => certificates.push(certificate),
             Err(why) => refuse(field, why),
@@ -53,7 +54,7 @@ pub(super) fn of_server(
                 code: Code::InvalidValue,
                 why: what.to_owned(),
             };
-            refuse(field, why);
+            refuse(&Path::of(field), why);
         }
     };
     // For one of another form Envoy would refuse all of its configuration.
@@ -76,20 +77,23 @@ pub(super) fn of_server(
     let clients = asks.then(|| {
         let (authority, revoked) = match names.first() {
             None => (file(&settings.ca_certificates), None),
-            Some(first) => {
+            Some((field, first)) => {
                 let own = settings.ca_cert_credential_name.as_str();
                 let (found, field) = if own.is_empty() {
-                    (secrets::authority_beside(input, workload, first), field)
+                    (
+                        secrets::authority_beside(input, workload, first),
+                        field.clone(),
+                    )
                 } else {
                     let found = secrets::authority(input, workload, own);
-                    (found, "caCertCredentialName")
+                    (found, Path::of("caCertCredentialName"))
                 };
                 match found {
                     Ok((authority, crl)) => {
                         (Some(Source::Inline(authority)), crl.map(Source::Inline))
                     }
                     Err(why) => {
-                        refuse(field, why);
+                        refuse(&field, why);
                         (None, None)
                     }
                 }
@@ -122,12 +126,17 @@ pub(super) fn of_server(
     })
 }
 
-fn credential_names(settings: &Settings) -> (Vec<&str>, &'static str) {
-    if settings.credential_name.is_empty() {
-        let names = settings.credential_names.iter();
-        return (names.map(String::as_str).collect(), "credentialNames");
+/// The names of credentials, each with its place.
+fn credential_names(settings: &Settings) -> Vec<(Path, &str)> {
+    let one = settings.credential_name.as_str();
+    if !one.is_empty() {
+        return vec![(Path::of("credentialName"), one)];
     }
-    (vec![&settings.credential_name], "credentialName")
+    let names = settings.credential_names.iter().enumerate();
+    let place = |index| Path::of("credentialNames").index(index);
+    names
+        .map(|(index, name)| (place(index), name.as_str()))
+        .collect()
 }
 
 fn files(settings: &Settings) -> Vec<CertificateFiles> {

@@ -2,6 +2,7 @@
 //!
 //! Field names follow `networking/v1alpha3/*.proto` of istio/api. Both spellings of a field are read, as `jsonpb` does.
 
+mod client_tls;
 pub mod destination_rule;
 pub mod gateway;
 pub mod http_route;

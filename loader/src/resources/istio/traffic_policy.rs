@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub use super::client_tls::{ClientTls, ClientTlsMode};
 use super::virtual_service::PortSelector;
 use crate::resources::Duration;
 
@@ -363,46 +364,4 @@ pub struct OutlierDetection {
     pub min_health_percent: i32,
     /// The status codes that count, instead of 5xx.
     pub outlier_detection_http_error_codes: Vec<u32>,
-}
-
-/// `ClientTLSSettings`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-pub struct ClientTls {
-    /// Whether there is TLS, and what the client shows.
-    pub mode: ClientTlsMode,
-    /// A file with the certificate.
-    pub client_certificate: String,
-    /// A file with the private key.
-    pub private_key: String,
-    /// A file with the authorities of the service; the system's if empty.
-    pub ca_certificates: String,
-    /// The Secret with all of them.
-    pub credential_name: String,
-    /// One of these has to be in the service's certificate.
-    pub subject_alt_names: Vec<String>,
-    /// The SNI; the request's host if empty.
-    pub sni: String,
-    /// Whether any certificate is taken.
-    pub insecure_skip_verify: Option<bool>,
-    /// A file with revoked certificates.
-    pub ca_crl: String,
-}
-
-/// `ClientTLSSettings.TLSmode`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-pub enum ClientTlsMode {
-    /// No TLS.
-    #[default]
-    #[serde(rename = "DISABLE", alias = "0")]
-    Disable,
-    /// The client shows nothing.
-    #[serde(rename = "SIMPLE", alias = "1")]
-    Simple,
-    /// The client shows a certificate.
-    #[serde(rename = "MUTUAL", alias = "2")]
-    Mutual,
-    /// The client shows the mesh's certificate.
-    #[serde(rename = "ISTIO_MUTUAL", alias = "3")]
-    IstioMutual,
 }

@@ -87,6 +87,12 @@ pub(super) fn http_status(report: &mut Report<'_>, path: &Path, status: i64) {
 
 fn delay(report: &mut Report<'_>, path: &Path, delay: &Delay) {
     percentage(report, path, delay.percentage);
+    if delay.percent != 0 {
+        let text = "HTTPRoute.fault.delay.percent is deprecated; use HTTPRoute.fault.delay.percentage [IST0002]";
+        let finding = Diagnostic::warning(Code::DeprecatedSetting, text);
+        let help = format!("write `percentage: {{value: {}}}`", delay.percent);
+        report.beyond(&path.field("percent"), finding.help(help));
+    }
     duration(
         report,
         &path.field("fixedDelay"),

@@ -137,7 +137,7 @@ pub(super) fn gateway_names(report: &mut Report<'_>, path: &Path, gateways: &[St
             let mut parts = name.split('.');
             if let (Some(gateway), Some(namespace)) = (parts.next(), parts.next()) {
                 let text = format!(
-                    "using legacy gatewayName format {name:?}; prefer the <namespace>/<name> format: \"{namespace}/{gateway}\""
+                    "using legacy gatewayName format {name:?}; prefer the <namespace>/<name> format: \"{namespace}/{gateway}\" [IST0002]"
                 );
                 let finding = Diagnostic::warning(Code::DeprecatedSetting, text);
                 report.say(
@@ -172,5 +172,6 @@ pub(super) fn gateway_names(report: &mut Report<'_>, path: &Path, gateways: &[St
 
 /// Says that something has another, newer form.
 pub(super) fn deprecated(report: &mut Report<'_>, path: &Path, text: impl Into<String>) {
+    let text = format!("{} [IST0002]", text.into());
     warn(report, path, Code::DeprecatedSetting, text);
 }
