@@ -1,13 +1,15 @@
 # `make` alone says what there is. CI runs `make check` (.ci/run).
 
-# The newest and the oldest Envoy that meshgate is tested on.
+# The newest and the oldest Envoy that meshgate is tested on, and all: of each minor version the newest patch.
 ENVOYS := 1.40.0 1.36.4
+MATRIX := 1.40.0 1.39.3 1.38.2 1.37.0 1.36.4
+END_TO_END := --package system-tests --test fixture --test end_to_end
 WASM_TARGET := wasm32-unknown-unknown
-WASM_CRATES := policy shell host-match listener-tags gateway
+WASM_CRATES := policy shell host-match listener-tags cross-mesh external-access gateway
 CARGO := cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm build demo test check fmt fmt-check clippy docs conformance golden clean
+.PHONY: help setup wasm build demo test test-matrix test-smoke soak test-containers containers check fmt fmt-check clippy docs conformance bench bench-quick golden clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -31,6 +33,27 @@ test: setup ## every test
 	scripts/test-policy-in-node.sh
 	$(CARGO) test --workspace --locked --no-fail-fast
 
+test-matrix: wasm ## the end-to-end tests on every supported Envoy: writes docs/compatibility.md
+	@for version in $(MATRIX); do scripts/envoy.sh $$version >/dev/null || exit 1; done
+	$(CARGO) build --locked --package meshgate
+	$(CARGO) test --locked --no-fail-fast $(END_TO_END) -- --include-ignored envoy_1_ 2>&1 | \
+		$(CARGO) run --quiet --locked --package system-tests --bin compatibility
+
+test-smoke: setup ## the fixture's tests on one Envoy; ENVOY=1.38.2
+	@scripts/envoy.sh $(ENVOY) >/dev/null
+	$(CARGO) test --locked --package system-tests --test fixture -- --include-ignored envoy_$(subst .,_,$(ENVOY))
+
+test-containers: build ## the end-to-end tests on Envoys in containers, the demo of docker-compose, the image of meshgate
+	$(CARGO) test --locked --features containers $(END_TO_END) --no-run
+	scripts/engine.sh scripts/test-containers.sh
+
+containers: build ## the same with a few of the tests: what CI runs
+	$(CARGO) test --locked --features containers --package system-tests --test fixture --no-run
+	scripts/engine.sh scripts/test-containers.sh fixture envoy_
+
+soak: setup ## 1,000 reloads under 1,000 requests a second; MESHGATE_SOAK_RELOADS and MESHGATE_SOAK_RATE for less
+	$(CARGO) test --locked --package system-tests --test run -- --ignored --nocapture
+
 check: fmt-check clippy docs test ## what CI runs; stale generated files fail their tests
 
 fmt: ## formats the code
@@ -48,6 +71,12 @@ docs: wasm ## API documentation: target/doc
 
 conformance: setup ## Kuma's conformance rows, if they are next to the checkout; CASES='gw-listener* mhr-*' for some
 	scripts/conformance.sh $(foreach case,$(CASES),'$(case)')
+
+bench: setup ## what the filters cost a request: writes docs/performance.*; 15 minutes
+	$(CARGO) run --locked --package bench
+
+bench-quick: setup ## the same in less than 3 minutes, only printed
+	$(CARGO) run --locked --package bench -- --quick
 
 golden: wasm ## rewrites generated files and expected results; look at the difference
 	UPDATE=1 INSTA_UPDATE=always $(CARGO) test --workspace --locked

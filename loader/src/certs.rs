@@ -64,11 +64,7 @@ pub fn self_signed(role: Role, key_type: KeyType, hostnames: &[String]) -> anyho
     // Clocks of other machines may be behind.
     params.not_before = OffsetDateTime::now_utc() - Duration::minutes(5);
     params.not_after = params.not_before + Duration::days(10 * 365);
-    let mut serial = [0; 16];
-    OsRng.fill_bytes(&mut serial);
-    // A serial number is positive (RFC 5280 §4.1.2.2).
-    serial[0] &= 0x7f;
-    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    params.serial_number = Some(serial_number());
     let certificate = params
         .self_signed(&key.signer)
         .context("could not sign the certificate")?;
@@ -76,6 +72,15 @@ pub fn self_signed(role: Role, key_type: KeyType, hostnames: &[String]) -> anyho
         certificate: certificate.pem(),
         key: key.pem,
     })
+}
+
+/// 127 random bits.
+pub(crate) fn serial_number() -> SerialNumber {
+    let mut serial = [0; 16];
+    OsRng.fill_bytes(&mut serial);
+    // A serial number is positive (RFC 5280 §4.1.2.2).
+    serial[0] &= 0x7f;
+    SerialNumber::from_slice(&serial)
 }
 
 struct PrivateKey {

@@ -21,13 +21,20 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Print the Envoy configuration of one proxy.
     Bootstrap(BootstrapArgs),
-    /// Start Envoy with the configuration of one proxy, and stop with it.
+    /// Serve one proxy with Envoy, and follow its resources: what changes is served, if it can be.
     Run(RunArgs),
+    /// Show what a running gateway serves, and what it does not.
+    Status(StatusArgs),
+    /// Become a program that ends with its parent: how `run` starts Envoy.
+    #[command(hide = true)]
+    Exec(ExecArgs),
     /// Explain the finding with this code, or all codes.
     Rule {
         /// e.g. MG0107
         code: Option<String>,
     },
+    /// Make, show and renew the identities of Dataplanes, and the CAs of their meshes.
+    Certs(CertsArgs),
     /// Make certificates.
     #[command(subcommand)]
     Generate(GenerateCommand),
@@ -88,8 +95,9 @@ pub struct ProxyArgs {
     /// Istio: the namespace of the gateway's workload; it has the credentials.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["dataplane", "mesh"])]
     pub namespace: Option<String>,
-    /// Istio: the address of ports without `bind`; 0.0.0.0 without it.
-    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["dataplane", "mesh"])]
+    /// The IP address that listeners are opened on, instead of `networking.address` of the Dataplane, or on Istio where
+    /// `bind` says none; 0.0.0.0 for all.
+    #[arg(long, value_name = "IP", env = "MESHGATE_ADDRESS")]
     pub address: Option<IpAddr>,
     /// Where Envoy's admin interface listens. It can stop Envoy: keep it on loopback.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9901")]
@@ -161,9 +169,94 @@ pub struct RunArgs {
     /// How many seconds open requests get to end after SIGTERM or Ctrl-C. A second signal ends them at once.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub drain_time: u64,
+    /// Where the endpoint with /healthz, /readyz, /metrics and /status listens.
+    #[arg(long, value_name = "ADDRESS", default_value = STATUS)]
+    pub status: SocketAddr,
+    /// Reload on SIGHUP only, and not whenever resources change.
+    #[arg(long)]
+    pub no_watch: bool,
+    /// Let SIGUSR2 start the Envoy binary that is there then, which takes over without closing a port. It needs shared
+    /// memory (/dev/shm).
+    #[arg(long)]
+    pub hot_restart: bool,
+    /// How messages are printed, those of Envoy included. The access log has a format of its own.
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: LogFormat,
     /// Arguments for Envoy.
     #[arg(last = true, value_name = "ENVOY ARGS")]
     pub envoy_args: Vec<String>,
+}
+
+/// Arguments of `certs`. The files are in `$MESHGATE_WORK_DIR` (or `~/.meshgate`); what they hold is not printed.
+#[derive(Debug, Args)]
+pub struct CertsArgs {
+    /// Where the resources are.
+    #[command(flatten)]
+    pub paths: Paths,
+    /// How identities are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: CertsFormat,
+    /// Renew all identities now.
+    #[arg(long)]
+    pub rotate: bool,
+    /// Go on renewing identities until SIGTERM or Ctrl-C: for Envoys that `meshgate run` has not started.
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// How identities are printed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum CertsFormat {
+    /// A table.
+    #[default]
+    Human,
+    /// An object.
+    Json,
+}
+
+/// Where the status endpoint is unless somebody says otherwise.
+const STATUS: &str = "127.0.0.1:9902";
+
+/// How messages are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// As text.
+    #[default]
+    Text,
+    /// Each as an object on a line of its own.
+    Json,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Where its status endpoint listens.
+    #[arg(long, value_name = "ADDRESS", default_value = STATUS)]
+    pub at: SocketAddr,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: StatusFormat,
+}
+
+/// How a status is printed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum StatusFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// As the endpoint gives it.
+    Json,
+}
+
+/// Arguments of `exec`.
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    /// The process to end with.
+    #[arg(long, value_name = "PID")]
+    pub parent: u32,
+    /// The program.
+    #[arg(last = true, required = true, value_names = ["PROGRAM", "ARGS"])]
+    pub program: Vec<std::ffi::OsString>,
 }
 
 /// What can be made.

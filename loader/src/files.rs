@@ -1,15 +1,24 @@
 //! Files that meshgate writes.
 
 use std::env;
-use std::fs::{self, Permissions};
+use std::fs::{DirBuilder, Permissions};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
 /// Writes a file whole or not at all, with these permissions.
 pub fn write(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
+    replace(path, bytes, mode, false)
+}
+
+/// The same, and it outlasts a power failure once this returns.
+pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
+    replace(path, bytes, mode, true)
+}
+
+fn replace(path: &Path, bytes: &[u8], mode: u32, durably: bool) -> anyhow::Result<()> {
     let folder = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -21,6 +30,9 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
         file.write_all(bytes)?;
         file.as_file()
             .set_permissions(Permissions::from_mode(mode))?;
+        if durably {
+            file.as_file().sync_all()?;
+        }
         file.persist(path)?;
         Ok(())
     };
@@ -42,12 +54,14 @@ pub fn work_dir() -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Makes a folder that only its owner can use.
+/// Makes a folder, and those above it that are missing, which only their owner can use.
 pub fn private_folder(path: &Path) -> anyhow::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(path)
-        .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o700)))
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
         .with_context(|| format!("could not make the folder {}", path.display()))
 }

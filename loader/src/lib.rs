@@ -12,6 +12,7 @@ pub mod diagnostic;
 pub mod envoy;
 pub mod files;
 mod hash;
+pub mod identity;
 pub mod model;
 pub mod output;
 pub mod resources;

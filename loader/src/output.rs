@@ -4,11 +4,18 @@ use std::env;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process;
 
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::cli::LogFormat;
+
 /// Where a command prints.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Output {
     color_on_stdout: bool,
     color_on_stderr: bool,
+    json: bool,
 }
 
 impl Output {
@@ -18,6 +25,18 @@ impl Output {
         Self {
             color_on_stdout: io::stdout().is_terminal() && !minds,
             color_on_stderr: io::stderr().is_terminal() && !minds,
+            json: false,
+        }
+    }
+
+    /// The same streams with messages in this form.
+    #[must_use]
+    pub fn with_format(&self, format: LogFormat) -> Self {
+        let json = format == LogFormat::Json;
+        Self {
+            color_on_stdout: self.color_on_stdout,
+            color_on_stderr: self.color_on_stderr && !json,
+            json,
         }
     }
 
@@ -44,7 +63,15 @@ impl Output {
     /// Prints what the user should know.
     pub fn talk(&self, text: impl std::fmt::Display) {
         // There is nobody to tell that nobody can be told.
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        let _ = if self.json {
+            let time = OffsetDateTime::now_utc()
+                .format(&Rfc3339)
+                .unwrap_or_default();
+            let line = json!({ "time": time, "message": text.to_string() });
+            writeln!(io::stderr().lock(), "{line}")
+        } else {
+            writeln!(io::stderr().lock(), "{text}")
+        };
     }
 
     /// Prints why a command could not do its work.

@@ -216,6 +216,26 @@ fn a_dataplane_that_is_not_there() {
 }
 
 #[test]
+fn proxies_to_choose_from() {
+    let services = "type: Dataplane
+mesh: default
+name: backend-1
+networking:
+  address: 127.0.0.1
+  inbound: [{port: 8081, tags: {kuma.io/service: backend}}]
+---
+type: Dataplane
+mesh: default
+name: web-1
+networking:
+  address: 127.0.0.1
+  inbound: [{port: 8082, tags: {kuma.io/service: web}}]
+";
+    let folder = Folder::with(&[("d.yaml", services)]);
+    assert_cmd_snapshot!(folder.meshgate(&["bootstrap", "."]));
+}
+
+#[test]
 fn nothing_is_written_for_resources_with_errors() {
     let broken = GATEWAY.replace("hostname:", "hostnam:");
     let folder = Folder::with(&[("d.yaml", &dataplane("edge-1")), ("gateway.yaml", &broken)]);

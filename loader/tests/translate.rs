@@ -10,6 +10,7 @@ use meshgate::envoy::{self, Format, Options};
 use meshgate::model::Proxy;
 use meshgate::model::kuma::{self, Input};
 use meshgate::{check, resources, source};
+use time::OffsetDateTime;
 
 #[test]
 fn golden_files() {
@@ -61,16 +62,17 @@ fn translate(input: &Path) -> (String, Option<Proxy>) {
         sources: &sources,
     };
     findings.extend(check::all(input));
+    findings.extend(check::authorities(input, OffsetDateTime::UNIX_EPOCH));
     let text = render::human(&sources, &findings, false);
     let fatal = findings
         .iter()
         .any(|f| f.severity == Severity::Error && !f.code.is_isolated());
-    let mut gateways = resources
-        .dataplanes
-        .iter()
-        .filter(|dataplane| kuma::is_builtin_gateway(dataplane));
-    let proxy = match gateways.next() {
-        Some(dataplane) if !fatal => kuma::gateway(input, dataplane, &mut Vec::new()),
+    // The proxy next to a service that calls others; the gateway; the first proxy.
+    let dataplanes = || resources.dataplanes.iter();
+    let caller = dataplanes().find(|dataplane| !dataplane.spec.networking.outbound.is_empty());
+    let gateway = dataplanes().find(|dataplane| kuma::is_builtin_gateway(dataplane));
+    let proxy = match caller.or(gateway).or_else(|| dataplanes().next()) {
+        Some(dataplane) if !fatal => kuma::proxy(input, dataplane, &mut Vec::new()),
         _ => None,
     };
     (text, proxy)

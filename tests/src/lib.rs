@@ -4,11 +4,13 @@
 //! - [`echo`]: backends that answer with what reached them
 //! - [`client`]: connections with control over every byte, SNI, ALPN and version
 //! - [`tls`]: TLS as a client that looks at certificates and does not judge them
+//! - [`compatibility`]: what tests said on each Envoy
 //! - [`meshgate`]: the command under test
 //! - [`shared`]: test data from outside of the project, where it is there
 //! - [`wasm_host`]: Envoy's part of the Wasm ABI, with a record of every call
 
 pub mod client;
+pub mod compatibility;
 pub mod echo;
 pub mod envoy;
 pub mod meshgate;

@@ -47,16 +47,35 @@ fn find_or_build() -> anyhow::Result<PathBuf> {
 
 /// Runs `meshgate` to its end.
 pub fn run(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> anyhow::Result<Output> {
-    let output = Command::new(binary())
-        .args(args)
-        .env("NO_COLOR", "1")
-        .env(
-            "MESHGATE_WORK_DIR",
-            binary().with_file_name("meshgate-tests"),
-        )
-        .stdin(Stdio::null())
-        .output();
+    let work = binary().with_file_name("meshgate-tests");
+    let output = command(&work).args(args).output();
     output.context("meshgate does not start")
+}
+
+/// Runs `meshgate` to its end, which has to be a good one, with a working directory of its own.
+pub fn run_in(
+    work: &Path,
+    args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> anyhow::Result<Output> {
+    let output = command(work).args(args).output();
+    let output = output.context("meshgate does not start")?;
+    ensure!(
+        output.status.success(),
+        "meshgate ends with {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(output)
+}
+
+/// `meshgate` with this working directory.
+pub fn command(work: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command
+        .env("NO_COLOR", "1")
+        .env("MESHGATE_WORK_DIR", work)
+        .stdin(Stdio::null());
+    command
 }
 
 /// Writes the bootstrap of a Dataplane, as JSON, with the admin interface on a free port; `args` are added.

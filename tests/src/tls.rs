@@ -7,6 +7,7 @@ use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
 use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{
@@ -20,7 +21,16 @@ pub struct Tls {
     alpn: Vec<Vec<u8>>,
     versions: Vec<&'static SupportedProtocolVersion>,
     schemes: Vec<SignatureScheme>,
-    own: Option<(String, String)>,
+    identity: Option<Identity>,
+}
+
+/// A certificate with its key, both PEM.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The certificate.
+    pub certificate: String,
+    /// Its key.
+    pub key: String,
 }
 
 impl Tls {
@@ -41,8 +51,15 @@ impl Tls {
             schemes: ring::default_provider()
                 .signature_verification_algorithms
                 .supported_schemes(),
-            own: None,
+            identity: None,
         }
+    }
+
+    /// With this certificate, if the server asks for one.
+    #[must_use]
+    pub fn identity(mut self, identity: &Identity) -> Self {
+        self.identity = Some(identity.clone());
+        self
     }
 
     /// With ALPN `h2` only.
@@ -69,13 +86,6 @@ impl Tls {
     #[must_use]
     pub fn only_1_3(mut self) -> Self {
         self.versions = vec![&TLS13];
-        self
-    }
-
-    /// With a certificate of the client, and its key; both are PEM.
-    #[must_use]
-    pub fn with_certificate(mut self, chain: &str, key: &str) -> Self {
-        self.own = Some((chain.to_owned(), key.to_owned()));
         self
     }
 
@@ -110,14 +120,12 @@ impl Tls {
             .with_protocol_versions(&self.versions)?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        let mut config = match &self.own {
+        let mut config = match &self.identity {
             None => config.with_no_client_auth(),
-            Some((chain, key)) => {
-                let chain = pem::parse_many(chain)?.into_iter();
-                let chain = chain.map(|block| block.into_contents().into());
-                let key = PrivateKeyDer::try_from(pem::parse(key)?.into_contents());
-                let key = key.map_err(anyhow::Error::msg)?;
-                config.with_client_auth_cert(chain.collect(), key)?
+            Some(identity) => {
+                let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes());
+                let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?;
+                config.with_client_auth_cert(chain.collect::<Result<_, _>>()?, key)?
             }
         };
         config.alpn_protocols.clone_from(&self.alpn);

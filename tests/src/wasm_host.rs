@@ -36,6 +36,8 @@ struct Vm {
     effective: u32,
     configuration: Vec<u8>,
     headers: Headers,
+    properties: BTreeMap<String, Vec<u8>>,
+    closed: bool,
     filter_state: BTreeMap<String, String>,
     reply: Option<Reply>,
     calls: Vec<String>,
@@ -83,6 +85,8 @@ pub struct Outcome {
     continues: bool,
     /// The filter's answer.
     pub reply: Option<Reply>,
+    /// Whether the filter closed the connection.
+    pub closed: bool,
     /// The filter state that it set, by the keys that it gave.
     pub filter_state: BTreeMap<String, String>,
     /// The request's headers after it.
@@ -94,7 +98,7 @@ pub struct Outcome {
 impl Outcome {
     /// Whether the request goes on to the next filter. As in Envoy, an answer ends it whatever the filter returns.
     pub fn forwarded(&self) -> bool {
-        self.continues && self.reply.is_none()
+        self.continues && self.reply.is_none() && !self.closed
     }
 
     /// The answer's status and body without its line break, or 200 for a request that goes on.
@@ -201,6 +205,31 @@ impl Host {
         self.store.data_mut().forbidden.insert(call.to_owned());
     }
 
+    /// Sets an attribute of streams; the parts of its path have a space between them. An empty value removes it.
+    pub fn set_property(&mut self, path: &str, value: &[u8]) {
+        let properties = &mut self.store.data_mut().properties;
+        match value {
+            [] => properties.remove(path),
+            value => properties.insert(path.to_owned(), value.to_vec()),
+        };
+    }
+
+    /// Opens a connection through the plugin, as Envoy does where the filter is a network filter.
+    ///
+    /// # Panics
+    /// If the filter traps, or is none.
+    pub fn connect(&mut self, root: Root) -> Outcome {
+        let context = self.create_stream(root);
+        self.begin(context, Vec::new());
+        let action = self
+            .instance
+            .get_typed_func::<u32, u32>(&mut self.store, "proxy_on_new_connection")
+            .expect("exported")
+            .call(&mut self.store, context)
+            .expect("no trap");
+        self.end(action)
+    }
+
     /// Sends a request through the plugin.
     pub fn request(&mut self, root: Root, headers: &[(&str, &[u8])]) -> Outcome {
         let context = self.create_stream(root);
@@ -226,14 +255,8 @@ impl Host {
     /// # Panics
     /// If the filter traps.
     pub fn request_in(&mut self, context: u32, headers: &[(&str, &[u8])]) -> Outcome {
-        let vm = self.store.data_mut();
-        vm.stream = Some(context);
-        vm.effective = context;
         let owned = |&(name, value): &(&str, &[u8])| (name.to_owned(), value.to_vec());
-        vm.headers = headers.iter().map(owned).collect();
-        vm.calls.clear();
-        vm.filter_state.clear();
-        vm.reply = None;
+        self.begin(context, headers.iter().map(owned).collect());
         let count = u32::try_from(headers.len()).expect("fewer than 4 G headers");
         let callback = self
             .instance
@@ -242,11 +265,27 @@ impl Host {
         let action = callback
             .call(&mut self.store, (context, count, 1))
             .expect("no trap");
+        self.end(action)
+    }
+
+    fn begin(&mut self, context: u32, headers: Headers) {
+        let vm = self.store.data_mut();
+        vm.stream = Some(context);
+        vm.effective = context;
+        vm.headers = headers;
+        vm.calls.clear();
+        vm.filter_state.clear();
+        vm.reply = None;
+        vm.closed = false;
+    }
+
+    fn end(&mut self, action: u32) -> Outcome {
         let vm = self.store.data_mut();
         vm.stream = None;
         Outcome {
             continues: action == 0,
             reply: vm.reply.take(),
+            closed: vm.closed,
             filter_state: vm.filter_state.clone(),
             headers: vm.headers.clone(),
             calls: vm.calls.clone(),

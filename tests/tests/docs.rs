@@ -1,12 +1,16 @@
 //! What the documents say: the commands work, the paths exist.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context, ensure};
+use system_tests::compatibility::rows;
 use system_tests::{checkout, envoy, meshgate};
 use tempfile::TempDir;
+use walkdir::WalkDir;
 
 /// Each line of a code block that calls `meshgate` does what it says, where `resources` is an example.
 #[test]
@@ -41,7 +45,7 @@ fn shell(command: &str, folder: &Path) -> anyhow::Result<()> {
     let command = command.split(" #").next().unwrap_or_default().trim_end();
     // Envoy reads the whole configuration, and does not stay.
     let command = if command.starts_with("meshgate run ") {
-        format!("{command} -- --mode validate")
+        format!("{command} --status 127.0.0.1:0 -- --mode validate")
     } else {
         command.to_owned()
     };
@@ -100,4 +104,54 @@ fn is_path(word: &str) -> bool {
         "docs/",
     ];
     folders.iter().any(|folder| word.starts_with(folder)) && !word.contains(['<', '*', '{', '…'])
+}
+
+/// The table of Envoys has a row for each test that runs on all of them, and no other.
+#[test]
+fn compatibility() -> anyhow::Result<()> {
+    let document = fs::read_to_string(checkout().join("docs/compatibility.md"))?;
+    let columns = format!("| | {} |\n", envoy::VERSIONS.join(" | "));
+    ensure!(
+        document.contains(&columns),
+        "the Envoys are others: make test-matrix"
+    );
+    let mut tests = BTreeSet::new();
+    for file in ["fixture.rs", "end_to_end"] {
+        let path = checkout().join("tests/tests").join(file);
+        for entry in WalkDir::new(path) {
+            let entry = entry?;
+            let path = entry.path();
+            if path.extension() == Some("rs".as_ref()) {
+                let module = path.file_stem().and_then(OsStr::to_str).context("a name")?;
+                let prefix = if file == "end_to_end" {
+                    format!("{module}::")
+                } else {
+                    String::new()
+                };
+                let text = fs::read_to_string(path)?;
+                tests.extend(on_each_envoy(&text).map(|test| format!("{prefix}{test}")));
+            }
+        }
+    }
+    let tests: BTreeSet<_> = tests.iter().map(String::as_str).collect();
+    let rows = rows(&document);
+    ensure!(
+        tests == rows,
+        "make test-matrix: without a row {:?}, without a test {:?}",
+        tests.difference(&rows),
+        rows.difference(&tests)
+    );
+    Ok(())
+}
+
+/// The tests that a source file has on each Envoy.
+fn on_each_envoy(text: &str) -> impl Iterator<Item = &str> {
+    let blocks = text.split("\non_each_envoy! {").skip(1);
+    blocks.flat_map(|block| {
+        block
+            .split('}')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+    })
 }

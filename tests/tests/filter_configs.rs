@@ -6,13 +6,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use policy::telemetry::STATS_TAGS;
+use policy::telemetry::{OUTBOUND_STATS_TAGS, STATS_TAGS};
 use system_tests::wasm_host::module;
 
 /// Configuration, and the module in it.
-const CONFIGS: [(&str, &str); 3] = [
+const CONFIGS: [(&str, &str); 5] = [
     ("host-match", "host_match"),
     ("listener-tags", "listener_tags"),
+    ("cross-mesh", "cross_mesh"),
+    ("external-access", "external_access"),
     ("gateway", "gateway"),
 ];
 
@@ -79,6 +81,11 @@ fn they_label_the_counters_as_the_loader_does() {
         for tag in STATS_TAGS {
             let entry = format!("- tag_name: {}\n      regex: '{}'\n", tag.name, tag.regex);
             let needed = config != "listener-tags" || tag.name == "listener";
+            assert_eq!(text.contains(&entry), needed, "{config}: {}", tag.name);
+        }
+        for tag in OUTBOUND_STATS_TAGS {
+            let entry = format!("- tag_name: {}\n      regex: '{}'\n", tag.name, tag.regex);
+            let needed = matches!(config, "cross-mesh" | "external-access");
             assert_eq!(text.contains(&entry), needed, "{config}: {}", tag.name);
         }
     }

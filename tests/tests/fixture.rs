@@ -157,10 +157,10 @@ async fn a_bad_bootstrap_fails_with_the_words_of_envoy() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("bootstrap.json");
     fs::write(&file, bad.to_string())?;
-    let error = envoy::validate(NEWEST, &file).unwrap_err();
+    let error = envoy::validate(NEWEST, &file).await.unwrap_err();
     assert!(error.to_string().contains("no_such_field"), "{error}");
     fs::write(&file, bootstrap(1, None).to_string())?;
-    envoy::validate(NEWEST, &file)
+    envoy::validate(NEWEST, &file).await
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -17,9 +18,11 @@ pub mod strip;
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The filters: package and module.
-pub const FILTERS: [(&str, &str); 3] = [
+pub const FILTERS: [(&str, &str); 5] = [
     ("host-match", "host_match"),
     ("listener-tags", "listener_tags"),
+    ("cross-mesh", "cross_mesh"),
+    ("external-access", "external_access"),
     ("gateway", "gateway"),
 ];
 
@@ -141,12 +144,16 @@ fn how_to_get_the_target() -> String {
 
 /// Replaces the file in one step: another build may be reading it. The same content stays untouched.
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    if fs::read(path).is_ok_and(|old| old == bytes) {
+    let readable = Permissions::from_mode(0o644);
+    let old = fs::metadata(path).is_ok_and(|old| old.permissions().mode() & 0o444 == 0o444);
+    if old && fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(());
     }
     let folder = path.parent().context("no folder")?;
     let file = tempfile::NamedTempFile::new_in(folder)?;
     fs::write(file.path(), bytes)?;
+    // Temporary files are their owner's alone; Envoy in a container is another user.
+    file.as_file().set_permissions(readable)?;
     file.persist(path)?;
     Ok(())
 }

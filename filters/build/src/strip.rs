@@ -17,6 +17,9 @@ pub const EXPORTS: [&str; 6] = [
     "proxy_on_request_headers",
 ];
 
+/// The callback of the filters that are network filters too.
+pub const OF_CONNECTIONS: &str = "proxy_on_new_connection";
+
 /// The module without other exports and without custom sections.
 pub fn strip(module: &[u8]) -> Result<Vec<u8>> {
     let mut stripped = Module::new();
@@ -29,7 +32,7 @@ pub fn strip(module: &[u8]) -> Result<Vec<u8>> {
                 let mut section = ExportSection::new();
                 for export in exports.clone() {
                     let export = export?;
-                    if !EXPORTS.contains(&export.name) {
+                    if !EXPORTS.contains(&export.name) && export.name != OF_CONNECTIONS {
                         continue;
                     }
                     let kind = match export.kind {

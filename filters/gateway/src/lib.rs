@@ -14,18 +14,24 @@
     clippy::unwrap_used
 )]
 
+use policy::config::{CrossMeshConfig, ExternalAccessConfig, PermissionsConfig};
 use policy::telemetry::requests_counter;
-use policy::{Decision, Outcome, PluginConfig, RequestView};
-use shell::{Action, Filter, Gate};
+use policy::{Decision, Outcome, RequestView};
+use shell::{Action, Config, Exit, Filter, Gate};
 
 struct Gateway;
 
 shell::filter!(Gateway);
+shell::connection_filter!();
 
 impl Filter for Gateway {
     const NAME: &str = "gateway.wasm";
 
-    fn check(_: &PluginConfig) -> Result<(), String> {
+    type CrossMesh = CrossMeshConfig;
+    type ExternalAccess = ExternalAccessConfig;
+    type Permissions = PermissionsConfig;
+
+    fn check(_: &Config<Self>) -> Result<(), String> {
         Ok(())
     }
 
@@ -35,6 +41,9 @@ impl Filter for Gateway {
         match gate.decide(&request) {
             Decision::Forward(listener) => {
                 gate.publish(listener);
+                if let Some(permissions) = &listener.permissions {
+                    return gate.ask(permissions, listener, &request);
+                }
                 gate.count(listener, |name| {
                     requests_counter(Some(name), Outcome::Forward)
                 });
@@ -42,5 +51,9 @@ impl Filter for Gateway {
             }
             Decision::Reject(refusal) => gate.refuse(&refusal, &request),
         }
+    }
+
+    fn leave(exit: &Exit<'_>) -> Action {
+        exit.request()
     }
 }

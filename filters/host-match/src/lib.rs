@@ -12,9 +12,10 @@
     clippy::unwrap_used
 )]
 
+use policy::config::Unused;
 use policy::telemetry::requests_counter;
-use policy::{Decision, Outcome, PluginConfig, RequestView};
-use shell::{Action, Filter, Gate};
+use policy::{Decision, Outcome, RequestView};
+use shell::{Action, Config, Exit, Filter, Gate};
 
 struct HostMatch;
 
@@ -23,7 +24,11 @@ shell::filter!(HostMatch);
 impl Filter for HostMatch {
     const NAME: &str = "host_match.wasm";
 
-    fn check(config: &PluginConfig) -> Result<(), String> {
+    type CrossMesh = Unused;
+    type ExternalAccess = Unused;
+    type Permissions = Unused;
+
+    fn check(config: &Config<Self>) -> Result<(), String> {
         let mut listeners = config.listeners.iter().flatten();
         match listeners.find(|listener| !listener.tags.is_empty()) {
             Some(listener) => Err(format!(
@@ -47,5 +52,9 @@ impl Filter for HostMatch {
             }
             Decision::Reject(refusal) => gate.refuse(&refusal, &request),
         }
+    }
+
+    fn leave(exit: &Exit<'_>) -> Action {
+        exit.refuse_all()
     }
 }

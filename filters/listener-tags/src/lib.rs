@@ -13,10 +13,10 @@
     clippy::unwrap_used
 )]
 
-use policy::config::Mode;
+use policy::config::{Mode, Unused};
 use policy::telemetry::tagged_counter;
 use policy::{Decision, PluginConfig, RequestView};
-use shell::{Action, Filter, Gate};
+use shell::{Action, Config, Exit, Filter, Gate};
 
 /// The header in which Kuma's proxies tell each other the tags of a request's source. Who believes it must not get it
 /// from a client.
@@ -29,7 +29,11 @@ shell::filter!(ListenerTags);
 impl Filter for ListenerTags {
     const NAME: &str = "listener_tags.wasm";
 
-    fn check(config: &PluginConfig) -> Result<(), String> {
+    type CrossMesh = Unused;
+    type ExternalAccess = Unused;
+    type Permissions = Unused;
+
+    fn check(config: &Config<Self>) -> Result<(), String> {
         let field = match config {
             PluginConfig { port: Some(_), .. } => "port",
             PluginConfig { mode, .. } if *mode != Mode::default() => "mode",
@@ -49,5 +53,9 @@ impl Filter for ListenerTags {
             gate.count(listener, tagged_counter);
         }
         Action::Continue
+    }
+
+    fn leave(exit: &Exit<'_>) -> Action {
+        exit.refuse_all()
     }
 }

@@ -123,6 +123,9 @@ pub enum InvalidAuthority {
     /// Brackets that hold no IPv6 address.
     #[error("the host in brackets is no IPv6 address")]
     Ipv6,
+    /// The end of the host is a number, and some would read an address: see [`Destination`](crate::Destination).
+    #[error("the host ends in a number and is no IPv4 address of four decimal numbers")]
+    AmbiguousAddress,
     /// What follows the colon is no port.
     #[error("the port is no number from 0 to 65535")]
     Port,

@@ -3,21 +3,48 @@
 use serde::{Deserialize, Serialize};
 
 use crate::hostname::InvalidHostname;
+use crate::json::{self, InvalidJson};
+use crate::outbound::{InvalidOutbound, Outbound};
 use crate::pattern::HostPattern;
+use crate::permissions::{InvalidRule, Permissions};
 use crate::table::{HostTable, Listener, TwoOwners};
 use crate::tags::Tags;
+
+mod cross_mesh;
+mod external_access;
+mod named;
+mod part;
+mod permissions;
+
+pub use cross_mesh::{CrossMeshConfig, CrossMeshGatewayConfig};
+pub use external_access::{
+    Access, ExternalAccessConfig, ExternalServiceConfig, Passthrough, PassthroughConfig, Protocol,
+};
+use named::named;
+pub use part::{Part, Unused};
+pub use permissions::{PermissionsConfig, RuleConfig};
 
 /// The version of the configuration that this code reads and writes.
 pub const VERSION: u32 = 1;
 
 /// The configuration of a filter, as JSON.
 ///
-/// With `listeners` the filter decides by them. Filter chains of one TLS port have the same listeners: one of them
-/// gives `listeners` and a name for them, `table`, and the others give the name only.
+/// A gateway's port has `listeners`. An outbound has `cross_mesh`, `external_access` or both, and then a host that
+/// `cross_mesh` does not know is the affair of `external_access`.
+///
+/// Filter chains of one TLS port have listeners in common. Each of them gives in `listeners` what it needs for its own
+/// hosts: the listener of the chain and those whose hosts are among its own. One of them gives all, and a name for
+/// them, `table`; the others name it in `elsewhere`, and can tell with it which hosts are on this port at all.
+///
+/// A filter that does not have one of the parts has [`Unused`] in its place, and then neither the code that reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct PluginConfig {
+#[cfg_attr(feature = "schema", schemars(rename = "PluginConfig"))]
+#[serde(
+    deny_unknown_fields,
+    bound(deserialize = "C: Deserialize<'de>, E: Deserialize<'de>, P: Deserialize<'de>")
+)]
+pub struct PluginConfig<C = CrossMeshConfig, E = ExternalAccessConfig, P = PermissionsConfig> {
     /// The version of this format: 1.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1)))]
     pub version: u32,
@@ -30,23 +57,34 @@ pub struct PluginConfig {
     /// The port that answers name; it decides nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// A name under which filter chains with the same `vm_id` share one list of listeners.
+    /// A name under which other filters with the same `vm_id` find these `listeners`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
-    /// The listeners of the port. Left out where another filter chain gives them under the same `table`.
+    /// The listeners of the port; beside `elsewhere`, those of them that take hosts of the chain's listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub listeners: Option<Vec<ListenerConfig>>,
-    /// On TLS: the name of the listener whose filter chain this filter is in. A host of any other listener is refused
-    /// with 421.
+    pub listeners: Option<Vec<ListenerConfig<P>>>,
+    /// On TLS: the name of the listener, or of the external service, whose filter chain this filter is in. A host of
+    /// any other is refused with 421.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<String>,
+    /// The `table` of all listeners of the port, for hosts that none of `listeners` takes: they get 421 if one of the
+    /// table does, and 404 if none does or nobody gives the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<String>,
+    /// Gateways of meshes that requests are sent to by hostname.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_mesh: Option<C>,
+    /// What may be reached outside the mesh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_access: Option<E>,
 }
 
 /// Who takes requests for some hosts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct ListenerConfig {
+#[cfg_attr(feature = "schema", schemars(rename = "ListenerConfig"))]
+#[serde(deny_unknown_fields, bound(deserialize = "P: Deserialize<'de>"))]
+pub struct ListenerConfig<P = PermissionsConfig> {
     /// The name in logs and counters.
     pub name: String,
     /// The hosts: `name`, `*.name` (everything below it) or `*`. Left out or empty: every host.
@@ -55,10 +93,13 @@ pub struct ListenerConfig {
     /// Tags that requests to these hosts carry.
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
+    /// Which clients may send what. Left out: every client that TLS let in may send everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<P>,
 }
 
 /// Whether refusals are enforced.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
@@ -70,7 +111,7 @@ pub enum Mode {
 }
 
 /// How much a refused client is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reasons {
@@ -83,6 +124,9 @@ pub enum Reasons {
     None,
 }
 
+named!(Mode { "enforce" => Enforce, "audit" => Audit });
+named!(Reasons { "full" => Full, "short" => Short, "none" => None });
+
 impl PluginConfig {
     /// A configuration with everything left out.
     pub fn empty() -> Self {
@@ -94,22 +138,45 @@ impl PluginConfig {
             table: None,
             listeners: None,
             chain: None,
+            elsewhere: None,
+            cross_mesh: None,
+            external_access: None,
         }
     }
 
-    /// Reads and checks a configuration.
+    /// Reads and checks a configuration with all parts.
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidConfig> {
-        let config: Self = serde_json::from_slice(json)?;
+        Self::read(json)
+    }
+}
+
+impl<C, E, P> PluginConfig<C, E, P>
+where
+    C: Part<CrossMeshConfig>,
+    E: Part<ExternalAccessConfig>,
+    P: Part<PermissionsConfig>,
+{
+    /// Reads and checks a configuration.
+    pub fn read(json: &[u8]) -> Result<Self, InvalidConfig> {
+        let config: Self = json::read(json)?;
         if config.version != VERSION {
             return Err(InvalidConfig::Version(config.version));
         }
-        if config.listeners.is_none() && config.table.is_none() {
-            return Err(InvalidConfig::NoListeners);
+        let has_outbound = config.cross_mesh.is_some() || config.external_access.is_some();
+        match (&config.listeners, has_outbound) {
+            (None, false) => Err(InvalidConfig::NoListeners),
+            (Some(_), true) => Err(InvalidConfig::TwoSides),
+            (None, true) if config.table.is_some() || config.elsewhere.is_some() => {
+                Err(InvalidConfig::NoTable)
+            }
+            (Some(_), false) if config.elsewhere.is_some() && config.chain.is_none() => {
+                Err(InvalidConfig::ElsewhereWithoutChain)
+            }
+            _ => Ok(config),
         }
-        Ok(config)
     }
 
-    /// The listeners ready for look-up, unless another filter chain gives them.
+    /// The listeners ready for look-up, if the configuration is that of a gateway.
     pub fn table(&self) -> Result<Option<HostTable>, InvalidConfig> {
         let Some(listeners) = &self.listeners else {
             return Ok(None);
@@ -126,13 +193,31 @@ impl PluginConfig {
             _ => Ok(Some(table)),
         }
     }
+
+    /// The destinations ready for look-up, if the configuration is that of an outbound.
+    pub fn outbound(&self) -> Result<Option<Outbound>, InvalidConfig> {
+        if self.cross_mesh.is_none() && self.external_access.is_none() {
+            return Ok(None);
+        }
+        let cross_mesh = self.cross_mesh.as_ref().map(Part::part);
+        let external = self.external_access.as_ref().map(Part::part);
+        let outbound = Outbound::new(cross_mesh, external, self.chain.as_deref())?;
+        Ok(Some(outbound))
+    }
 }
 
-impl ListenerConfig {
+impl<P: Part<PermissionsConfig>> ListenerConfig<P> {
     fn parse(&self) -> Result<(Listener, Vec<HostPattern>), InvalidConfig> {
+        let permissions = self.permissions.as_ref().map(Part::part);
+        let permissions = permissions.map(Permissions::try_from).transpose();
+        let permissions = permissions.map_err(|why| InvalidConfig::Rule {
+            listener: self.name.clone(),
+            why,
+        })?;
         let listener = Listener {
             name: self.name.as_str().into(),
             tags: self.tags.clone(),
+            permissions,
         };
         if self.hostnames.is_empty() {
             return Ok((listener, vec![HostPattern::Any]));
@@ -158,15 +243,33 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 pub enum InvalidConfig {
     /// It is no JSON, or not of this format.
     #[error("{0}")]
-    Json(#[from] serde_json::Error),
+    Json(#[from] InvalidJson),
     /// It is of another version.
     #[error("version {0} is not known, this filter reads version {VERSION}")]
     Version(u32),
     /// It decides by nothing.
-    #[error(
-        "`listeners` is missing: give the listeners, or the `table` under which another filter chain gives them"
-    )]
+    #[error("`listeners` is missing, or what an outbound has in their place")]
     NoListeners,
+    /// It is of a gateway and of an outbound.
+    #[error("`listeners` does not go together with `cross_mesh` or `external_access`")]
+    TwoSides,
+    /// An outbound has no listeners to share.
+    #[error("`table` and `elsewhere` are about `listeners`")]
+    NoTable,
+    /// Nobody could say what `elsewhere` is.
+    #[error("`elsewhere` is about hosts of other filter chains: give the `chain` of this one")]
+    ElsewhereWithoutChain,
+    /// A rule of a listener can match nothing.
+    #[error("listener `{listener}`: {why}")]
+    Rule {
+        /// The listener's name.
+        listener: String,
+        /// What is wrong with the rule.
+        why: InvalidRule,
+    },
+    /// The destinations cannot be used.
+    #[error(transparent)]
+    Outbound(#[from] InvalidOutbound),
     /// A hostname is none.
     #[error("listener `{listener}`: hostname `{hostname}`: {why}")]
     Hostname {

@@ -63,15 +63,33 @@ pub enum Reason {
     Misdirected,
     /// The filter has no valid configuration: 503.
     NoConfig,
+    /// No gateway of a mesh has the hostname and port: 404.
+    NoCrossMeshGateway,
+    /// The rules for the listener or the external service do not permit it: 403.
+    ClientNotAllowed,
+    /// The destination is no external service, and nothing else lets it pass: 403.
+    UnknownDestination,
+    /// External services are forbidden unless rules say otherwise: 403.
+    ForbiddenByDefault,
+    /// `CONNECT`, or an upgrade to something else than WebSocket, to a destination outside the mesh: 403.
+    Tunnel,
+    /// The rules speak of paths, and the path can be read in more than one way: 400.
+    AmbiguousPath,
 }
 
 impl Reason {
     /// Each of them once.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 10] = [
         Self::MalformedAuthority,
         Self::NoListener,
         Self::Misdirected,
         Self::NoConfig,
+        Self::NoCrossMeshGateway,
+        Self::ClientNotAllowed,
+        Self::UnknownDestination,
+        Self::ForbiddenByDefault,
+        Self::Tunnel,
+        Self::AmbiguousPath,
     ];
 
     /// The name that logs, counters and answers use.
@@ -81,14 +99,40 @@ impl Reason {
             Self::NoListener => "no_listener",
             Self::Misdirected => "misdirected",
             Self::NoConfig => "no_config",
+            Self::NoCrossMeshGateway => "no_cross_mesh_gateway",
+            Self::ClientNotAllowed => "client_not_allowed",
+            Self::UnknownDestination => "unknown_destination",
+            Self::ForbiddenByDefault => "forbidden_by_default",
+            Self::Tunnel => "tunnel",
+            Self::AmbiguousPath => "ambiguous_path",
+        }
+    }
+
+    /// What it means, where no host is known.
+    fn text(self) -> &'static str {
+        match self {
+            Self::MalformedAuthority => "the request has no valid host",
+            Self::NoListener => "no listener owns the host",
+            Self::Misdirected => "the host belongs to another connection",
+            Self::NoConfig => "the gateway has no valid configuration",
+            Self::NoCrossMeshGateway => "no gateway of a mesh is called so",
+            Self::ClientNotAllowed => "the rules do not permit this client to do this",
+            Self::UnknownDestination => "the destination is no external service",
+            Self::ForbiddenByDefault => "external services are forbidden by default",
+            Self::Tunnel => "tunnels are not permitted",
+            Self::AmbiguousPath => "the path can be read in more than one way",
         }
     }
 
     /// The HTTP status of the answer.
     pub fn status(self) -> u16 {
         match self {
-            Self::MalformedAuthority => 400,
-            Self::NoListener => 404,
+            Self::MalformedAuthority | Self::AmbiguousPath => 400,
+            Self::ClientNotAllowed
+            | Self::UnknownDestination
+            | Self::ForbiddenByDefault
+            | Self::Tunnel => 403,
+            Self::NoListener | Self::NoCrossMeshGateway => 404,
             Self::Misdirected => 421,
             Self::NoConfig => 503,
         }
@@ -104,12 +148,21 @@ impl fmt::Display for Reason {
 impl Refusal<'_> {
     /// The refusal of a filter that has no valid configuration.
     pub const NO_CONFIG: Self = Self::new(Reason::NoConfig);
+    /// The refusal of what a client may not do.
+    pub const CLIENT: Self = Self::new(Reason::ClientNotAllowed);
 
-    const fn new(reason: Reason) -> Self {
+    pub(crate) const fn new(reason: Reason) -> Self {
         Self {
             reason,
             owner: None,
             authority: None,
+        }
+    }
+
+    pub(crate) fn malformed(why: InvalidAuthority) -> Self {
+        Self {
+            authority: Some(why),
+            ..Self::new(Reason::MalformedAuthority)
         }
     }
 
@@ -137,7 +190,16 @@ impl Refusal<'_> {
                     "{} is served on this port under another certificate",
                     authority.host
                 ),
-                _ => f.write_str("the gateway has no valid configuration"),
+                (Reason::NoCrossMeshGateway, _, Ok(Authority { host, port })) => {
+                    write!(f, "no gateway of a mesh is called {host}")?;
+                    port.map_or(Ok(()), |port| write!(f, " on port {port}"))
+                }
+                (Reason::UnknownDestination, _, Ok(authority)) => write!(
+                    f,
+                    "{} is no external service and may not be reached",
+                    authority.host
+                ),
+                (reason, ..) => f.write_str(reason.text()),
             }
         })
     }
@@ -163,10 +225,7 @@ fn owner_of<'a>(
     request: &RequestView<'_>,
     trace: &mut impl Trace,
 ) -> Result<&'a Listener, Refusal<'a>> {
-    let authority = request.authority.map_err(|why| Refusal {
-        authority: Some(why),
-        ..Refusal::new(Reason::MalformedAuthority)
-    })?;
+    let authority = request.authority.map_err(Refusal::malformed)?;
     trace.step(|| Step::Authority(authority));
     let owner = match authority.host {
         Host::Name(name) => policy.table.owner(name),

@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 
 use crate::hostname::Hostname;
 use crate::pattern::{HostPattern, Name};
+use crate::permissions::Permissions;
 use crate::tags::Tags;
 
 /// Who takes requests for some hosts: a listener of a `MeshGateway`, or a server of an Istio `Gateway`.
@@ -14,6 +15,8 @@ pub struct Listener {
     pub name: Box<str>,
     /// The tags of Dataplane, gateway and listener, merged.
     pub tags: Tags,
+    /// Which clients may send what; without them, all.
+    pub permissions: Option<Permissions>,
 }
 
 /// All listeners of one port, ready for look-up by host.
@@ -135,6 +138,7 @@ mod tests {
             let listener = Listener {
                 name: hostnames.join(" ").into(),
                 tags: Tags::default(),
+                permissions: None,
             };
             let patterns = hostnames.iter().map(|h| h.parse().unwrap()).collect();
             (listener, patterns)

@@ -56,6 +56,25 @@ pub fn requests_counter(listener: Option<&str>, outcome: Outcome) -> String {
     format!("meshgate.requests.listener={listener};decision={outcome};reason={reason};")
 }
 
+/// The counter of requests to a listener with permissions, by the client's mesh: [`requests_counter`] with the label
+/// `mesh`. Meshes that the permissions do not name are all called [`OTHER_MESH`], so that clients cannot make counters.
+pub fn clients_counter(listener: &str, outcome: Outcome, mesh: &str) -> String {
+    let mut name = requests_counter(Some(listener), outcome);
+    name.extend(["mesh=", mesh, ";"]);
+    name
+}
+
+/// What [`clients_counter`] calls a mesh that no permission names, and one that is not known.
+pub const OTHER_MESH: &str = "other";
+
+/// The counter of requests and connections of outbounds: [`requests_counter`] without a listener, and with the label
+/// `destination`, which is empty if nobody has the destination.
+pub fn destinations_counter(destination: Option<&str>, outcome: Outcome) -> String {
+    let destination = Label(destination.unwrap_or_default());
+    let name = requests_counter(None, outcome);
+    format!("{name}destination={destination};")
+}
+
 /// The counter of requests that `listener_tags.wasm` gave tags to: `meshgate_tagged{listener}` in Prometheus.
 pub fn tagged_counter(listener: &str) -> String {
     format!("meshgate.tagged.listener={};", Label(listener))
@@ -100,6 +119,18 @@ pub const STATS_TAGS: [StatsTag; 3] = [
     },
 ];
 
+/// The further labels of outbounds, and of listeners with permissions.
+pub const OUTBOUND_STATS_TAGS: [StatsTag; 2] = [
+    StatsTag {
+        name: "destination",
+        regex: r"^wasmcustom\.meshgate\.requests\.listener=[^;]*;decision=[^;]*;reason=[^;]*;(destination=([^;]*);)",
+    },
+    StatsTag {
+        name: "mesh",
+        regex: r"^wasmcustom\.meshgate\.requests\.listener=[^;]*;decision=[^;]*;reason=[^;]*;(mesh=([^;]*);)",
+    },
+];
+
 /// Keys of the filter state that the filters write. Envoy puts [`PREFIX`](state::PREFIX) before them:
 /// `%FILTER_STATE(wasm.meshgate.tags:PLAIN)%`.
 pub mod state {
@@ -115,7 +146,16 @@ pub mod state {
     pub const REASON: &str = "meshgate.reason";
     /// The name of the listener that owns the host, on a connection of another one.
     pub const OWNER: &str = "meshgate.owner";
+    /// The name of the gateway of another mesh, or of the external service, that the request is for.
+    pub const DESTINATION: &str = "meshgate.destination";
+    /// What the native filter `set_filter_state` writes for the others: `%DOWNSTREAM_PEER_URI_SAN%`, the URIs of the
+    /// client's certificate. It has no [`PREFIX`].
+    pub const CLIENT: &str = "meshgate.client";
 }
+
+/// The request header in which the filters name the cluster, for routes with `cluster_header`. Whatever a client sends
+/// in it is replaced; native configuration takes it away before the backend.
+pub const CLUSTER_HEADER: &str = "x-meshgate-cluster";
 
 /// The response header with the name of the [`Reason`], on refusals.
 pub const REASON_HEADER: &str = "x-meshgate-reason";

@@ -32,6 +32,7 @@ fn table(patterns: &[HostPattern]) -> HostTable {
     let listener = |pattern: &HostPattern| Listener {
         name: pattern.to_string().into(),
         tags: Tags::default(),
+        permissions: None,
     };
     let listeners = patterns.iter().map(|p| (listener(p), vec![p.clone()]));
     HostTable::new(listeners).unwrap()

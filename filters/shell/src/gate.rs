@@ -1,46 +1,40 @@
 //! One request in front of one configured filter: what the filter decides with and acts through.
 
-use policy::config::{Mode, PluginConfig, Reasons};
-use policy::telemetry::{REASON_HEADER, requests_counter, state};
-use policy::{Decision, Listener, NoTrace, Outcome, Policy, Refusal, RequestView, decide};
+use core::ops::Deref;
+
+use policy::telemetry::{OTHER_MESH, clients_counter, state};
+use policy::{
+    Client, Decision, Facts, Listener, NoTrace, Outcome, Permissions, Permit, Policy, Reason,
+    Refusal, RequestView, decide,
+};
 
 use crate::counters;
 use crate::filter::Action;
-use crate::host::{self, Level};
+use crate::host;
 use crate::memory::HostBytes;
+use crate::refuse::{Settings, refuse};
 use crate::table::Table;
-
-/// How a plugin treats what it refuses.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Settings {
-    mode: Mode,
-    reasons: Reasons,
-    port: Option<u16>,
-}
-
-impl From<&PluginConfig> for Settings {
-    fn from(config: &PluginConfig) -> Self {
-        Self {
-            mode: config.mode,
-            reasons: config.reasons,
-            port: config.port,
-        }
-    }
-}
 
 /// A request, and the listeners of the port that it came to.
 pub struct Gate<'a> {
     settings: Settings,
     table: &'a Table,
     chain: Option<&'a Listener>,
+    elsewhere: &'a dyn Fn() -> Option<&'a Table>,
 }
 
 impl<'a> Gate<'a> {
-    pub(crate) fn new(settings: Settings, table: &'a Table, chain: Option<&'a Listener>) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        table: &'a Table,
+        chain: Option<&'a Listener>,
+        elsewhere: &'a dyn Fn() -> Option<&'a Table>,
+    ) -> Self {
         Self {
             settings,
             table,
             chain,
+            elsewhere,
         }
     }
 
@@ -58,13 +52,26 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// Decides about the request.
+    /// Decides about the request, as far as its host does.
     pub fn decide(&self, request: &RequestView<'_>) -> Decision<'a> {
-        let policy = Policy {
-            table: &self.table.hosts,
-            chain: self.chain,
+        let decide = |table: &'a Table| {
+            let policy = Policy {
+                table: &table.hosts,
+                chain: self.chain,
+            };
+            decide(&policy, request, &mut NoTrace)
         };
-        decide(&policy, request, &mut NoTrace)
+        match decide(self.table) {
+            // Whether it is the host of another chain does not make it one of this chain.
+            Decision::Reject(refusal) if refusal.reason == Reason::NoListener => {
+                let elsewhere = (self.elsewhere)().map(decide);
+                match elsewhere {
+                    Some(Decision::Reject(refusal)) => Decision::Reject(refusal),
+                    _ => Decision::Reject(refusal),
+                }
+            }
+            decision => decision,
+        }
     }
 
     /// Says in the filter state that the request belongs to `listener`.
@@ -78,17 +85,53 @@ impl<'a> Gate<'a> {
 
     /// Counts a request of `listener`. The counter's name is asked for once for each listener.
     pub fn count(&self, listener: &Listener, name: impl FnOnce(&str) -> String) {
-        let Some(prepared) = self.table.prepared(listener) else {
-            return;
-        };
-        let id = prepared.counter.get().or_else(|| {
-            let id = counters::id(name(&listener.name));
-            prepared.counter.set(id);
-            id
-        });
-        if let Some(id) = id {
-            host::increment(id);
+        if let Some(prepared) = self.table.prepared(listener) {
+            counters::increment_kept(&prepared.counter, || name(&listener.name));
         }
+    }
+
+    /// Asks the permissions of `listener`, and counts by the client's mesh what comes of it.
+    pub fn ask(
+        &self,
+        permissions: &Permissions,
+        listener: &Listener,
+        request: &RequestView<'_>,
+    ) -> Action {
+        let uris = permissions.ask_for_clients().then(|| host::client(self));
+        let uris = uris.flatten();
+        let client = uris.as_deref().and_then(Client::new);
+        let prepared = self.table.prepared(listener);
+        let meshes = permissions.meshes();
+        let own = client.and_then(Client::mesh);
+        let index = meshes.iter().position(|mesh| Some(mesh.as_bytes()) == own);
+        let mesh = index
+            .and_then(|index| meshes.get(index))
+            .map_or(OTHER_MESH, |mesh| mesh);
+        let counter = prepared.and_then(|p| p.of_meshes.get(index.unwrap_or(meshes.len())));
+        let name = |outcome| clients_counter(&listener.name, outcome, mesh);
+        match permissions.permit(client, self) {
+            Ok(Permit::Allowed) => {
+                if let Some(counter) = counter {
+                    counters::increment_kept(counter, || name(Outcome::Forward));
+                }
+                Action::Continue
+            }
+            Ok(Permit::Shadow) => Settings::AUDIT.refuse(&Refusal::CLIENT, request, name),
+            Err(refusal) => {
+                self.publish(listener);
+                self.settings.refuse(&refusal, request, name)
+            }
+        }
+    }
+
+    /// Refuses the request whatever it is: for filters that have no such side.
+    pub fn refuse_all(&self) -> Action {
+        refuse(
+            Settings::default(),
+            None,
+            &Refusal::NO_CONFIG,
+            &RequestView::new(None),
+        )
     }
 
     /// Refuses the request, or in audit mode only says so everywhere.
@@ -103,40 +146,21 @@ impl<'a> Gate<'a> {
     }
 }
 
-/// Refuses a request, of which only the connection's listener may be known.
-pub(crate) fn refuse(
-    settings: Settings,
-    chain: Option<&Listener>,
-    refusal: &Refusal<'_>,
-    request: &RequestView<'_>,
-) -> Action {
-    let reason = refusal.reason;
-    let outcome = Outcome::refused(reason, settings.mode);
-    counters::increment(requests_counter(chain.map(|l| &*l.name), outcome));
-    host::set_filter_state(state::DECISION, &outcome.to_string());
-    host::set_filter_state(state::REASON, reason.as_str());
-    let answer = |reasons| refusal.answer(request, reasons, settings.port);
-    // Whoever sends bad requests must not fill the log; access log and counters have all of them.
-    host::log(
-        Level::Debug,
-        &format!("{outcome} {}", answer(Reasons::Full)),
-    );
-    if settings.mode == Mode::Audit {
-        return Action::Continue;
+/// What permissions may still ask for when the client is known.
+impl Facts for Gate<'_> {
+    fn client(&self) -> Option<impl Deref<Target = [u8]>> {
+        None::<HostBytes<'_>>
     }
-    let (body, header) = match settings.reasons {
-        Reasons::None => (String::new(), None),
-        reasons => (
-            format!("{}\n", answer(reasons)),
-            Some((REASON_HEADER, reason.as_str())),
-        ),
-    };
-    let details = format!("meshgate_{reason}");
-    if !host::answer(reason.status(), &details, &body, header) {
-        host::log(
-            Level::Error,
-            "Envoy did not take the answer to a refused request",
-        );
+
+    fn method(&self) -> Option<impl Deref<Target = [u8]>> {
+        host::request_header(self, ":method")
     }
-    Action::Stop
+
+    fn path(&self) -> Option<impl Deref<Target = [u8]>> {
+        host::request_header(self, ":path")
+    }
+
+    fn upgrade(&self) -> Option<impl Deref<Target = [u8]>> {
+        None::<HostBytes<'_>>
+    }
 }

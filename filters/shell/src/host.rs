@@ -27,6 +27,20 @@ mod import {
             name: *const u8,
             name_size: usize,
         ) -> u32;
+        pub(super) fn proxy_replace_header_map_value(
+            map: u32,
+            name: *const u8,
+            name_size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> u32;
+        pub(super) fn proxy_get_property(
+            path: *const u8,
+            path_size: usize,
+            value: *mut *mut u8,
+            value_size: *mut usize,
+        ) -> u32;
+        pub(super) fn proxy_close_stream(stream: u32) -> u32;
         pub(super) fn proxy_get_buffer_bytes(
             buffer: u32,
             start: usize,
@@ -65,6 +79,9 @@ const OK: u32 = 0;
 const REQUEST_HEADERS: u32 = 0;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const COUNTER: u32 = 0;
+const DOWNSTREAM: u32 = 2;
+/// `filter_state`, and [`policy::telemetry::state::CLIENT`].
+const CLIENT: &str = "filter_state\0meshgate.client";
 /// Envoy derives the gRPC status from the HTTP status.
 const NO_GRPC_STATUS: i32 = -1;
 
@@ -104,6 +121,48 @@ pub(crate) fn request_header<'c, C>(_callback: &'c C, name: &str) -> Option<Host
 pub(crate) fn remove_request_header(name: &str) {
     // SAFETY: the name is read during the call.
     unsafe { import::proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) };
+}
+
+/// Puts one request header in the place of all with this name; false if Envoy did not. This makes Envoy choose the
+/// route again.
+pub(crate) fn replace_request_header(name: &str, value: &str) -> bool {
+    // SAFETY: both texts are read during the call.
+    let status = unsafe {
+        import::proxy_replace_header_map_value(
+            REQUEST_HEADERS,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    };
+    status == OK
+}
+
+/// An attribute of the stream. The parts of its path have a zero between them.
+pub(crate) fn property<'c, C>(_callback: &'c C, path: &str) -> Option<HostBytes<'c>> {
+    let (mut value, mut size) = (null_mut(), 0);
+    // SAFETY: the path is read and both results are written during the call.
+    let status = unsafe {
+        import::proxy_get_property(path.as_ptr(), path.len(), &raw mut value, &raw mut size)
+    };
+    // SAFETY: Envoy got the memory from `allocate` just now.
+    (status == OK).then(|| unsafe { HostBytes::new(value, size) })
+}
+
+/// The URIs of the client's certificate.
+///
+/// Envoy has an attribute for them, `connection.uri_san_peer_certificate`, but it is the first URI only (seen on 1.36.4
+/// and 1.40.0), and certificates of Kuma have several. `x-forwarded-client-cert` has all, but where the connection
+/// manager does not replace it, it is the client's. A filter state is absent then, and nobody gets in.
+pub(crate) fn client<C>(callback: &C) -> Option<HostBytes<'_>> {
+    property(callback, CLIENT)
+}
+
+/// Closes the connection to the client.
+pub(crate) fn close_connection() -> bool {
+    // SAFETY: no memory is passed.
+    unsafe { import::proxy_close_stream(DOWNSTREAM) == OK }
 }
 
 /// The configuration of the plugin that is being configured.

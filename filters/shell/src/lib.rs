@@ -7,7 +7,7 @@
 //! callbacks a request, one returned value.
 //!
 //! - `filter!` makes a `Filter` into a module that Envoy loads
-//! - `Gate` is what a filter decides with and acts through
+//! - `Gate` is what a filter decides with and acts through where requests come in, `Exit` where they leave
 //! - `roots`: the configured plugins of the VM and the tables that they share
 //! - `host`, `memory`: the ABI
 #![cfg(target_arch = "wasm32")]
@@ -25,17 +25,20 @@ mod filter;
 mod gate;
 mod host;
 mod memory;
+mod outbound;
+mod refuse;
 mod roots;
 mod table;
 
-pub use filter::{Action, Filter};
+pub use filter::{Action, Config, Filter};
 pub use gate::Gate;
 pub use memory::HostBytes;
+pub use outbound::Exit;
 
 /// What [`filter!`] calls.
 #[doc(hidden)]
 pub mod callbacks {
-    pub use crate::filter::{configure, create_context, request_headers};
+    pub use crate::filter::{configure, create_context, new_connection, request_headers};
     pub use crate::memory::allocate;
 }
 
@@ -69,6 +72,22 @@ macro_rules! filter {
             #[unsafe(no_mangle)]
             extern "C" fn proxy_on_request_headers(context: u32, _: u32, _: u32) -> u32 {
                 $crate::callbacks::request_headers::<$filter>(context) as u32
+            }
+        };
+    };
+}
+
+/// Exports a filter also as one of connections, in the same module.
+///
+/// Envoy asks it once, when a connection is new; it sees no byte of it.
+#[macro_export]
+macro_rules! connection_filter {
+    () => {
+        #[expect(unsafe_code, reason = "exported symbols are the ABI")]
+        const _: () = {
+            #[unsafe(no_mangle)]
+            extern "C" fn proxy_on_new_connection(context: u32) -> u32 {
+                $crate::callbacks::new_connection(context) as u32
             }
         };
     };

@@ -6,10 +6,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use policy::{InvalidConfig, PluginConfig};
+use policy::InvalidConfig;
 
-use crate::gate::{Gate, Settings};
+use crate::filter::{Config, Filter};
+use crate::gate::Gate;
 use crate::host;
+use crate::outbound::{Destinations, Exit};
+use crate::refuse::Settings;
 use crate::table::Table;
 
 thread_local! {
@@ -26,13 +29,26 @@ struct Roots {
 struct Plugin {
     root: u32,
     settings: Settings,
-    listeners: Listeners,
-    chain: Option<Box<str>>,
+    side: Configured,
 }
 
-enum Listeners {
-    Own(Rc<Table>),
-    Of(Box<str>),
+/// What a plugin decides with.
+enum Configured {
+    Inbound {
+        table: Rc<Table>,
+        /// The place of the chain's listener in the table.
+        chain: Option<usize>,
+        elsewhere: Option<Box<str>>,
+    },
+    Outbound(Box<Destinations>),
+}
+
+/// The side that a request came to.
+pub(crate) enum Side<'a> {
+    /// That of a gateway.
+    Inbound(Gate<'a>),
+    /// That of an outbound.
+    Outbound(Exit<'a>),
 }
 
 /// A table that its plugin shares with others.
@@ -50,24 +66,15 @@ impl Roots {
         }
     }
 
-    fn add(&mut self, root: u32, config: &PluginConfig, table: Option<Table>) {
-        let name: Option<Box<str>> = config.table.as_deref().map(Into::into);
-        let listeners = match table.map(Rc::new) {
-            Some(table) => {
-                if let Some(name) = name {
-                    let table = Rc::clone(&table);
-                    self.tables.push(Shared { name, root, table });
-                }
-                Listeners::Own(table)
-            }
-            None => Listeners::Of(name.unwrap_or_default()),
-        };
-        let plugin = Plugin {
-            root,
-            settings: config.into(),
-            listeners,
-            chain: config.chain.as_deref().map(Into::into),
-        };
+    fn add(&mut self, plugin: Plugin, gives: Option<&str>) {
+        let root = plugin.root;
+        if let (Some(name), Configured::Inbound { table, .. }) = (gives, &plugin.side) {
+            self.tables.push(Shared {
+                name: name.into(),
+                root,
+                table: Rc::clone(table),
+            });
+        }
         let place = self.plugins.partition_point(|other| other.root < root);
         self.plugins.insert(place, plugin);
     }
@@ -88,22 +95,6 @@ impl Roots {
             .retain(|shared| plugins.iter().any(|plugin| plugin.root == shared.root));
     }
 
-    fn gate(&self, root: Option<u32>) -> Result<Gate<'_>, Settings> {
-        let plugin = root
-            .and_then(|root| self.plugin(root))
-            .ok_or_else(Settings::default)?;
-        let table = match &plugin.listeners {
-            Listeners::Own(table) => Some(table),
-            Listeners::Of(name) => self.table(name),
-        };
-        let table = table.ok_or(plugin.settings)?;
-        let chain = match &plugin.chain {
-            Some(name) => Some(table.hosts.named(name).ok_or(plugin.settings)?),
-            None => None,
-        };
-        Ok(Gate::new(plugin.settings, table, chain))
-    }
-
     fn plugin(&self, root: u32) -> Option<&Plugin> {
         let place = self
             .plugins
@@ -112,34 +103,73 @@ impl Roots {
     }
 
     /// The newest table of this name: an older one belongs to a configuration that is being replaced.
-    fn table(&self, name: &str) -> Option<&Rc<Table>> {
+    fn table(&self, name: &str) -> Option<&Table> {
         let mut newest_first = self.tables.iter().rev();
         newest_first
             .find(|shared| &*shared.name == name)
-            .map(|shared| &shared.table)
+            .map(|shared| &*shared.table)
     }
 }
 
 /// Takes in the plugin `root`, and forgets those that Envoy has dropped.
-pub(crate) fn configure(root: u32, config: &PluginConfig) -> Result<(), InvalidConfig> {
-    let table = config.table()?.map(Table::new);
+pub(crate) fn configure<F: Filter>(root: u32, config: &Config<F>) -> Result<(), InvalidConfig> {
+    let side = match config.outbound()? {
+        Some(outbound) => Configured::Outbound(Box::new(Destinations::new(outbound))),
+        None => {
+            let table = if F::HAS_LISTENERS {
+                config.table()?
+            } else {
+                None
+            };
+            // Without listeners nothing gets in.
+            let table = Table::new(table.unwrap_or_default());
+            let chain = config.chain.as_deref();
+            Configured::Inbound {
+                chain: chain.and_then(|name| table.hosts.index_of(table.hosts.named(name)?)),
+                table: Rc::new(table),
+                elsewhere: config.elsewhere.as_deref().map(Into::into),
+            }
+        }
+    };
+    let plugin = Plugin {
+        root,
+        settings: config.into(),
+        side,
+    };
     ROOTS.with(|roots| {
         // Never borrowed here: callbacks do not run inside each other.
         if let Ok(mut roots) = roots.try_borrow_mut() {
             roots.sweep(root);
-            roots.add(root, config, table);
+            roots.add(plugin, config.table.as_deref());
         }
     });
     Ok(())
 }
 
-/// Calls `use_gate` with what the plugin `root` decides with, or with its settings if it cannot decide.
-pub(crate) fn with<T>(
-    root: Option<u32>,
-    use_gate: impl FnOnce(Result<Gate<'_>, Settings>) -> T,
-) -> T {
-    ROOTS.with(|roots| match roots.try_borrow() {
-        Ok(roots) => use_gate(roots.gate(root)),
-        Err(_) => use_gate(Err(Settings::default())),
+/// Calls `act` with what the plugin `root` decides with, if it is there.
+pub(crate) fn with<T>(root: Option<u32>, act: impl FnOnce(Option<Side<'_>>) -> T) -> T {
+    ROOTS.with(|roots| {
+        let Ok(roots) = roots.try_borrow() else {
+            return act(None);
+        };
+        let Some(plugin) = root.and_then(|root| roots.plugin(root)) else {
+            return act(None);
+        };
+        match &plugin.side {
+            Configured::Inbound {
+                table,
+                chain,
+                elsewhere,
+            } => {
+                let chain = chain.and_then(|index| table.hosts.listeners().get(index));
+                let elsewhere = || roots.table(elsewhere.as_deref()?);
+                let gate = Gate::new(plugin.settings, table, chain, &elsewhere);
+                act(Some(Side::Inbound(gate)))
+            }
+            Configured::Outbound(destinations) => {
+                let exit = Exit::new(plugin.settings, destinations);
+                act(Some(Side::Outbound(exit)))
+            }
+        }
     })
 }

@@ -11,21 +11,33 @@ pub(crate) struct Table {
 }
 
 /// What is the same for every request of a listener.
-#[derive(Default)]
 pub(crate) struct Prepared {
     /// The tags in Kuma's form, if there are any.
     pub(crate) tags: Option<Box<str>>,
     /// The id of the counter of its requests, once it is defined.
     pub(crate) counter: Cell<Option<u32>>,
+    /// The same for each mesh that its permissions name, and for all others together.
+    pub(crate) of_meshes: Box<[Cell<Option<u32>>]>,
+}
+
+impl Prepared {
+    fn new(listener: &Listener) -> Self {
+        let named = listener
+            .permissions
+            .as_ref()
+            .map(|permissions| permissions.meshes().len());
+        let counters = named.map_or(0, |named| named + 1);
+        Self {
+            tags: (!listener.tags.is_empty()).then(|| listener.tags.to_string().into()),
+            counter: Cell::default(),
+            of_meshes: (0..counters).map(|_| Cell::default()).collect(),
+        }
+    }
 }
 
 impl Table {
     pub(crate) fn new(hosts: HostTable) -> Self {
-        let prepare = |listener: &Listener| Prepared {
-            tags: (!listener.tags.is_empty()).then(|| listener.tags.to_string().into()),
-            counter: Cell::default(),
-        };
-        let prepared = hosts.listeners().iter().map(prepare).collect();
+        let prepared = hosts.listeners().iter().map(Prepared::new).collect();
         Self { hosts, prepared }
     }
 

@@ -2,6 +2,8 @@
 
 mod certificates;
 mod istio;
+mod meshes;
+mod permissions;
 mod shadowed;
 
 use std::collections::{BTreeSet, HashSet};
@@ -13,11 +15,13 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::{self, Input};
 use crate::model::{Listener, Port};
 use crate::resources::Resource;
+use crate::resources::kuma::dataplane::{Dataplane, Inbound};
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::source::Path;
 
 pub use certificates::certificates;
 pub use istio::unnamed;
+pub use meshes::authorities;
 
 /// Everything that is wrong with the resources together.
 ///
@@ -39,19 +43,49 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
             served.add(&proxy.ports);
         }
     }
+    // A Dataplane of a service says where it is called; that a proxy of ours is next to it shows in what it calls, and,
+    // in a mesh with mTLS, in a place of its own for the service.
+    for dataplane in input
+        .resources
+        .dataplanes
+        .iter()
+        .filter(|d| is_sidecar(input, d))
+    {
+        if let Some(proxy) = kuma::proxy(input, dataplane, &mut findings) {
+            served.add(&proxy.ports);
+        }
+    }
     for gateway in &input.resources.mesh_gateways {
         if !served.gateways.contains(&gateway.meta.to_string()) {
             findings.push(unused(gateway));
             served.add(&as_if_selected(input, gateway, &mut findings));
         }
     }
+    findings.extend(meshes::cross_mesh(input));
+    for dataplane in &input.resources.dataplanes {
+        // Only what it finds is wanted: who has no name is served nowhere.
+        let _ = kuma::identity(input, dataplane, &mut findings);
+    }
     unattached(input, &served, &mut findings);
+    permissions::unused(input, &mut findings);
     served.shadowed.report(input, &mut findings);
     findings.extend(istio::all(input));
     // Several Dataplanes of one gateway find the same.
     let mut seen = HashSet::new();
     findings.retain(|f| seen.insert((f.code, f.span, f.message.clone())));
     findings
+}
+
+fn is_sidecar(input: Input<'_>, dataplane: &Resource<Dataplane>) -> bool {
+    let networking = &dataplane.spec.networking;
+    let is_caught = networking.transparent_proxying.is_some();
+    let calls = !networking.outbound.is_empty();
+    let is_apart = |inbound: &Inbound| {
+        !matches!(inbound.service_port, 0) || !inbound.service_address.is_empty()
+    };
+    let has_mtls = kuma::has_mtls(input.resources, &dataplane.meta.mesh);
+    let is_called = has_mtls && networking.inbound.iter().any(is_apart);
+    !kuma::is_builtin_gateway(dataplane) && !is_caught && (calls || is_called)
 }
 
 /// What the proxies made so far hold.

@@ -1,18 +1,24 @@
 //! `meshgate bootstrap`: the Envoy configuration of one proxy.
 
-use super::{Exit, load};
-use crate::cli::BootstrapArgs;
-use crate::envoy::EnvoyRange;
+use super::{Exit, choose, options};
+use crate::cli::{BootstrapArgs, ConfigFormat};
+use crate::envoy::{self, EnvoyRange};
 use crate::files;
 use crate::output::Output;
 
 pub(super) fn run(args: &BootstrapArgs, output: &Output) -> anyhow::Result<Exit> {
-    let Some(proxy) = load::proxy(&args.proxy, output)? else {
+    let Some(chosen) = choose::proxy(&args.proxy, output)? else {
         return Ok(Exit::Findings);
     };
-    let access_log = args.access_log.as_deref().map(load::access_log);
+    let access_log = args.access_log.as_deref().map(options::access_log);
     let range = EnvoyRange::From1_36;
-    let bytes = load::configuration(&proxy, &args.proxy, access_log, range, args.format)?;
+    let options = options::options(&chosen.proxy, &args.proxy, access_log, range)?;
+    let format = match args.format {
+        ConfigFormat::Yaml => envoy::Format::Yaml,
+        ConfigFormat::Json => envoy::Format::Json,
+        ConfigFormat::Pb => envoy::Format::Pb,
+    };
+    let bytes = envoy::encode(&envoy::bootstrap(&chosen.proxy, &options), format)?;
     match &args.output {
         Some(file) if file.as_os_str() != "-" => files::write(file, &bytes, 0o600)?,
         _ => output.data(&bytes)?,

@@ -1,10 +1,15 @@
 //! The verbs of the command line, one file each.
 
 mod bootstrap;
+mod certs;
+mod choose;
 mod generate;
 mod load;
+mod options;
 mod run;
+mod status;
 mod validate;
+mod workloads;
 
 use std::process::ExitCode;
 
@@ -41,7 +46,10 @@ pub fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Validate(args) => validate::run(&args, output),
         Command::Bootstrap(args) => bootstrap::run(&args, output),
         Command::Run(args) => run::run(&args, output),
+        Command::Status(args) => status::run(&args, output),
+        Command::Exec(args) => Err(run::exec(&args)),
         Command::Rule { code } => validate::rule(code.as_deref(), output),
+        Command::Certs(args) => certs::run(&args, output),
         Command::Generate(command) => generate::run(command, output),
     }
 }

@@ -1,29 +1,80 @@
 //! `meshgate run`: one proxy, with Envoy as a child.
 
-use anyhow::Context;
+use std::fmt::Write;
+use std::path::absolute;
+use std::time::Duration;
 
-use super::{Exit, load};
-use crate::cli::{ConfigFormat, RunArgs};
-use crate::files;
+use super::load::Loaded;
+use super::{Exit, load, options};
+use crate::cli::{ExecArgs, LogFormat, ProxyArgs, RunArgs};
+use crate::envoy;
 use crate::output::Output;
-use crate::run::{Envoy, find_envoy, overview, version_range};
+use crate::run::{self, Refusal, Settings, Wanted, find_envoy, version_range};
+
+/// Lines like those of meshgate itself, which are objects too.
+const ENVOY_LOG: &str = r#"{"time":"%Y-%m-%dT%T.%e%z","level":"%l","logger":"%n","message":"%j"}"#;
 
 pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
-    let Some(proxy) = load::proxy(&args.proxy, output)? else {
-        return Ok(Exit::Findings);
-    };
+    let output = &output.with_format(args.log_format);
     let envoy = find_envoy(args.envoy.as_deref())?;
-    let access_log = Some(load::access_log(&args.access_log));
     let range = version_range(&envoy)?;
-    let bytes = load::configuration(&proxy, &args.proxy, access_log, range, ConfigFormat::Pb)?;
-    let folder = tempfile::Builder::new()
-        .prefix("run-")
-        .tempdir_in(files::work_dir()?)
-        .context("could not make a folder for the configuration")?;
-    let file = folder.path().join("bootstrap.pb");
-    files::write(&file, &bytes, 0o600)?;
-    output.talk(overview(&proxy));
-    let envoy = Envoy::start(&envoy, &file, &args.envoy_args, args.proxy.admin)?;
-    let code = envoy.wait(std::time::Duration::from_secs(args.drain_time), output)?;
-    Ok(Exit::Envoy(code))
+    let mut envoy_args = args.envoy_args.clone();
+    if args.log_format == LogFormat::Json {
+        envoy_args.extend(["--log-format".to_owned(), ENVOY_LOG.to_owned()]);
+    }
+    let settings = Settings {
+        envoy,
+        envoy_args,
+        admin: args.proxy.admin,
+        status: args.status,
+        drain_time: Duration::from_secs(args.drain_time),
+        paths: args.proxy.paths.paths.clone(),
+        watch: !args.no_watch,
+        hot_restart: args.hot_restart,
+        arguments: arguments(&args.proxy)?,
+    };
+    let mut load = || {
+        let failed = |error| Refusal::new(&error);
+        let mut loaded = load::load(&args.proxy.paths, false, output).map_err(failed)?;
+        let Some(chosen) = loaded.choose(&args.proxy).map_err(failed)? else {
+            let Loaded {
+                sources, findings, ..
+            } = &loaded;
+            return Err(Refusal::findings(
+                sources,
+                findings,
+                output.color_on_stderr(),
+            ));
+        };
+        loaded.print(output);
+        let log = Some(options::access_log(&args.access_log));
+        let options = options::options(&chosen.proxy, &args.proxy, log, range).map_err(failed)?;
+        Ok(Wanted {
+            bootstrap: envoy::bootstrap(&chosen.proxy, &options),
+            proxy: chosen.proxy,
+            renewal: chosen.renewal,
+            sources: loaded.sources,
+        })
+    };
+    Ok(match run::serve(&settings, &mut load, output)? {
+        Some(code) => Exit::Envoy(code),
+        None => Exit::Findings,
+    })
+}
+
+/// What tells a gateway from others while its resources cannot be read.
+fn arguments(args: &ProxyArgs) -> anyhow::Result<String> {
+    let (mesh, dataplane) = (&args.mesh, &args.dataplane);
+    let (labels, namespace) = (&args.gateway_labels, &args.namespace);
+    let mut key = format!("{mesh:?} {dataplane:?} {labels:?} {namespace:?}");
+    for path in &args.paths.paths {
+        // Writing to a string cannot fail.
+        let _ = write!(key, " {}", absolute(path)?.display());
+    }
+    Ok(key)
+}
+
+/// `meshgate exec`: how `run` starts Envoy.
+pub(super) fn exec(args: &ExecArgs) -> anyhow::Error {
+    run::become_child(args.parent, &args.program)
 }

@@ -41,7 +41,8 @@ impl Code {
 }
 
 impl Code {
-    /// Whether the finding concerns the certificate of one listener, so that all others can be served.
+    /// Whether the finding concerns the certificate of one listener or the CA of one mesh, so that all others can be
+    /// served. A proxy whose own mesh has no CA fails all the same: it gets no identity.
     pub fn is_isolated(self) -> bool {
         matches!(
             self,
@@ -51,6 +52,10 @@ impl Code {
                 | Self::RefusedCertificate
                 | Self::MissingCredential
                 | Self::UnusableCredential
+                | Self::InvalidAuthority
+                | Self::NoAuthority
+                | Self::AuthorityTime
+                | Self::UnknownAuthority
         )
     }
 
@@ -68,12 +73,13 @@ impl fmt::Display for Code {
 
 /// The reference of all codes, as Markdown: `docs/diagnostics.md`.
 pub fn reference() -> String {
-    const GROUPS: [(u16, &str); 6] = [
+    const GROUPS: [(u16, &str); 7] = [
         (0, "Reading files"),
         (1, "A resource by itself"),
         (2, "Resources together"),
         (3, "Certificates"),
         (4, "Not served"),
+        (5, "A running gateway"),
         (6, "Istio"),
     ];
     let mut out = String::from(

@@ -26,7 +26,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
 use envoy_types::util::pack_any;
 
 use super::access_log::access_logs;
-use super::filter::filter as gateway_filter;
+use super::filter as gateway;
 use super::{Options, policy, proto};
 use crate::model::policy::ListenerPolicy;
 use crate::model::{Dialect, Listener, Port, Proxy};
@@ -50,12 +50,12 @@ pub(super) fn connection_manager(
         Dialect::Kuma => kuma(proxy),
         Dialect::Istio => istio(port),
     };
-    let gateway = gateway_filter(port, chain, options);
+    let own = gateway::filter(proxy, port, chain, options);
     let manager = HttpConnectionManager {
         route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
         http_filters: match proxy.dialect {
-            Dialect::Kuma => kuma_filters(gateway, port),
-            Dialect::Istio => istio_filters(gateway, port, policy),
+            Dialect::Kuma => kuma_filters(own, port),
+            Dialect::Istio => istio_filters(own, port, policy),
         },
         common_http_protocol_options: Some(HttpProtocolOptions {
             idle_timeout: time(|policy| policy.idle, Duration::from_mins(5)),
@@ -76,6 +76,10 @@ pub(super) fn connection_manager(
         normalize_path: Some(proto::boolean(true)),
         ..of_dialect
     };
+    filter(manager)
+}
+
+pub(super) fn filter(manager: HttpConnectionManager) -> Filter {
     Filter {
         name: "envoy.filters.network.http_connection_manager".to_owned(),
         config_type: Some(filter::ConfigType::TypedConfig(pack_any(manager))),
@@ -85,7 +89,7 @@ pub(super) fn connection_manager(
 /// What Kuma's gateway has and nobody can change.
 fn kuma(proxy: &Proxy) -> HttpConnectionManager {
     HttpConnectionManager {
-        stat_prefix: stat_prefix(&proxy.service),
+        stat_prefix: stat_name(&proxy.service),
         common_http_protocol_options: Some(HttpProtocolOptions {
             headers_with_underscores_action: HeadersWithUnderscoresAction::RejectRequest.into(),
             ..HttpProtocolOptions::default()
@@ -98,10 +102,7 @@ fn kuma(proxy: &Proxy) -> HttpConnectionManager {
             ..Http2ProtocolOptions::default()
         }),
         server_name: "Kuma Gateway".to_owned(),
-        internal_address_config: Some(InternalAddressConfig {
-            cidr_ranges: vec![cidr("127.0.0.1", 32), cidr("::1", 128)],
-            ..InternalAddressConfig::default()
-        }),
+        internal_address_config: Some(internal_addresses()),
         merge_slashes: true,
         path_with_escaped_slashes_action: PathWithEscapedSlashesAction::UnescapeAndRedirect.into(),
         ..HttpConnectionManager::default()
@@ -127,12 +128,8 @@ fn istio(port: &Port) -> HttpConnectionManager {
 }
 
 /// The gateway's filter comes first here too, and of Istio's those that do something.
-fn istio_filters(
-    gateway: HttpFilter,
-    port: &Port,
-    policy: Option<&ListenerPolicy>,
-) -> Vec<HttpFilter> {
-    let mut filters = vec![gateway];
+fn istio_filters(own: HttpFilter, port: &Port, policy: Option<&ListenerPolicy>) -> Vec<HttpFilter> {
+    let mut filters = vec![own];
     if policy.is_some_and(|policy| policy.grpc_web) {
         filters.push(http_filter("envoy.filters.http.grpc_web", GrpcWeb {}));
     }
@@ -144,9 +141,17 @@ fn istio_filters(
     filters
 }
 
+/// Who may say more about a request than others: the machine itself.
+pub(super) fn internal_addresses() -> InternalAddressConfig {
+    InternalAddressConfig {
+        cidr_ranges: vec![cidr("127.0.0.1", 32), cidr("::1", 128)],
+        ..InternalAddressConfig::default()
+    }
+}
+
 /// The gateway's filter comes first: no other filter answers, counts or compresses for a request that it refuses. A
 /// filter after it that chose another route could get round it, but the others leave requests as they are.
-fn kuma_filters(gateway: HttpFilter, port: &Port) -> Vec<HttpFilter> {
+fn kuma_filters(own: HttpFilter, port: &Port) -> Vec<HttpFilter> {
     // Without limits, as on Kuma, whose policies give them to routes.
     let rate_limit = LocalRateLimit {
         stat_prefix: "rate_limit".to_owned(),
@@ -160,11 +165,12 @@ fn kuma_filters(gateway: HttpFilter, port: &Port) -> Vec<HttpFilter> {
         }),
         ..Compressor::default()
     };
-    let mut filters = vec![
-        gateway,
+    let mut filters: Vec<_> = gateway::client(port).into_iter().collect();
+    filters.extend([
+        own,
         http_filter(policy::RATE_LIMIT, rate_limit),
         http_filter("gzip-compress", compressor),
-    ];
+    ]);
     filters.extend(policy::fault_filters(port));
     filters.push(http_filter("envoy.filters.http.router", Router::default()));
     filters
@@ -188,8 +194,8 @@ fn cidr(address: &str, bits: u32) -> CidrRange {
     }
 }
 
-/// The service, with `_` for what cannot be in a statistic's name (`SanitizeMetric` in Kuma's `pkg/util/xds` at 2.14.3).
-fn stat_prefix(service: &str) -> String {
+/// With `_` for what cannot be in a statistic's name (`SanitizeMetric` in Kuma's `pkg/util/xds` at 2.14.3).
+pub(super) fn stat_name(service: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     service
         .chars()

@@ -11,8 +11,7 @@ mod yaml;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use envoy_types::pb::envoy::config::bootstrap::v3::Bootstrap;
-use prost::{Message, Name};
+use prost::{DecodeError, Message, Name};
 use prost_reflect::{
     DescriptorError, DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage, Value,
 };
@@ -67,15 +66,18 @@ pub enum EncodeError {
     UnknownType(String),
     /// A message is not what its type says.
     #[error("a message of Envoy's type `{0}`: {1}")]
-    Message(String, prost::DecodeError),
+    Message(String, DecodeError),
+    /// A message in an `Any` is not what its type says.
+    #[error("a packed message of Envoy's type `{0}`: {1}")]
+    Packed(String, DecodeError),
     /// A well-known value has no JSON form.
     #[error("a value without JSON form: {0}")]
     Value(String),
 }
 
-/// Writes `bootstrap` in one of the forms that Envoy reads.
-pub fn encode(bootstrap: &Bootstrap, format: Format) -> Result<Vec<u8>, EncodeError> {
-    let message = dynamic(&Bootstrap::full_name(), &bootstrap.encode_to_vec())?;
+/// Writes a bootstrap, or a file of resources, in one of the forms that Envoy reads.
+pub fn encode<M: Message + Name>(message: &M, format: Format) -> Result<Vec<u8>, EncodeError> {
+    let message = dynamic(&M::full_name(), &message.encode_to_vec())?;
     match format {
         Format::Pb => binary::write(&message),
         Format::Json => {
@@ -123,7 +125,7 @@ fn packed(message: &DynamicMessage) -> Result<Option<(String, DynamicMessage)>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use envoy_types::pb::envoy::config::bootstrap::v3::FatalAction;
+    use envoy_types::pb::envoy::config::bootstrap::v3::{Bootstrap, FatalAction};
     use envoy_types::pb::envoy::config::core::v3::TypedExtensionConfig;
     use envoy_types::pb::google::protobuf::Any;
 

@@ -1,8 +1,19 @@
 //! meshgate's own filter: where its code is, what it may call, and what it decides by.
 
-use ::policy::config::{ListenerConfig, VERSION};
+use ::policy::config::{
+    CrossMeshConfig, CrossMeshGatewayConfig, ListenerConfig, PermissionsConfig, RuleConfig,
+};
+use ::policy::telemetry::state;
 use ::policy::{HostPattern, PluginConfig};
-use envoy_types::pb::envoy::config::core::v3::{AsyncDataSource, async_data_source};
+use envoy_types::pb::envoy::config::core::v3::substitution_format_string::Format;
+use envoy_types::pb::envoy::config::core::v3::{
+    AsyncDataSource, SubstitutionFormatString, async_data_source,
+};
+use envoy_types::pb::envoy::extensions::filters::common::set_filter_state::v3::{
+    FilterStateValue,
+    filter_state_value::{Key, Value},
+};
+use envoy_types::pb::envoy::extensions::filters::http::set_filter_state::v3::Config as SetFilterState;
 use envoy_types::pb::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 use envoy_types::pb::envoy::extensions::wasm::v3::{
@@ -13,11 +24,16 @@ use envoy_types::pb::google::protobuf::StringValue;
 use envoy_types::util::pack_any;
 
 use super::{EnvoyRange, Options, connection_manager, proto};
-use crate::model::{Listener, Port, Protocol};
+use crate::model::{
+    Clients, CrossMeshGateway, Listener, Permission, Port, Protocol, Proxy, Role, SpiffeIds, Who,
+};
 
 /// The name of the filter, of its plugin and of its virtual machine. All filters of an Envoy share one machine for each
 /// worker, which costs 7 MB, and in it the tables of listeners.
 const NAME: &str = "meshgate";
+/// The name of the machine that may call more. Envoy looks for a machine by name and code only, so one that runs
+/// would keep the restriction that it was started with.
+const NAME_IN_MESHES: &str = "meshgate-in-meshes";
 
 /// What the filter calls and what Envoy may call in it. Everything else is refused, whatever the module tries.
 pub const CAPABILITIES: [&str; 11] = [
@@ -34,11 +50,28 @@ pub const CAPABILITIES: [&str; 11] = [
     "proxy_set_effective_context",
 ];
 
+/// What the filters call besides in a proxy with permissions or outbounds, as filters of requests and of connections.
+///
+/// All filters of an Envoy run in one virtual machine, so all of a proxy's have one list: it is this with
+/// [`CAPABILITIES`] where any of them needs it.
+pub const OUTBOUND_CAPABILITIES: [&str; 4] = [
+    "proxy_on_new_connection",
+    "proxy_get_property",
+    "proxy_replace_header_map_value",
+    "proxy_close_stream",
+];
+
 /// The filter of a port, or on TLS that of one of its filter chains.
-pub(super) fn filter(port: &Port, chain: Option<&Listener>, options: &Options) -> HttpFilter {
+pub(super) fn filter(
+    proxy: &Proxy,
+    port: &Port,
+    chain: Option<&Listener>,
+    options: &Options,
+) -> HttpFilter {
+    let is_in_meshes = proxy.ports.iter().any(asks_for_more);
     let code = async_data_source::Specifier::Local(proto::file(&options.wasm));
     let mut machine = VmConfig {
-        vm_id: NAME.to_owned(),
+        vm_id: if is_in_meshes { NAME_IN_MESHES } else { NAME }.to_owned(),
         runtime: "envoy.wasm.runtime.v8".to_owned(),
         code: Some(AsyncDataSource {
             specifier: Some(code),
@@ -55,8 +88,10 @@ pub(super) fn filter(port: &Port, chain: Option<&Listener>, options: &Options) -
         ..WasmPlugin::default()
     };
     match options.range {
-        EnvoyRange::From1_36 => restrict_plugin(&mut plugin),
-        EnvoyRange::From1_40 => machine.capability_restriction_config = Some(capabilities()),
+        EnvoyRange::From1_36 => restrict_plugin(&mut plugin, is_in_meshes),
+        EnvoyRange::From1_40 => {
+            machine.capability_restriction_config = Some(capabilities(is_in_meshes));
+        }
     }
     plugin.vm = Some(Vm::VmConfig(machine));
     connection_manager::http_filter(
@@ -71,34 +106,109 @@ pub(super) fn filter(port: &Port, chain: Option<&Listener>, options: &Options) -
     deprecated,
     reason = "Envoy before 1.40 knows no other field for it, and ends on unknown ones"
 )]
-fn restrict_plugin(plugin: &mut WasmPlugin) {
-    plugin.capability_restriction_config = Some(capabilities());
+fn restrict_plugin(plugin: &mut WasmPlugin, is_in_meshes: bool) {
+    plugin.capability_restriction_config = Some(capabilities(is_in_meshes));
 }
 
-fn capabilities() -> CapabilityRestrictionConfig {
+fn capabilities(is_in_meshes: bool) -> CapabilityRestrictionConfig {
+    let more = OUTBOUND_CAPABILITIES.into_iter().filter(|_| is_in_meshes);
     let allow = |name: &str| (name.to_owned(), SanitizationConfig::default());
     CapabilityRestrictionConfig {
-        allowed_capabilities: CAPABILITIES.into_iter().map(allow).collect(),
+        allowed_capabilities: CAPABILITIES.into_iter().chain(more).map(allow).collect(),
     }
 }
 
-/// Of the filter chains of a TLS port the first one brings the listeners and the others name them, because the whole
-/// table in each chain would grow with the square of the listeners.
+fn asks_for_more(port: &Port) -> bool {
+    match &port.role {
+        Role::Outbound(outbound) => !outbound.gateways.is_empty(),
+        Role::Gateway | Role::Inbound(_) => has_permissions(port),
+    }
+}
+
+fn has_permissions(port: &Port) -> bool {
+    let mut listeners = port.listeners.iter();
+    listeners.any(|listener| listener.permission.is_some())
+}
+
+/// What the port's filter needs to be told before it is asked: who the client is, where that decides.
+pub(super) fn client(port: &Port) -> Option<HttpFilter> {
+    let format = SubstitutionFormatString {
+        format: Some(Format::TextFormatSource(proto::inline(
+            "%DOWNSTREAM_PEER_URI_SAN%",
+        ))),
+        ..SubstitutionFormatString::default()
+    };
+    let value = FilterStateValue {
+        key: Some(Key::ObjectKey(state::CLIENT.to_owned())),
+        value: Some(Value::FormatString(format)),
+        factory_key: "envoy.string".to_owned(),
+        ..FilterStateValue::default()
+    };
+    let config = SetFilterState {
+        on_request_headers: vec![value],
+        ..SetFilterState::default()
+    };
+    has_permissions(port).then(|| connection_manager::http_filter("client", config))
+}
+
+/// Each filter chain of a TLS port brings what it needs for its own hosts: its listener, and those that take some of
+/// its hosts away. The first one brings all, for the others to tell which further hosts are on the port; all in each
+/// would grow with the square of the listeners.
 fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> PluginConfig {
+    if let Role::Outbound(outbound) = &port.role {
+        return PluginConfig {
+            mode: options.mode,
+            reasons: options.reasons,
+            port: Some(port.number),
+            cross_mesh: Some(CrossMeshConfig {
+                gateways: outbound.gateways.iter().map(cross_mesh).collect(),
+            }),
+            ..PluginConfig::empty()
+        };
+    }
     let first = port
         .with_certificate()
         .find(|listener| port.takes_requests(listener))
         .map(|listener| &listener.name);
-    let brings_listeners = chain.is_none_or(|chain| Some(&chain.name) == first);
+    let table = (port.protocol == Protocol::Https).then(|| port.name.clone());
+    let (listeners, table, elsewhere) = match chain {
+        Some(chain) if Some(&chain.name) != first => (of_chain(port, chain), None, table),
+        _ => (port.listeners.iter().map(listener).collect(), table, None),
+    };
     PluginConfig {
-        version: VERSION,
         mode: options.mode,
         reasons: options.reasons,
         port: Some(port.number),
-        table: (port.protocol == Protocol::Https).then(|| port.name.clone()),
-        listeners: brings_listeners.then(|| port.listeners.iter().map(listener).collect()),
+        table,
+        listeners: Some(listeners),
         chain: chain.map(|chain| chain.name.clone()),
+        elsewhere,
+        ..PluginConfig::empty()
     }
+}
+
+fn cross_mesh(gateway: &CrossMeshGateway) -> CrossMeshGatewayConfig {
+    CrossMeshGatewayConfig {
+        mesh: gateway.mesh.clone(),
+        gateway: gateway.service.clone(),
+        hostnames: vec![gateway.hostname.clone()],
+        port: gateway.port,
+        cluster: gateway.cluster.clone(),
+    }
+}
+
+fn of_chain(port: &Port, chain: &Listener) -> Vec<ListenerConfig> {
+    let is_exact = |name: &HostPattern| matches!(name, HostPattern::Exact(_));
+    if chain.hostnames().all(is_exact) {
+        return vec![listener(chain)];
+    }
+    let takes = |name: &HostPattern| chain.hostnames().any(|own| own.contains(name));
+    let is_inside = |other: &&Listener| other.hostnames().any(takes);
+    port.listeners
+        .iter()
+        .filter(is_inside)
+        .map(listener)
+        .collect()
 }
 
 fn listener(listener: &Listener) -> ListenerConfig {
@@ -108,7 +218,39 @@ fn listener(listener: &Listener) -> ListenerConfig {
         name: listener.name.clone(),
         hostnames: hostnames.filter(|_| !takes_all).collect(),
         tags: listener.tags.clone(),
+        permissions: listener.permission.as_ref().map(permissions),
     }
+}
+
+/// Rules that name an SNI are about more, or fewer, clients than they say: that of meshes' connections to a gateway is
+/// not looked at. Either way nobody gets in who should not.
+fn permissions(permission: &Permission) -> PermissionsConfig {
+    let denied = |clients: &Clients| rule(&clients.who).unwrap_or_default();
+    let allowed = |clients: &Clients| rule(&clients.who).filter(|_| clients.sni.is_none());
+    PermissionsConfig {
+        deny: permission.denied.iter().map(denied).collect(),
+        shadow_deny: permission
+            .shadow_denied
+            .iter()
+            .filter_map(allowed)
+            .collect(),
+        allow: permission.allowed.iter().filter_map(allowed).collect(),
+    }
+}
+
+/// The rule for clients; nothing for sets that no list of URIs can say.
+fn rule(who: &Who) -> Option<RuleConfig> {
+    let client = match who {
+        Who::Anyone => Vec::new(),
+        Who::Is(SpiffeIds::Exact(id)) => vec![id.clone()],
+        Who::Is(SpiffeIds::Prefix(start)) => vec![format!("{start}*")],
+        Who::Has(tag, value) => vec![format!("kuma://{tag}/{value}")],
+        Who::All(_) | Who::Any(_) | Who::Not(_) => return None,
+    };
+    Some(RuleConfig {
+        client,
+        ..RuleConfig::default()
+    })
 }
 
 /// Numbers, texts and lists always have a JSON form. The empty text would be refused by the filter.

@@ -13,29 +13,60 @@ use envoy_types::util::pack_any;
 use super::connection_manager::connection_manager;
 use super::hosts::Hosts;
 use super::tcp_proxy::tcp_proxy;
-use super::{Options, mesh_tls, proto, route, tls};
-use crate::model::{Dialect, Listener, Port, Protocol, Proxy};
+use super::{Options, mesh_tls, proto, route, sidecar, tls};
+use crate::model::{Dialect, Listener, Port, Protocol, Proxy, Role};
 
 /// A port with all its listeners.
 pub(super) fn listener(proxy: &Proxy, port: &Port, options: &Options) -> envoy::Listener {
-    let is_kuma = proxy.dialect == Dialect::Kuma;
-    let begins_with_tls = matches!(port.protocol, Protocol::Https | Protocol::Tls);
-    // On Istio there is none where the server may speak first: it would wait for the client.
-    let inspector = (is_kuma || begins_with_tls).then(tls_inspector);
-    envoy::Listener {
+    let listener = envoy::Listener {
         name: port.name.clone(),
         address: Some(address(port)),
-        filter_chains: filter_chains(proxy, port, options),
-        per_connection_buffer_limit_bytes: is_kuma.then(|| proto::number(32_768)),
         metadata: Some(proto::metadata(&port.origin)),
-        listener_filters: inspector.into_iter().collect(),
-        traffic_direction: if is_kuma {
-            TrafficDirection::Inbound.into()
-        } else {
-            TrafficDirection::Outbound.into()
-        },
-        enable_reuse_port: port.socket.is_none().then(|| proto::boolean(true)),
+        traffic_direction: TrafficDirection::Inbound.into(),
         ..envoy::Listener::default()
+    };
+    match &port.role {
+        Role::Gateway => gateway(proxy, port, options, listener),
+        Role::Inbound(inbound) => envoy::Listener {
+            filter_chains: sidecar::inbound(proxy, port, inbound, options),
+            listener_filters: sidecar::inspects_tls(inbound)
+                .then(tls_inspector)
+                .into_iter()
+                .collect(),
+            ..listener
+        },
+        Role::Outbound(_) => envoy::Listener {
+            filter_chains: sidecar::outbound(proxy, port, options),
+            traffic_direction: TrafficDirection::Outbound.into(),
+            ..listener
+        },
+    }
+}
+
+fn gateway(
+    proxy: &Proxy,
+    port: &Port,
+    options: &Options,
+    listener: envoy::Listener,
+) -> envoy::Listener {
+    let begins_with_tls = matches!(port.protocol, Protocol::Https | Protocol::Tls);
+    let listener = envoy::Listener {
+        filter_chains: filter_chains(proxy, port, options),
+        enable_reuse_port: port.socket.is_none().then(|| proto::boolean(true)),
+        ..listener
+    };
+    match proxy.dialect {
+        Dialect::Kuma => envoy::Listener {
+            per_connection_buffer_limit_bytes: Some(proto::number(32_768)),
+            listener_filters: vec![tls_inspector()],
+            ..listener
+        },
+        // None where the server may speak first: it would wait for the client.
+        Dialect::Istio => envoy::Listener {
+            listener_filters: begins_with_tls.then(tls_inspector).into_iter().collect(),
+            traffic_direction: TrafficDirection::Outbound.into(),
+            ..listener
+        },
     }
 }
 
@@ -59,7 +90,7 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
         Protocol::Https => {
             let chain = |listener: &Listener| {
                 if !port.takes_requests(listener) {
-                    return tls_chain(proxy, listener, options);
+                    return tls_chain(proxy, port, listener, options);
                 }
                 let routes = route::of_chain(proxy.dialect, port, listener, &hosts);
                 let manager = connection_manager(proxy, port, Some(listener), routes, options);
@@ -78,7 +109,7 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
         // Without any filter Envoy accepts and closes, as on Kuma. A connection names no host, so all listeners of the
         // port share all of them.
         Protocol::Tcp => vec![FilterChain {
-            filters: tcp_proxy(proxy, &port.listeners, options)
+            filters: tcp_proxy(proxy, port, &port.listeners, options)
                 .into_iter()
                 .collect(),
             ..FilterChain::default()
@@ -86,19 +117,19 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
         Protocol::Tls => {
             let listeners = port.listeners.iter();
             listeners
-                .map(|listener| tls_chain(proxy, listener, options))
+                .map(|listener| tls_chain(proxy, port, listener, options))
                 .collect()
         }
     }
 }
 
 /// The connections of a listener by SNI.
-fn tls_chain(proxy: &Proxy, listener: &Listener, options: &Options) -> FilterChain {
+fn tls_chain(proxy: &Proxy, port: &Port, listener: &Listener, options: &Options) -> FilterChain {
     FilterChain {
         name: listener.name.clone(),
         filter_chain_match: Some(chain_match(listener)),
         metadata: Some(proto::metadata(&listener.origin)),
-        ..connection_chain(proxy, listener, options)
+        ..connection_chain(proxy, port, listener, options)
     }
 }
 
@@ -126,11 +157,16 @@ fn client_chain(proxy: &Proxy, port: &Port, options: &Options) -> FilterChain {
 
 /// What happens to the TLS connections of a listener. One whose certificate is missing closes them: without a chain
 /// of its own, a wider listener would get them.
-fn connection_chain(proxy: &Proxy, listener: &Listener, options: &Options) -> FilterChain {
+fn connection_chain(
+    proxy: &Proxy,
+    port: &Port,
+    listener: &Listener,
+    options: &Options,
+) -> FilterChain {
     if !listener.has_certificate() && !listener.passes_tls {
         return FilterChain::default();
     }
-    let filter = tcp_proxy(proxy, std::slice::from_ref(listener), options);
+    let filter = tcp_proxy(proxy, port, std::slice::from_ref(listener), options);
     // Istio offers the versions of HTTP to every client.
     let alpn: &[&str] = match proxy.dialect {
         Dialect::Kuma => &[],

@@ -13,12 +13,13 @@ use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::common_tls_c
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::subject_alt_name_matcher::SanType;
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
     CertificateValidationContext, CommonTlsContext, DownstreamTlsContext, SdsSecretConfig,
-    SubjectAltNameMatcher, UpstreamTlsContext,
+    SubjectAltNameMatcher, TlsParameters, UpstreamTlsContext, tls_parameters::TlsProtocol,
 };
 use envoy_types::pb::envoy::r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern};
 use envoy_types::util::pack_any;
 
 use super::{Options, proto};
+use crate::model::identity::{TlsParams, TlsVersion};
 use crate::model::{MeshClients, MeshTls, Proxy, SpiffeIds, Trust};
 
 /// The protocol that proxies of meshes negotiate (Kuma `pkg/xds/envoy/tls` at 2.14.3). Listeners tell their
@@ -36,7 +37,8 @@ pub mod files {
     pub fn authority(trust: &Trust) -> String {
         match trust {
             Trust::Mesh(mesh) => format!("ca-{mesh}.json"),
-            Trust::AnyMesh => "ca-of-any-mesh.json".to_owned(),
+            // No mesh can have such a name that the two are one file.
+            Trust::AnyMesh => "any-ca.json".to_owned(),
         }
     }
 
@@ -63,6 +65,7 @@ pub(super) fn upstream(proxy: &Proxy, tls: &MeshTls, options: &Options) -> Trans
             proxy,
             &tls.trust,
             &tls.peers,
+            &tls.params,
             &[ALPN],
             &options.secrets,
         )),
@@ -83,6 +86,7 @@ pub(super) fn downstream(
             proxy,
             &clients.trust,
             &clients.peers,
+            &clients.params,
             &[],
             &options.secrets,
         )),
@@ -95,6 +99,7 @@ fn common(
     proxy: &Proxy,
     trust: &Trust,
     peers: &[SpiffeIds],
+    params: &TlsParams,
     alpn: &[&str],
     secrets: &Path,
 ) -> CommonTlsContext {
@@ -111,6 +116,7 @@ fn common(
         ..CertificateValidationContext::default()
     };
     CommonTlsContext {
+        tls_params: (*params != TlsParams::default()).then(|| parameters(params)),
         tls_certificate_sds_secret_configs: vec![own],
         alpn_protocols: alpn.iter().map(|&name| name.to_owned()).collect(),
         validation_context_type: Some(ValidationContextType::CombinedValidationContext(
@@ -121,6 +127,23 @@ fn common(
             },
         )),
         ..CommonTlsContext::default()
+    }
+}
+
+fn parameters(params: &TlsParams) -> TlsParameters {
+    let version = |version: Option<TlsVersion>| {
+        version.map_or(TlsProtocol::TlsAuto, |version| match version {
+            TlsVersion::Tls10 => TlsProtocol::TlSv10,
+            TlsVersion::Tls11 => TlsProtocol::TlSv11,
+            TlsVersion::Tls12 => TlsProtocol::TlSv12,
+            TlsVersion::Tls13 => TlsProtocol::TlSv13,
+        })
+    };
+    TlsParameters {
+        tls_minimum_protocol_version: version(params.min).into(),
+        tls_maximum_protocol_version: version(params.max).into(),
+        cipher_suites: params.ciphers.iter().cloned().collect(),
+        ..TlsParameters::default()
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! - `process`: what concerns Envoy as a whole: node, admin, runtime, overload, labels of counters
 //! - `listener`, `connection_manager`, `tls`: ports, filter chains and what happens in them
+//! - `sidecar`, `rbac`: ports of the proxy next to a service, and who may call it
 //! - `tcp_proxy`: where connections go
 //! - `route`, `policy`: virtual hosts and routes, and what policies say about them
 //! - `cluster`, `upstream_tls`: endpoints and the TLS with them
@@ -31,7 +32,9 @@ mod outliers;
 mod policy;
 mod process;
 mod proto;
+mod rbac;
 mod route;
+mod sidecar;
 mod tcp_proxy;
 mod tls;
 mod upstream_tls;
@@ -44,7 +47,9 @@ use envoy_types::pb::envoy::config::bootstrap::v3::{Bootstrap, bootstrap::Static
 
 pub use access_log::AccessLog;
 pub use encode::{EncodeError, Format, UnknownFormat, encode};
-pub use filter::CAPABILITIES;
+pub use filter::{CAPABILITIES, OUTBOUND_CAPABILITIES};
+pub use process::{CONNECTION_LIMITS, admin};
+pub use proto::METADATA;
 
 use crate::model::Proxy;
 
@@ -98,7 +103,7 @@ pub fn bootstrap(proxy: &Proxy, options: &Options) -> Bootstrap {
         }),
         stats_config: Some(process::stats_config()),
         layered_runtime: Some(process::runtime(proxy)),
-        admin: Some(process::admin(options)),
+        admin: Some(process::admin(options.admin)),
         overload_manager: Some(process::overload_manager()),
         ..Bootstrap::default()
     }

@@ -1,5 +1,6 @@
 //! What concerns Envoy as a whole.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ::policy::telemetry::STATS_TAGS;
@@ -17,12 +18,14 @@ use envoy_types::pb::envoy::extensions::resource_monitors::downstream_connection
 use envoy_types::pb::google::protobuf::value::Kind;
 use envoy_types::util::pack_any;
 
-use super::Options;
 use super::proto;
 use crate::model::Proxy;
 
 /// How many connections all listeners take together (`KUMA_PROXY_GATEWAY_GLOBAL_DOWNSTREAM_MAX_CONNECTIONS`).
 const MAX_CONNECTIONS: i64 = 50_000;
+
+/// The layer of the runtime that has the connection limits of the ports.
+pub const CONNECTION_LIMITS: &str = "gateway.listeners";
 
 /// Named as Kuma names its proxies, `<mesh>.<dataplane>`, with the service as the cluster.
 pub(super) fn node(proxy: &Proxy) -> Node {
@@ -33,9 +36,10 @@ pub(super) fn node(proxy: &Proxy) -> Node {
     }
 }
 
-pub(super) fn admin(options: &Options) -> Admin {
+/// The admin interface on an address.
+pub fn admin(address: SocketAddr) -> Admin {
     Admin {
-        address: Some(proto::address(&options.admin.ip(), options.admin.port())),
+        address: Some(proto::address(&address.ip(), address.port())),
         ..Admin::default()
     }
 }
@@ -88,7 +92,7 @@ pub(super) fn runtime(proxy: &Proxy) -> LayeredRuntime {
     });
     let limits = limits.collect::<Vec<_>>();
     if !limits.is_empty() {
-        layers.push(layer("gateway.listeners", limits));
+        layers.push(layer(CONNECTION_LIMITS, limits));
     }
     LayeredRuntime { layers }
 }

@@ -14,8 +14,8 @@ use envoy_types::util::pack_any;
 
 use crate::model::{Origin, Source};
 
-/// The namespace of [`metadata`].
-const NAMESPACE: &str = "meshgate";
+/// The namespace of the metadata that names resource, file and line.
+pub const METADATA: &str = "meshgate";
 
 /// The place that something was made from, so that an Envoy error or a log line leads back to it.
 pub(super) fn metadata(origin: &Origin) -> Metadata {
@@ -26,7 +26,7 @@ pub(super) fn metadata(origin: &Origin) -> Metadata {
         ("line", Kind::NumberValue(line.into())),
     ]);
     Metadata {
-        filter_metadata: HashMap::from([(NAMESPACE.to_owned(), fields)]),
+        filter_metadata: HashMap::from([(METADATA.to_owned(), fields)]),
         ..Metadata::default()
     }
 }

@@ -4,6 +4,7 @@ mod action;
 mod matches;
 
 use ::policy::HostPattern;
+use ::policy::telemetry::CLUSTER_HEADER;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction::{
     self, AppendIfExistsOrAdd, OverwriteIfExistsOrAdd,
 };
@@ -15,9 +16,9 @@ use envoy_types::pb::envoy::config::route::v3::{
 };
 
 use super::hosts::Hosts;
-use super::{policy, proto};
+use super::{policy, proto, sidecar};
 use crate::model::policy::RoutePolicy;
-use crate::model::{self, Action, Dialect, HeaderChanges, Listener, PathMatch, Port};
+use crate::model::{self, Action, Dialect, HeaderChanges, Listener, PathMatch, Port, Role};
 
 /// The routes of all listeners of a port without TLS.
 ///
@@ -40,7 +41,12 @@ pub(super) fn shared<'a>(
         }
     }
     all.sort_by(|(a, _), (b, _)| a.exactness_order().cmp(&b.exactness_order()));
-    let virtual_hosts = all.into_iter().map(|(_, v)| v).collect();
+    // Services of a mesh call each other by `http`: the TLS between their proxies is none of their business.
+    let is_tls = port.clients.is_some() && port.role == Role::Gateway;
+    let virtual_hosts = all.into_iter().map(|(_, v)| v);
+    let virtual_hosts = virtual_hosts
+        .map(|v| if is_tls { only_tls(v) } else { v })
+        .collect();
     let name = match (dialect, port.listeners.first()) {
         (Dialect::Istio, Some(listener)) => listener.name.clone(),
         _ => format!("{}:*", port.name),
@@ -59,11 +65,7 @@ pub(super) fn of_chain<'a>(
     let mut own: Vec<_> = hosts.own(listener).collect();
     own.sort_by(|a, b| a.domain.exactness_order().cmp(&b.domain.exactness_order()));
     let own = own.into_iter().map(|v| match dialect {
-        Dialect::Kuma => VirtualHost {
-            require_tls: TlsRequirementType::All.into(),
-            response_headers_to_add: vec![strict_transport_security()],
-            ..virtual_host(dialect, v)
-        },
+        Dialect::Kuma => only_tls(virtual_host(dialect, v)),
         Dialect::Istio => virtual_host(dialect, v),
     });
     let elsewhere = misdirected(&hosts.narrower(listener));
@@ -72,6 +74,25 @@ pub(super) fn of_chain<'a>(
         Dialect::Istio => listener.name.clone(),
     };
     configuration(dialect, name, own.chain(elsewhere).collect())
+}
+
+/// The routes of a sidecar's port. A caller's tags are those of its proxy, whatever it writes itself; the service
+/// behind an inbound does not get to see them.
+pub(super) fn of_sidecar<'a>(port: &'a Port, hosts: &Hosts<'a>) -> RouteConfiguration {
+    let configuration = shared(Dialect::Kuma, port, hosts);
+    let Role::Outbound(outbound) = &port.role else {
+        return configuration;
+    };
+    let removed = (!outbound.gateways.is_empty()).then(|| CLUSTER_HEADER.to_owned());
+    RouteConfiguration {
+        request_headers_to_add: vec![header(
+            "x-kuma-tags",
+            &sidecar::tags_header(outbound),
+            OverwriteIfExistsOrAdd,
+        )],
+        request_headers_to_remove: removed.into_iter().collect(),
+        ..configuration
+    }
 }
 
 fn configuration(
@@ -114,6 +135,14 @@ fn virtual_host(dialect: Dialect, virtual_host: &model::VirtualHost) -> VirtualH
         include_request_attempt_count: dialect == Dialect::Istio,
         metadata: Some(proto::metadata(&virtual_host.origin)),
         ..VirtualHost::default()
+    }
+}
+
+fn only_tls(virtual_host: VirtualHost) -> VirtualHost {
+    VirtualHost {
+        require_tls: TlsRequirementType::All.into(),
+        response_headers_to_add: vec![strict_transport_security()],
+        ..virtual_host
     }
 }
 

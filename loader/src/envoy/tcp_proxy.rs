@@ -9,13 +9,15 @@ use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::tcp_pro
 };
 use envoy_types::util::pack_any;
 
-use super::access_log::access_log;
-use super::{Options, proto};
-use crate::model::{Dialect, Listener, Proxy};
+use super::access_log::{access_log, access_logs};
+use super::connection_manager::stat_name;
+use super::{Options, proto, sidecar};
+use crate::model::{Dialect, Listener, Port, Proxy, Role};
 
 /// Forwards the connections of all these listeners, or nothing where they go nowhere: Envoy closes them then.
 pub(super) fn tcp_proxy(
     proxy: &Proxy,
+    port: &Port,
     listeners: &[Listener],
     options: &Options,
 ) -> Option<Filter> {
@@ -23,16 +25,27 @@ pub(super) fn tcp_proxy(
     if clusters.is_empty() {
         return None;
     }
+    let policy = listeners.first().map(|listener| &listener.policy);
+    let idle = policy.and_then(|policy| policy.idle);
     let config = TcpProxy {
-        stat_prefix: proxy.service.clone(),
+        stat_prefix: match port.role {
+            Role::Gateway => proxy.service.clone(),
+            Role::Inbound(_) | Role::Outbound(_) => stat_name(sidecar::name(port)),
+        },
         cluster_specifier: Some(ClusterSpecifier::WeightedClusters(WeightedCluster {
             clusters,
         })),
-        // On Istio Envoy's own hour.
-        idle_timeout: (proxy.dialect == Dialect::Kuma)
-            .then(|| proto::duration(Duration::from_mins(5))),
-        max_connect_attempts: Some(proto::number(5)),
-        access_log: options.access_log.iter().map(access_log).collect(),
+        idle_timeout: match (&port.role, proxy.dialect) {
+            (Role::Gateway, Dialect::Kuma) => Some(proto::duration(Duration::from_mins(5))),
+            // Envoy's own hour.
+            (Role::Gateway, Dialect::Istio) => None,
+            (Role::Inbound(_) | Role::Outbound(_), _) => idle.map(proto::duration),
+        },
+        max_connect_attempts: matches!(port.role, Role::Gateway).then(|| proto::number(5)),
+        access_log: match port.role {
+            Role::Gateway => options.access_log.iter().map(access_log).collect(),
+            Role::Inbound(_) | Role::Outbound(_) => access_logs(policy, options),
+        },
         ..TcpProxy::default()
     };
     Some(Filter {

@@ -3,6 +3,8 @@
 pub(super) mod bundle;
 mod key;
 
+pub(crate) use key::PrivateKey;
+
 use crate::diagnostic::Code;
 
 /// Why a certificate cannot be served.

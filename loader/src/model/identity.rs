@@ -3,6 +3,8 @@
 //! Certificates and keys are no part of it. They live in the working directory, change without a new configuration,
 //! and Envoy reads them from files.
 
+use std::collections::BTreeSet;
+
 use policy::Tags;
 
 /// What a proxy proves to be.
@@ -48,6 +50,27 @@ impl SpiffeIds {
     }
 }
 
+/// What is spoken between proxies; Envoy's choice where nothing is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsParams {
+    /// The oldest version.
+    pub min: Option<TlsVersion>,
+    /// The newest version.
+    pub max: Option<TlsVersion>,
+    /// The ciphers, sorted, up to TLS 1.2.
+    pub ciphers: BTreeSet<String>,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "their names say it")]
+pub enum TlsVersion {
+    Tls10,
+    Tls11,
+    Tls12,
+    Tls13,
+}
+
 /// mTLS with the endpoints of a cluster. The proxy shows its own identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeshTls {
@@ -57,6 +80,8 @@ pub struct MeshTls {
     pub peers: Vec<SpiffeIds>,
     /// The name that is asked for.
     pub sni: String,
+    /// Versions and ciphers.
+    pub params: TlsParams,
 }
 
 /// mTLS with the clients of a port. The proxy shows its own identity.
@@ -66,4 +91,6 @@ pub struct MeshClients {
     pub trust: Trust,
     /// What the client has to be: any of these; anything if there are none.
     pub peers: Vec<SpiffeIds>,
+    /// Versions and ciphers.
+    pub params: TlsParams,
 }

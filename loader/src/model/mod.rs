@@ -6,6 +6,7 @@ mod certificates;
 pub mod identity;
 pub mod istio;
 pub mod kuma;
+pub mod mesh;
 pub mod policy;
 pub mod role;
 pub mod route;
@@ -18,8 +19,9 @@ use ::policy::{HostPattern, Tags};
 
 use self::policy::{ClusterPolicy, ListenerPolicy};
 
+pub(crate) use certificates::PrivateKey;
 pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
-pub use role::Role;
+pub use role::{Clients, CrossMeshGateway, Inbound, Outbound, Permission, Refusal, Role, Who};
 pub use route::{
     Action, BackendChanges, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror,
     PathMatch, PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost, WeightedCluster,
@@ -45,6 +47,18 @@ pub struct Proxy {
     pub ports: Vec<Port>,
     /// Clusters, by name.
     pub clusters: Vec<Cluster>,
+}
+
+impl Proxy {
+    /// Opens on `address` what would be opened on the address of the Dataplane.
+    pub fn listen_on(&mut self, address: IpAddr) {
+        for port in &mut self.ports {
+            if port.address == self.address {
+                port.address = address;
+            }
+        }
+        self.address = address;
+    }
 }
 
 /// Whose gateway a proxy is.
@@ -133,6 +147,8 @@ pub struct Listener {
     pub passes_tls: bool,
     /// What TLS is like, where it ends here.
     pub tls: ServerTls,
+    /// Which clients may send requests to it, of those that get a connection; all of them if absent.
+    pub permission: Option<Permission>,
     /// Where its requests go.
     pub virtual_hosts: Vec<VirtualHost>,
     /// Where its connections go, on TCP and TLS: to any of the clusters of all entries, by weight.

@@ -157,6 +157,8 @@ pub struct HeaderChanges {
 pub enum Action {
     /// It goes to a backend.
     Forward(Forward),
+    /// It goes to the cluster that the filter has decided on.
+    ForwardAsDecided,
     /// The client is sent elsewhere.
     Redirect(Redirect),
     /// The gateway answers.

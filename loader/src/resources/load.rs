@@ -16,8 +16,6 @@ use super::decode::{Reader, decode};
 use super::kuma::hostname_generator::HostnameGenerator;
 use super::kuma::mesh_external_service::MeshExternalService;
 use super::kuma::mesh_passthrough::MeshPassthrough;
-use super::kuma::mesh_traffic_permission::MeshTrafficPermission;
-use super::kuma::traffic_permission::TrafficPermission;
 use super::kuma::virtual_outbound::VirtualOutbound;
 use super::kuma::zone_egress::ZoneEgress;
 use super::not_served;
@@ -139,10 +137,6 @@ impl Loader {
             "HostnameGenerator" => self.check::<HostnameGenerator>(head, node, Reader::Json),
             "MeshExternalService" => self.check::<MeshExternalService>(head, node, Reader::Json),
             "MeshPassthrough" => self.check::<MeshPassthrough>(head, node, Reader::Json),
-            "MeshTrafficPermission" => {
-                self.check::<MeshTrafficPermission>(head, node, Reader::Json);
-            }
-            "TrafficPermission" => self.check::<TrafficPermission>(head, node, Reader::Proto),
             "VirtualOutbound" => self.check::<VirtualOutbound>(head, node, Reader::Proto),
             "ZoneEgress" => self.check::<ZoneEgress>(head, node, Reader::Proto),
             _ => {}
@@ -185,6 +179,9 @@ impl Loader {
             "MeshRateLimit" => keep!(mesh_rate_limits, Json),
             "RateLimit" => keep!(rate_limits, Proto),
             "MeshFaultInjection" => keep!(mesh_fault_injections, Json),
+            "MeshTLS" => keep!(mesh_tls, Json),
+            "MeshTrafficPermission" => keep!(mesh_traffic_permissions, Json),
+            "TrafficPermission" => keep!(traffic_permissions, Proto),
             "Secret" => {
                 let Some(secret) = secret::read(&head, &node, &mut self.findings) else {
                     return;

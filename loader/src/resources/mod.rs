@@ -34,7 +34,10 @@ use kuma::mesh_retry::{MeshRetry, Retry};
 use kuma::mesh_service::{MeshMultiZoneService, MeshService};
 use kuma::mesh_tcp_route::MeshTcpRoute;
 use kuma::mesh_timeout::{MeshTimeout, Timeout};
+use kuma::mesh_tls::MeshTls;
+use kuma::mesh_traffic_permission::MeshTrafficPermission;
 use kuma::secret::Secret;
+use kuma::traffic_permission::TrafficPermission;
 
 /// All resources of the kinds that are served, in the order of the input.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +86,12 @@ pub struct Resources {
     pub rate_limits: Vec<Resource<RateLimit>>,
     /// `MeshFaultInjection`.
     pub mesh_fault_injections: Vec<Resource<MeshFaultInjection>>,
+    /// `MeshTLS`.
+    pub mesh_tls: Vec<Resource<MeshTls>>,
+    /// `MeshTrafficPermission`.
+    pub mesh_traffic_permissions: Vec<Resource<MeshTrafficPermission>>,
+    /// `TrafficPermission`.
+    pub traffic_permissions: Vec<Resource<TrafficPermission>>,
     /// Istio's.
     pub istio: istio::Istio,
     /// Kubernetes' own.
@@ -115,7 +124,7 @@ pub struct Meta {
     pub created: Option<String>,
     /// The labels, sorted.
     pub labels: std::collections::BTreeMap<String, String>,
-    /// The annotations, sorted.
+    /// The annotations, sorted. Kuma's universal format has none; here they stand beside `labels`.
     pub annotations: std::collections::BTreeMap<String, String>,
 }
 

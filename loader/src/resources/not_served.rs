@@ -23,11 +23,10 @@ struct Field {
     effect: &'static str,
 }
 
-const MESH: &str = "it is for the proxies of a mesh; the gateway goes without";
+const MESH: &str = "proxies go without";
 
 #[rustfmt::skip] // One row, one line.
 const FIELDS: &[Field] = &[
-    any("Mesh", "mtls.enabledBackend", Warning, "requests go to services without mTLS"),
     any("Mesh", "tracing", Warning, MESH),
     any("Mesh", "logging", Warning, MESH),
     any("Mesh", "metrics", Warning, MESH),
@@ -36,10 +35,10 @@ const FIELDS: &[Field] = &[
     any("Mesh", "constraints", Warning, "any Dataplane may be in the mesh: whoever writes the files decides"),
     only("Mesh", "meshServices.mode", &["Exclusive", "3"], Warning, "services are found by the tags of their Dataplanes"),
     any("Dataplane", "metrics", Warning, MESH),
+    any("Dataplane", "probes", Warning, "there is no port for probes: probe the service itself"),
     any("Dataplane", "networking.admin", Warning, "the admin port is set when Envoy is started"),
     any("Dataplane", "networking.listeners", Warning, "other zones are not reached"),
     any("Dataplane", "networking.inbound[].serviceProbe", Warning, "endpoints are not probed"),
-    any("MeshGateway", "conf.listeners[].crossMesh", Error, "the listener would be open to clients of no mesh"),
     only("MeshHTTPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "requests to it are answered with 500"),
     only("MeshCircuitBreaker", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
     only("MeshHealthCheck", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),

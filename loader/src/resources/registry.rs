@@ -69,12 +69,10 @@ use Severity::{Error, Warning};
 pub const KUMA: &str = "kuma.io";
 
 const SIGNALS: &str = "its logs, traces and metrics are not written";
-const PERMISSION: &str =
-    "Kuma does not apply it to gateways either; it keeps deciding in front of the services";
 const BACKENDS: &str = "routes to it have no endpoints";
 const ENVOY: &str = "what it changes in Envoy's configuration, refusals included, would be missing";
 const ZONES: &str = "other zones are not reached";
-const SIDECARS: &str = "it is for the proxies next to services, not for gateways";
+const SIDECARS: &str = "it would change the proxies next to services, not gateways";
 const PLANE: &str = "only a control plane uses it";
 
 /// All kinds of Kuma, by name.
@@ -87,7 +85,7 @@ pub const KINDS: &[Kind] = &[
     kind("DataplaneInsight", Report),
     kind("DataplaneOverview", Report),
     kind("ExternalService", Served),
-    kind("FaultInjection", LeftOut(Warning, "Kuma does not apply it to gateways either")),
+    kind("FaultInjection", LeftOut(Warning, "nothing goes wrong on purpose; Kuma does not apply it to gateways either")),
     global("GlobalSecret", LeftOut(Warning, PLANE)),
     kind("HealthCheck", LeftOut(Warning, "endpoints are not probed")),
     global("HostnameGenerator", Checked(Warning, "no host names are made for services")),
@@ -114,10 +112,10 @@ pub const KINDS: &[Kind] = &[
     kind("MeshRetry", Served),
     kind("MeshService", Served),
     kind("MeshTCPRoute", Served),
-    kind("MeshTLS", LeftOut(Warning, "it is for the TLS between proxies of a mesh")),
+    kind("MeshTLS", Served),
     kind("MeshTimeout", Served),
     kind("MeshTrace", LeftOut(Warning, SIGNALS)),
-    kind("MeshTrafficPermission", Checked(Warning, PERMISSION)),
+    kind("MeshTrafficPermission", Served),
     kind("MeshTrust", LeftOut(Warning, "requests go to services without mTLS")),
     kind("MeshZoneAddress", LeftOut(Warning, ZONES)),
     kind("ProxyTemplate", LeftOut(Error, ENVOY)),
@@ -128,7 +126,7 @@ pub const KINDS: &[Kind] = &[
     kind("ServiceOverview", Report),
     kind("Timeout", Served),
     kind("TrafficLog", LeftOut(Warning, SIGNALS)),
-    kind("TrafficPermission", Checked(Warning, PERMISSION)),
+    kind("TrafficPermission", Served),
     kind("TrafficRoute", LeftOut(Warning, SIDECARS)),
     kind("TrafficTrace", LeftOut(Warning, SIGNALS)),
     kind("VirtualOutbound", Checked(Warning, SIDECARS)),
@@ -197,6 +195,7 @@ pub fn has_spec(kind: &str) -> bool {
             | "MeshRetry"
             | "MeshService"
             | "MeshTCPRoute"
+            | "MeshTLS"
             | "MeshTimeout"
             | "MeshTrafficPermission"
     )

@@ -1,156 +1,189 @@
-//! Envoy as a child process: started, told to drain, stopped.
+//! Envoy as a child process.
 
-use std::net::SocketAddr;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{Read, Seek};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-use signal_hook::iterator::Signals;
+use anyhow::{Context, anyhow, bail};
+use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
 
-use crate::output::Output;
+use super::Event;
 
-/// How often the number of open requests is asked for while draining.
-const POLL: Duration = Duration::from_millis(100);
+/// How long Envoy may look at a configuration.
+const PROOF: Duration = Duration::from_mins(2);
+
+/// How an Envoy is started.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    /// The binary.
+    pub(super) file: PathBuf,
+    /// What the user adds.
+    pub(super) args: Vec<String>,
+    /// Where an Envoy leaves the number by which another one can take over from it; nothing if none ever should. It
+    /// is the name of shared memory, which not every container has.
+    pub(super) base_id: Option<PathBuf>,
+}
 
 /// A running Envoy.
 #[derive(Debug)]
-pub struct Envoy {
+pub(super) struct Envoy {
     pid: Pid,
-    admin: SocketAddr,
-    events: Receiver<Event>,
+    epoch: u32,
 }
 
-#[derive(Debug)]
-enum Event {
-    Signal(i32),
-    Exit(std::io::Result<ExitStatus>),
-}
-
-impl Envoy {
-    /// Starts Envoy with a configuration file.
-    pub fn start(
-        program: &Path,
+impl Program {
+    /// Starts Envoy with a configuration file. Its end comes as an [`Event::Exit`]. One of a later epoch than 0 takes
+    /// over the ports and counters of the one before, which lets its connections end, and then ends itself.
+    ///
+    /// To be called by the main thread: Envoy ends with the thread that started it.
+    pub(super) fn start(
+        &self,
         config: &Path,
-        args: &[String],
-        admin: SocketAddr,
-    ) -> anyhow::Result<Self> {
-        let (sender, events) = mpsc::channel();
-        // Before the child is there: no signal may fall between.
-        let signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2])?;
-        let child = Command::new(program)
+        epoch: u32,
+        events: Sender<Event>,
+    ) -> anyhow::Result<Envoy> {
+        let mut child = self
+            .command()
             .arg("--config-path")
             .arg(config)
             .args(["--log-level", "warning"])
-            // Hot restart shares memory under a name that a second Envoy on the machine would also want.
-            .arg("--disable-hot-restart")
+            .args(self.hot_restart(epoch)?)
             // The access log is looked at while requests are tried; by default Envoy writes it every 10 s.
             .args(["--file-flush-interval-msec", "200"])
             // While draining, every answer asks its client to come back on another connection.
             .args(["--drain-strategy", "immediate"])
-            // Ctrl-C reaches the whole group of a terminal; Envoy has to wait for its turn.
-            .process_group(0)
-            .args(args)
+            .args(&self.args)
             .spawn()
-            .with_context(|| format!("could not start {}", program.display()))?;
+            .with_context(|| format!("could not start {}", self.file.display()))?;
         let pid = Pid::from_child(&child);
-        forward_signals(signals, sender.clone());
-        report_exit(child, sender);
-        Ok(Self { pid, admin, events })
+        // The only way to wait for a child and for signals at a time.
+        thread::spawn(move || {
+            // Nobody waits any more if this fails.
+            let _ = events.send(Event::Exit(pid, child.wait()));
+        });
+        Ok(Envoy { pid, epoch })
     }
 
-    /// Waits for Envoy's end and returns its exit code.
-    ///
-    /// The first SIGTERM or SIGINT lets open requests end, for `drain_time` at most; the second ends Envoy at once.
-    /// Other signals are passed on.
-    pub fn wait(self, drain_time: Duration, output: &Output) -> anyhow::Result<u8> {
-        loop {
-            match self.events.recv()? {
-                Event::Exit(status) => return Ok(exit_code(status?)),
-                Event::Signal(SIGTERM | SIGINT) => return self.stop(drain_time, output),
-                Event::Signal(signal) => self.pass_on(signal),
-            }
+    fn hot_restart(&self, epoch: u32) -> anyhow::Result<Vec<OsString>> {
+        let Some(file) = &self.base_id else {
+            return Ok(vec!["--disable-hot-restart".into()]);
+        };
+        if epoch == 0 {
+            let path = file.clone().into_os_string();
+            return Ok(vec![
+                "--use-dynamic-base-id".into(),
+                "--base-id-path".into(),
+                path,
+            ]);
         }
+        let id = fs::read_to_string(file).context("the base id of Envoy")?;
+        let (id, epoch) = (id.trim().into(), epoch.to_string().into());
+        Ok(vec![
+            "--base-id".into(),
+            id,
+            "--restart-epoch".into(),
+            epoch,
+        ])
     }
 
-    fn stop(&self, drain_time: Duration, output: &Output) -> anyhow::Result<u8> {
-        let deadline = Instant::now() + drain_time;
-        if self.post("drain_listeners?graceful&skip_exit").is_ok() {
-            output.talk("meshgate: draining; once more to stop at once");
-            while self.in_service() > 0 && Instant::now() < deadline {
-                match self.events.recv_timeout(POLL) {
-                    Ok(Event::Exit(status)) => return Ok(exit_code(status?)),
-                    Ok(Event::Signal(SIGTERM | SIGINT)) => break,
-                    Ok(Event::Signal(signal)) => self.pass_on(signal),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
+    /// Lets Envoy judge a configuration: nothing, or its own words.
+    pub(super) fn judge(&self, config: &Path) -> anyhow::Result<Result<(), String>> {
+        let mut log = tempfile::tempfile()?;
+        let mut child = self
+            .command()
+            .args(["--mode", "validate", "--disable-hot-restart"])
+            .args(["--log-level", "error", "--config-path"])
+            .arg(config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log.try_clone()?)
+            .spawn()
+            .with_context(|| format!("could not start {}", self.file.display()))?;
+        let status = wait(&mut child, PROOF)?;
+        if status.success() {
+            return Ok(Ok(()));
         }
-        self.pass_on(SIGTERM);
-        loop {
-            match self.events.recv()? {
-                Event::Exit(status) => return Ok(exit_code(status?)),
-                Event::Signal(signal) => self.pass_on(signal),
-            }
-        }
+        let mut said = String::new();
+        log.rewind()?;
+        log.read_to_string(&mut said)?;
+        Ok(Err(said))
     }
 
-    /// The requests and TCP connections that are being served; none if Envoy does not say. Connections that are only
-    /// kept open for the next request do not count.
-    fn in_service(&self) -> u64 {
-        const SERVED: &str = "^(http\\..*\\.downstream_rq_active|tcp\\..*\\.downstream_cx_active)$";
-        let text = self
-            .get(&format!("stats?filter={SERVED}"))
-            .unwrap_or_default();
-        text.lines()
-            .filter(|line| !line.starts_with("http.admin."))
-            .filter_map(|line| line.rsplit_once(": ")?.1.parse::<u64>().ok())
-            .sum()
+    fn command(&self) -> Command {
+        // The file that this process runs, even if another one has its place now.
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .args(["exec", "--parent", &process::id().to_string(), "--"])
+            .arg(&self.file)
+            // Ctrl-C reaches the whole group of a terminal; Envoy has to wait for its turn.
+            .process_group(0);
+        command
+    }
+}
+
+impl Envoy {
+    /// Its process.
+    pub(super) fn pid(&self) -> Pid {
+        self.pid
     }
 
-    fn get(&self, path: &str) -> anyhow::Result<String> {
-        let mut response = ureq::get(format!("http://{}/{path}", self.admin)).call()?;
-        Ok(response.body_mut().read_to_string()?)
-    }
-
-    fn post(&self, path: &str) -> anyhow::Result<()> {
-        ureq::post(format!("http://{}/{path}", self.admin)).send_empty()?;
-        Ok(())
+    /// How many Envoys it has taken over from.
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     /// Envoy may have ended just now, and then nobody gets the signal.
-    fn pass_on(&self, signal: i32) {
+    pub(super) fn signal(&self, signal: i32) {
         if let Some(signal) = Signal::from_named_raw(signal) {
             let _ = kill_process(self.pid, signal);
         }
     }
 }
 
-fn forward_signals(mut signals: Signals, events: Sender<Event>) {
-    thread::spawn(move || {
-        for signal in signals.forever() {
-            if events.send(Event::Signal(signal)).is_err() {
-                break;
-            }
-        }
-    });
+/// Becomes `program`, which will end as soon as the process `parent` does, whatever ends that: the kernel sees to it. It
+/// has to be told between fork and exec, where only a program of its own can do it without unsafe code.
+pub fn become_child(parent: u32, program: &[OsString]) -> anyhow::Error {
+    let [program, args @ ..] = program else {
+        return anyhow!("there is no program to become");
+    };
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+        return error.into();
+    }
+    // It may have ended before the kernel knew.
+    let now = getppid().map_or(0, Pid::as_raw_pid);
+    if u32::try_from(now) != Ok(parent) {
+        return anyhow!("the process that wanted {} is gone", program.display());
+    }
+    let error = Command::new(program).args(args).exec();
+    anyhow::Error::new(error).context(format!("could not start {}", program.display()))
 }
 
-fn report_exit(mut child: Child, events: Sender<Event>) {
-    thread::spawn(move || {
-        // Nobody waits any more if this fails.
-        let _ = events.send(Event::Exit(child.wait()));
-    });
+fn wait(child: &mut Child, patience: Duration) -> anyhow::Result<ExitStatus> {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if Instant::now() > deadline {
+            child.kill()?;
+            child.wait()?;
+            bail!(
+                "Envoy has looked at the configuration for {} s without an answer",
+                patience.as_secs()
+            );
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// A shell's way of saying it: the code, or 128 and the signal.
-fn exit_code(status: ExitStatus) -> u8 {
+pub(super) fn exit_code(status: ExitStatus) -> u8 {
     let code = status
         .code()
         .or_else(|| Some(128 + status.signal()?))

@@ -1,68 +1,73 @@
-//! A running Envoy.
+//! A running gateway: Envoy as a child that is kept alive, and its configuration as files that follow the resources.
+//!
+//! - `supervisor`: the loop: signals, Envoy's end, changes of resources
+//! - `reload`: from changed resources to what Envoy serves, or to a finding
+//! - `swap`: the steps in which files are replaced, and the way back
+//! - `discovery`: a bootstrap taken apart into those files
+//! - `directory`: where they are, and whose they are
+//! - `watch`: whether resources have changed
+//! - `envoy`, `admin`: the process, and what it says about itself
+//! - `blame`: the line that Envoy means
+//! - `status`, `endpoint`, `overview`: what people and Prometheus get to see
+//!
+//! One thread decides everything. Others only wait: one for signals, one for the end of each Envoy, and that of the
+//! endpoint, which answers while a reload takes its time.
 
+mod admin;
+mod blame;
+mod directory;
+mod discovery;
+mod endpoint;
 mod envoy;
 mod find;
+mod overview;
+mod reload;
+mod status;
+mod supervisor;
+mod swap;
+mod watch;
 
-use std::fmt::Write;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
 
-pub use envoy::Envoy;
+use rustix::process::Pid;
+
+pub use envoy::become_child;
 pub use find::{find_envoy, version_range};
+pub use overview::Served;
+pub use reload::{Refusal, Wanted};
+pub use status::{CertificateStatus, EnvoyStatus, Loaded, Refused, Reloads, Status};
+pub use supervisor::serve;
 
-use crate::model::{Protocol, Proxy};
-use policy::HostPattern;
-
-/// What is served where, and a line to try it: the first screen of `meshgate run`.
-pub fn overview(proxy: &Proxy) -> String {
-    let mut text = format!("meshgate: gateway {} (mesh {})\n", proxy.name, proxy.mesh);
-    for port in &proxy.ports {
-        let scheme = match port.protocol {
-            Protocol::Http => "http",
-            Protocol::Https => "https",
-            Protocol::Tcp => "tcp",
-            Protocol::Tls => "tls",
-        };
-        let mut place = format!(
-            "{scheme}://{}",
-            std::net::SocketAddr::new(port.address, port.number)
-        );
-        let width = place.len();
-        for listener in &port.listeners {
-            let is_tls = matches!(port.protocol, Protocol::Https | Protocol::Tls);
-            let served = !is_tls || listener.passes_tls || !listener.certificates.is_empty();
-            let left_out = if served {
-                ""
-            } else {
-                "   not served: it has no usable certificate"
-            };
-            // Writing to a string cannot fail.
-            let _ = writeln!(
-                text,
-                "  {place:width$}   {:<32} listener {}{left_out}",
-                listener.hostname.to_string(),
-                listener.name
-            );
-            place.clear();
-        }
-    }
-    if let Some(line) = try_it(proxy) {
-        let _ = write!(text, "try: {line}");
-    }
-    text.trim_end().to_owned()
+/// What the user chooses about a running gateway.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The binary of Envoy.
+    pub envoy: PathBuf,
+    /// Arguments for it.
+    pub envoy_args: Vec<String>,
+    /// Where its admin interface listens.
+    pub admin: SocketAddr,
+    /// Where the status endpoint listens.
+    pub status: SocketAddr,
+    /// How long open requests get to end.
+    pub drain_time: Duration,
+    /// The resources, which are watched.
+    pub paths: Vec<PathBuf>,
+    /// Whether they are: SIGHUP reloads in any case.
+    pub watch: bool,
+    /// Whether SIGUSR2 lets another Envoy take over from the running one.
+    pub hot_restart: bool,
+    /// What tells this gateway from others before its resources are read.
+    pub arguments: String,
 }
 
-/// A request that the first HTTP listener answers.
-fn try_it(proxy: &Proxy) -> Option<String> {
-    let port = proxy
-        .ports
-        .iter()
-        .find(|port| port.protocol == Protocol::Http)?;
-    let listener = port.listeners.first()?;
-    let place = std::net::SocketAddr::new(port.address, port.number);
-    Some(match &listener.hostname {
-        HostPattern::Any => format!("curl http://{place}/"),
-        HostPattern::Exact(name) => format!("curl -H 'Host: {}' http://{place}/", name.as_str()),
-        HostPattern::Suffix(name) => {
-            format!("curl -H 'Host: any.{}' http://{place}/", name.as_str())
-        }
-    })
+/// What the loop waits for.
+#[derive(Debug)]
+enum Event {
+    Signal(i32),
+    Exit(Pid, io::Result<ExitStatus>),
 }

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 pub use node::{Key, Node, Value};
 pub use path::{Path, Segment};
-pub use read::{MAX_FILE_BYTES, read, read_text};
+pub use read::{MAX_FILE_BYTES, files, read, read_text};
 
 /// A YAML document with the file that it stands in.
 #[derive(Clone, Debug)]
@@ -100,6 +100,18 @@ impl Sources {
             .iter()
             .enumerate()
             .map(|(id, file)| (FileId(id), file))
+    }
+
+    /// The beginning of a line, counted from 1, of the file with this name.
+    pub fn line(&self, name: &str, line: usize) -> Option<Span> {
+        let (id, file) = self.files().find(|(_, file)| file.name == name)?;
+        let start = file.lines().get(line.checked_sub(1)?)?;
+        let end = file.text.get(*start..)?.lines().next()?.len() + start;
+        Some(Span {
+            file: id,
+            start: *start,
+            end,
+        })
     }
 
     /// Line and column of the span's start, both counted from 1; the column in characters.

@@ -38,6 +38,23 @@ pub fn read_text(name: &str, text: &str) -> (Sources, Vec<Document>, Vec<Diagnos
     reader.finish()
 }
 
+/// The files that [`read`] would look at for one path, as far as they can be found.
+pub fn files(path: &Path) -> Vec<PathBuf> {
+    if !path.is_dir() {
+        return vec![path.to_owned()];
+    }
+    let files = entries(path).flatten().map(DirEntry::into_path);
+    files.filter(|file| has_extension(file)).collect()
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = walkdir::Result<DirEntry>> {
+    WalkDir::new(folder)
+        .follow_links(true)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry))
+}
+
 #[derive(Default)]
 struct Reader {
     sources: Sources,
@@ -74,12 +91,7 @@ impl Reader {
     /// Links are followed and names that begin with a dot are left out: together that reads the files of a mounted
     /// ConfigMap, which are links into the folder `..data`, exactly once.
     fn folder(&mut self, folder: &Path) {
-        let entries = WalkDir::new(folder)
-            .follow_links(true)
-            .sort_by_file_name()
-            .into_iter()
-            .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry));
-        for entry in entries {
+        for entry in entries(folder) {
             match entry {
                 Ok(entry) if entry.depth() == 0 || !entry.file_type().is_file() => {}
                 Ok(entry) => {

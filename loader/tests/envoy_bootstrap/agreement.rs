@@ -64,6 +64,7 @@ proptest! {
             let owner = policy::Listener {
                 name: listener.name.as_str().into(),
                 tags: listener.tags.clone(),
+                permissions: None,
             };
             (owner, vec![listener.hostname.clone()])
         })).unwrap();

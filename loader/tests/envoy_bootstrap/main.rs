@@ -51,6 +51,26 @@ fn the_same_model_is_the_same_bytes() {
     }
 }
 
+/// Each filter chain brings its own listeners, not all of the port.
+#[test]
+fn the_size_of_a_tls_port_grows_with_its_hostnames() {
+    let size = |count: usize| {
+        let listener = |index: usize| {
+            let hostname = format!("host-{index:05}.example.com");
+            let mut listener = models::with_domains(&hostname, std::slice::from_ref(&hostname));
+            listener.certificates = vec![models::certificate("ecdsa")];
+            listener
+        };
+        let wild = models::with_domains("*", &["*".to_owned()]);
+        let mut listeners: Vec<_> = (0..count).map(listener).collect();
+        listeners.push(wild);
+        let case = models::with_listeners(meshgate::model::Protocol::Https, listeners);
+        write(&case, Format::Pb).len()
+    };
+    let (hundred, thousand) = (size(100), size(1000));
+    assert!(thousand < 11 * hundred, "{hundred} {thousand}");
+}
+
 /// What Envoy says that it has read is what was meant, in each of the forms: nothing was dropped and no text was taken
 /// for a number.
 #[test]

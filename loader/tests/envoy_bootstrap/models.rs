@@ -246,6 +246,7 @@ fn listener(hostname: &str, domain: &str, cluster: &str) -> Listener {
         name: format!("edge-gateway/8080/{hostname}"),
         hostname: hostname.parse().unwrap(),
         tags: Tags::from_iter([("kuma.io/service", "edge-gateway")]),
+        permission: None,
         certificates: Vec::new(),
         other_hostnames: Vec::new(),
         tls: ServerTls::default(),

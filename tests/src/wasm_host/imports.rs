@@ -12,12 +12,16 @@ const INTERNAL_FAILURE: u32 = 10;
 const REQUEST_HEADERS: u32 = 0;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const COUNTER: u32 = 0;
+const DOWNSTREAM: u32 = 2;
 
 /// Defines them all; Envoy has more, which the filters do not use.
 pub(super) fn link(linker: &mut Linker<Vm>) -> Result<()> {
     linker.func_wrap("env", "proxy_log", log)?;
     linker.func_wrap("env", "proxy_get_header_map_value", get_header)?;
     linker.func_wrap("env", "proxy_remove_header_map_value", remove_header)?;
+    linker.func_wrap("env", "proxy_replace_header_map_value", replace_header)?;
+    linker.func_wrap("env", "proxy_get_property", get_property)?;
+    linker.func_wrap("env", "proxy_close_stream", close_stream)?;
     linker.func_wrap("env", "proxy_get_buffer_bytes", get_buffer)?;
     linker.func_wrap("env", "proxy_set_property", set_property)?;
     linker.func_wrap("env", "proxy_send_local_response", send_local_response)?;
@@ -82,6 +86,53 @@ fn remove_header(mut filter: Caller<'_, Vm>, map: u32, name: u32, name_size: u32
         .data_mut()
         .headers
         .retain(|(other, _)| *other != name);
+    OK
+}
+
+fn replace_header(
+    mut filter: Caller<'_, Vm>,
+    map: u32,
+    name: u32,
+    name_size: u32,
+    value: u32,
+    value_size: u32,
+) -> u32 {
+    let name = text_at(&mut filter, name, name_size);
+    let value = bytes_at(&mut filter, value, value_size);
+    if let Err(status) = enter(&mut filter, "replace_header_map_value", &name) {
+        return status;
+    }
+    if map != REQUEST_HEADERS || filter.data().stream.is_none() {
+        return BAD_ARGUMENT;
+    }
+    let headers = &mut filter.data_mut().headers;
+    headers.retain(|(other, _)| *other != name);
+    headers.push((name, value));
+    OK
+}
+
+fn get_property(
+    mut filter: Caller<'_, Vm>,
+    path: u32,
+    path_size: u32,
+    value: u32,
+    value_size: u32,
+) -> u32 {
+    let path = text_at(&mut filter, path, path_size).replace('\0', " ");
+    if let Err(status) = enter(&mut filter, "get_property", &path) {
+        return status;
+    }
+    match filter.data().properties.get(&path).cloned() {
+        Some(found) => hand_over(&mut filter, &found, value, value_size),
+        None => NOT_FOUND,
+    }
+}
+
+fn close_stream(mut filter: Caller<'_, Vm>, stream: u32) -> u32 {
+    if let Err(status) = enter(&mut filter, "close_stream", &stream.to_string()) {
+        return status;
+    }
+    filter.data_mut().closed |= stream == DOWNSTREAM;
     OK
 }
 

@@ -196,7 +196,7 @@ fn same(host: &str, http1: &Response, http2: &Response) {
 }
 
 /// A loopback address that no other test uses at the same time, so that each can have ports 8080 and 8443.
-fn own_address() -> IpAddr {
+pub(crate) fn own_address() -> IpAddr {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let [.., high, low] = std::process::id().to_be_bytes();
     let count = COUNTER.fetch_add(1, Ordering::Relaxed) % 253;

@@ -3,9 +3,12 @@
 mod connections;
 mod gateway;
 mod hosts;
+mod identities;
+mod mesh;
 mod observed;
 mod policies;
 mod routes;
 mod rules;
 mod seeds;
+mod sidecars;
 mod tls;

@@ -1,7 +1,7 @@
 //! Every example of the documents that users start from, completed with a Dataplane, backends and a route.
 //!
 //! `seeds/kuma-*`: Kuma's page on built-in listeners; `seeds/kong-*`: Kong Mesh's page on `MeshGateway`, where each
-//! example is there in the Universal and in the Kubernetes format. Examples with `crossMesh` are not served yet.
+//! example is there in the Universal and in the Kubernetes format. Those with `crossMesh` need meshes with mTLS: `identities`.
 
 use std::ffi::OsStr;
 
@@ -19,7 +19,7 @@ on_each_envoy! { listener_for_all_hosts one_hostname two_hostnames_on_a_port htt
 async fn listener_for_all_hosts(version: &str) -> anyhow::Result<()> {
     let seed = include_str!("seeds/kuma-2-all-hosts.yaml");
     let gateway = Gateway::start(version, &[seed, ROUTE_TO_FOO]).await?;
-    envoy::validate(version, &gateway.bootstrap)?;
+    envoy::validate(version, &gateway.bootstrap).await?;
     for host in [
         "foo.example.com",
         "bar.example.com",
@@ -39,7 +39,7 @@ async fn one_hostname(version: &str) -> anyhow::Result<()> {
         include_str!("seeds/kong-2-one-hostname.yaml"),
     ] {
         let gateway = Gateway::start(version, &[seed, ROUTE_TO_FOO]).await?;
-        envoy::validate(version, &gateway.bootstrap)?;
+        envoy::validate(version, &gateway.bootstrap).await?;
         assert_served(&gateway.get("foo.example.com").await?, "backend-foo");
         assert_refused(
             &gateway.get("bar.example.com").await?,
@@ -57,7 +57,7 @@ async fn two_hostnames_on_a_port(version: &str) -> anyhow::Result<()> {
         include_str!("seeds/kong-4-two-hostnames.yaml"),
     ] {
         let gateway = Gateway::start(version, &[seed, ROUTES_BY_VHOST]).await?;
-        envoy::validate(version, &gateway.bootstrap)?;
+        envoy::validate(version, &gateway.bootstrap).await?;
         assert_served(&gateway.get("foo.example.com").await?, "backend-foo");
         assert_served(&gateway.get("bar.example.com").await?, "backend-bar");
         assert_refused(
@@ -119,7 +119,7 @@ async fn https(version: &str) -> anyhow::Result<()> {
     ] {
         let secret = as_the_shell_would(secret)?;
         let gateway = Gateway::start(version, &[seed, &secret, ROUTE_TO_FOO]).await?;
-        envoy::validate(version, &gateway.bootstrap)?;
+        envoy::validate(version, &gateway.bootstrap).await?;
         let response = gateway
             .get_tls("foo.example.com", "foo.example.com")
             .await?;

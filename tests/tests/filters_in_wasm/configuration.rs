@@ -4,7 +4,7 @@ use system_tests::wasm_host::{Host, Level};
 
 use crate::{DECIDING, TWO_HOSTS};
 
-const FILTERS: [&str; 3] = ["host_match", "listener_tags", "gateway"];
+const FILTERS: [&str; 4] = ["host_match", "listener_tags", "cross_mesh", "gateway"];
 const NO_CONFIG: &str = "no_config: the gateway has no valid configuration";
 
 #[test]
@@ -12,15 +12,15 @@ fn a_configuration_that_cannot_be_used_is_refused_with_its_mistake() {
     for name in FILTERS {
         for (json, mistake) in [
             ("", "there is none"),
-            ("{", "EOF while parsing an object at line 1 column 1"),
-            ("\u{feff}{}", "expected value at line 1 column 1"),
+            ("{", "expected a text at line 1 column 2"),
+            ("\u{feff}{}", "expected an object at line 1 column 1"),
             (
                 r#"{"version":2,"listeners":[]}"#,
                 "version 2 is not known, this filter reads version 1",
             ),
             (
                 r#"{"version":1}"#,
-                "`listeners` is missing: give the listeners, or the `table` under which another filter chain gives them",
+                "`listeners` is missing, or what an outbound has in their place",
             ),
             (
                 r#"{"version":1,"listeners":[{"name":"a","hostnames":["a..b"]}]}"#,
@@ -36,7 +36,11 @@ fn a_configuration_that_cannot_be_used_is_refused_with_its_mistake() {
             ),
             (
                 r#"{"version":1,"listeners":[{"name":"a","hostname":"a.com"}]}"#,
-                "unknown field `hostname`, expected one of `name`, `hostnames`, `tags` at line 1 column 48",
+                "unknown field `hostname`, expected one of `name`, `hostnames`, `tags`, `permissions` at line 1 column 49",
+            ),
+            (
+                r#"{"version":1,"elsewhere":"port","listeners":[{"name":"a"}]}"#,
+                "`elsewhere` is about hosts of other filter chains: give the `chain` of this one",
             ),
         ] {
             let mut filter = Host::load(name);
@@ -58,6 +62,21 @@ fn fields_that_a_filter_would_ignore_are_refused() {
             r#"{"version":1,"listeners":[{"name":"a","tags":{"b":"c"}}]}"#,
             "listener `a` has `tags`, which this filter does not publish: use listener_tags.wasm after it, or \
              gateway.wasm in its place",
+        ),
+        (
+            "cross_mesh",
+            r#"{"version":1,"listeners":[{"name":"a","tags":{"b":"c"}}]}"#,
+            "listener `a` has `tags`, which this filter does not publish: use gateway.wasm in its place",
+        ),
+        (
+            "external_access",
+            r#"{"version":1,"listeners":[{"name":"a"}]}"#,
+            "`listeners` is for host_match.wasm and gateway.wasm",
+        ),
+        (
+            "host_match",
+            r#"{"version":1,"listeners":[{"name":"a","permissions":{}}]}"#,
+            "this filter does not have this part, gateway.wasm has at line 1 column 53",
         ),
         (
             "listener_tags",

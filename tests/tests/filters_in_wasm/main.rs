@@ -1,15 +1,18 @@
 //! The built filters, as Envoy would load them.
 
 mod abi;
+mod clients;
 mod configuration;
+mod cross_mesh;
 mod decisions;
+mod external_access;
 mod listener_tags;
 mod shared_tables;
 
 use system_tests::wasm_host::Host;
 
-/// The filters that refuse requests.
-const DECIDING: [&str; 2] = ["host_match", "gateway"];
+/// The filters that refuse requests to hosts of no listener.
+const DECIDING: [&str; 3] = ["host_match", "cross_mesh", "gateway"];
 
 /// `foo.example.com` and everything below `example.com`.
 const TWO_HOSTS: &str = r#"{"version": 1, "port": 8080, "listeners": [

@@ -68,7 +68,7 @@ async fn requests_are_matched_changed_and_answered(version: &str) -> anyhow::Res
         .service("header.example.org", 80)
         .await?;
     let gateway = setup.start(version, &[]).await?;
-    envoy::validate(version, &gateway.bootstrap)?;
+    envoy::validate(version, &gateway.bootstrap).await?;
     let host = "a.example.com";
 
     let moved = gateway.get(8080, host, "/redirect?a=b").await?;
@@ -181,7 +181,7 @@ spec:
         .with(&routes("all", "a.example.com", http))
         .with(&services);
     let gateway = setup.start(version, &[]).await?;
-    envoy::validate(version, &gateway.bootstrap)?;
+    envoy::validate(version, &gateway.bootstrap).await?;
     for (path, answer) in [("/one", "one"), ("/two", "two"), ("/three", "503")] {
         let response = gateway.get(8080, "a.example.com", path).await?;
         assert_eq!(served(&response), answer, "{path}");
@@ -236,7 +236,7 @@ spec:
         .service("web.default.svc.cluster.local", 80)
         .await?;
     let gateway = setup.start(version, &[]).await?;
-    envoy::validate(version, &gateway.bootstrap)?;
+    envoy::validate(version, &gateway.bootstrap).await?;
     let host = "a.example.com";
     let mut asked = request("OPTIONS", host, "/cors");
     let headers = asked.headers_mut();

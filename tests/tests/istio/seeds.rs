@@ -42,7 +42,7 @@ async fn ports_and_hosts_of_bookinfo(version: &str) -> anyhow::Result<()> {
         .service("reviews.qa.svc.cluster.local", 7777)
         .await?;
     let gateway = setup.start(version, &[]).await?;
-    envoy::validate(version, &gateway.bootstrap)?;
+    envoy::validate(version, &gateway.bootstrap).await?;
 
     let moved = gateway.get(80, "uk.bookinfo.com", "/reviews/1?a=b").await?;
     assert_eq!(moved.status, 301);
@@ -128,7 +128,7 @@ async fn a_mongo_port_forwards_bytes(version: &str) -> anyhow::Result<()> {
         .tcp_service(mongo, 5555)
         .await?;
     let gateway = setup.start(version, &[]).await?;
-    envoy::validate(version, &gateway.bootstrap)?;
+    envoy::validate(version, &gateway.bootstrap).await?;
     let mut connection = Connection::open(gateway.at(27018)).await?;
     let bytes = b"\x00\x01\xff no protocol that Envoy knows\n";
     assert_eq!(connection.exchange(bytes, b"\n").await?, bytes);
@@ -186,7 +186,7 @@ async fn a_gateway_in_no_namespace(version: &str) -> anyhow::Result<()> {
         .service("web.default.svc.cluster.local", 80)
         .await?;
     let gateway = setup.start(version, &[]).await?;
-    envoy::validate(version, &gateway.bootstrap)?;
+    envoy::validate(version, &gateway.bootstrap).await?;
     let connection = Connection::open(gateway.at(80)).await?;
     let request = system_tests::client::get("shop.example.com", "/");
     let answers = connection.http2("http", vec![request]).await?;

@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use serde_json::{Value, json};
 use system_tests::client::Connection;
-use system_tests::tls::Tls;
+use system_tests::tls::{Identity, Tls};
 use system_tests::{on_each_envoy, shared};
 
 use crate::gateway::{Setup, secret, served};
@@ -137,8 +137,10 @@ async fn clients_prove_who_they_are(version: &str) -> anyhow::Result<()> {
         .service(WEB, 80)
         .await?;
     let gateway = setup.start(version, &[]).await?;
-    let own = |host: &str| tls(host).with_certificate(&chain, &key);
-    let other = |host: &str| tls(host).with_certificate(&other_chain, &other_key);
+    let identity = |certificate, key| Identity { certificate, key };
+    let (ours_with_key, others_with_key) = (identity(chain, key), identity(other_chain, other_key));
+    let own = |host: &str| tls(host).identity(&ours_with_key);
+    let other = |host: &str| tls(host).identity(&others_with_key);
     for (host, client, is_served) in [
         ("m.example.com", "none", false),
         ("m.example.com", "own", true),

@@ -17,6 +17,8 @@ use envoy_types::pb::envoy::config::route::v3::{
 use envoy_types::pb::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
 use envoy_types::pb::envoy::r#type::v3::{FractionalPercent, fractional_percent::DenominatorType};
 
+use ::policy::telemetry::CLUSTER_HEADER;
+
 use super::added;
 use super::matches::regex;
 use crate::envoy::proto;
@@ -31,6 +33,12 @@ pub(super) fn of(dialect: Dialect, action: &Action) -> EnvoyAction {
         }),
         Action::Redirect(to) => EnvoyAction::Redirect(redirect(to)),
         Action::Forward(to) => EnvoyAction::Route(forward(dialect, to)),
+        Action::ForwardAsDecided => EnvoyAction::Route(RouteAction {
+            cluster_specifier: Some(ClusterSpecifier::ClusterHeader(CLUSTER_HEADER.to_owned())),
+            cluster_not_found_response_code: ClusterNotFoundResponseCode::InternalServerError
+                .into(),
+            ..RouteAction::default()
+        }),
     }
 }
 

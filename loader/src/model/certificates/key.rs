@@ -22,7 +22,7 @@ const CURVE: &str =
     "failed to parse private key: its curve is none that Envoy takes (P-256, P-384 and P-521)";
 
 /// What of a private key is public.
-pub(super) enum PrivateKey {
+pub(crate) enum PrivateKey {
     /// Without leading zeros.
     Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
     /// The point, uncompressed, and its curve.
@@ -34,7 +34,7 @@ pub(super) enum PrivateKey {
 
 impl PrivateKey {
     /// The key in a block; an error is a text for the user, in Kuma's words where it has some.
-    pub(super) fn read(block: &pem::Pem) -> Result<Self, &'static str> {
+    pub(crate) fn read(block: &pem::Pem) -> Result<Self, &'static str> {
         let der = block.contents();
         if block.headers().get("DEK-Info").is_some() {
             return Err(ENCRYPTED);
@@ -84,7 +84,7 @@ impl PrivateKey {
     }
 
     /// Whether it is the key of the certificate.
-    pub(super) fn belongs_to(&self, certificate: &X509Certificate<'_>) -> bool {
+    pub(crate) fn belongs_to(&self, certificate: &X509Certificate<'_>) -> bool {
         let info = certificate.public_key();
         match (self, info.parsed()) {
             (Self::Rsa { modulus, exponent }, Ok(PublicKey::RSA(public))) => {

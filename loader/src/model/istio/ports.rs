@@ -174,6 +174,7 @@ impl<'a> Maker<'a, '_> {
             tags: Tags::default(),
             certificates: Vec::new(),
             passes_tls: false,
+            permission: None,
             tls: ServerTls::default(),
             virtual_hosts: Vec::new(),
             connections: Vec::new(),

@@ -76,6 +76,13 @@ impl<'a> Backends<'a> {
         self.services.find(destination).next().is_some()
     }
 
+    /// Whether all endpoints speak HTTP, in any version; not if there is none.
+    pub(super) fn speaks_http(&self, destination: &Tags) -> bool {
+        let mut offers = self.services.find(destination).peekable();
+        offers.peek().is_some()
+            && offers.all(|offer| matches!(offer.protocol, "http" | "http2" | "grpc"))
+    }
+
     pub(super) fn into_clusters(self) -> Vec<Cluster> {
         self.clusters.into_values().collect()
     }
@@ -96,7 +103,7 @@ impl<'a> Backends<'a> {
             name,
             protocol,
             endpoints,
-            tls: None,
+            tls: self.services.tls(destination),
             origination: None,
             destination: destination.clone(),
             source: Tags::default(),

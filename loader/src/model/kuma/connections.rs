@@ -5,7 +5,8 @@ use std::cmp::Reverse;
 use policy::Tags;
 
 use super::backends::Backends;
-use super::http_routes::rank;
+use super::http_routes::{RouteTarget, rank};
+use super::policies::{Destination, Policies};
 use super::select::routes_attach;
 use super::{Input, of_mesh};
 use crate::diagnostic::{Code, Diagnostic};
@@ -56,32 +57,88 @@ pub(super) fn attach_tcp_routes(
         else {
             continue;
         };
-        let path = Path::of("to").index(to).field("rules").index(0);
-        let path = path.field("default").field("backendRefs");
-        let refs = &route.spec.to[to].rules[0].conf.backend_refs;
-        let clusters = refs.iter().enumerate().map(|(index, backend)| {
-            let path = path.index(index).field("name");
-            let destination = backends.destination(backend);
-            if !backends.has_endpoint(&destination) {
-                findings.push(missing(route, &path, &destination));
-            }
-            let origin = input.origin(route, &path);
-            WeightedCluster {
-                cluster: backends.cluster(&destination, &listener.tags, &origin),
-                weight: backend.weight.unwrap_or(1),
-                changes: None,
-            }
-        });
-        listener.connections.push(Connections {
-            clusters: clusters.collect(),
-            origin: input.origin(route, &path),
-        });
+        let connections = of_rule(input, route, to, &listener.tags, backends, findings);
+        listener.connections.push(connections);
     }
 }
 
 /// The entry of `to` that counts: of several for the same, the last, as Kuma merges them.
 fn rule_of(route: &MeshTcpRoute) -> Option<usize> {
     route.to.iter().rposition(|to| !to.rules.is_empty())
+}
+
+/// Whether any MeshTCPRoute is for what a sidecar sends to the service.
+pub(super) fn any_is_for(input: Input<'_>, policies: &Policies<'_>, service: &Destination) -> bool {
+    rule_for(input, policies, service).is_some()
+}
+
+/// The rule that counts for what a sidecar sends to a service: of several the one with the highest precedence.
+fn rule_for<'a>(
+    input: Input<'a>,
+    policies: &Policies<'_>,
+    service: &Destination,
+) -> Option<(&'a Resource<MeshTcpRoute>, usize)> {
+    let all = &input.resources.mesh_tcp_routes;
+    let matched = policies.matched(all, |route| route.target_ref.as_ref(), None);
+    matched.into_iter().rev().find_map(|route| {
+        let mut entries = route.spec.to.iter();
+        let to =
+            entries.rposition(|to| !to.rules.is_empty() && service.is_named_by(&to.target_ref))?;
+        Some((route, to))
+    })
+}
+
+/// Where the connections of an outbound go: to the backends of a MeshTCPRoute, or to the service itself.
+pub(super) fn of_outbound(
+    input: Input<'_>,
+    policies: &Policies<'_>,
+    to: &RouteTarget<'_>,
+    backends: &mut Backends<'_>,
+    findings: &mut Vec<Diagnostic>,
+) -> Connections {
+    if let Some((route, index)) = rule_for(input, policies, to.service) {
+        return of_rule(input, route, index, &Tags::default(), backends, findings);
+    }
+    Connections {
+        clusters: vec![WeightedCluster {
+            cluster: to.cluster.to_owned(),
+            weight: 1,
+            changes: None,
+        }],
+        origin: to.origin.clone(),
+    }
+}
+
+/// The backends of the first rule of an entry of `to`, which has one.
+fn of_rule(
+    input: Input<'_>,
+    route: &Resource<MeshTcpRoute>,
+    to: usize,
+    listener: &Tags,
+    backends: &mut Backends<'_>,
+    findings: &mut Vec<Diagnostic>,
+) -> Connections {
+    let path = Path::of("to").index(to).field("rules").index(0);
+    let path = path.field("default").field("backendRefs");
+    let rule = route.spec.to.get(to).and_then(|to| to.rules.first());
+    let refs = rule.map_or(&[][..], |rule| &rule.conf.backend_refs);
+    let clusters = refs.iter().enumerate().map(|(index, backend)| {
+        let path = path.index(index).field("name");
+        let destination = backends.destination(backend);
+        if !backends.has_endpoint(&destination) {
+            findings.push(missing(route, &path, &destination));
+        }
+        let origin = input.origin(route, &path);
+        WeightedCluster {
+            cluster: backends.cluster(&destination, listener, &origin),
+            weight: backend.weight.unwrap_or(1),
+            changes: None,
+        }
+    });
+    Connections {
+        clusters: clusters.collect(),
+        origin: input.origin(route, &path),
+    }
 }
 
 /// Sends the connections of each listener of the port to the backends of all MeshGatewayRoutes that select it.

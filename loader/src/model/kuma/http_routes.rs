@@ -2,12 +2,14 @@
 
 mod build;
 mod merge;
+mod outbound;
 
 use std::cmp::Reverse;
 
 use policy::HostPattern;
 
 use self::build::Builder;
+pub(super) use self::outbound::{RouteTarget, any_is_for, routes as outbound_routes};
 use super::backends::Backends;
 use super::gateway_routes::no_route;
 use super::paths;
@@ -81,7 +83,7 @@ pub(super) fn attach<'a>(
 ) {
     let mut narrower: Vec<HostPattern> = Vec::new();
     for listener in &mut port.listeners {
-        let rules = merge::rules(&policies(input, gateway, listener));
+        let rules = merge::rules(&policies(input, gateway, listener), |_| true);
         let mut domains: Vec<HostPattern> = Vec::new();
         for (host, _) in &rules {
             if let Some(domain) = host.intersect(&listener.hostname)
@@ -107,6 +109,7 @@ pub(super) fn attach<'a>(
                         listener: &listener.tags,
                         port: port.number,
                         backends,
+                        otherwise: None,
                         findings,
                     };
                     builder.routes(rule)

@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use policy::{HostPattern, Tags};
 
 use super::backends::Backends;
+use super::cross_mesh_clients::CrossMeshClients;
 use super::{Input, certificates, connections, gateway_routes, http_routes};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::identity::TlsParams;
 use crate::model::policy::ListenerPolicy;
-use crate::model::{Action, Listener, Port, Protocol, Role, ServerTls};
+use crate::model::{Action, Listener, MeshClients, Port, Protocol, Role, ServerTls, Trust};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::{self, MeshGateway};
 use crate::source::Path;
@@ -26,6 +28,7 @@ pub(super) fn ports<'a>(
     let tags = dataplane_tags.clone().overlaid(&gateway.spec.tags);
     let conf = gateway.spec.conf.as_ref();
     let listeners = conf.map_or(&[][..], |conf| &conf.listeners);
+    let clients = CrossMeshClients::of(input, gateway, findings);
     let mut by_port: BTreeMap<u16, Port> = BTreeMap::new();
     for (index, spec) in listeners.iter().enumerate() {
         let path = Path::of("conf.listeners").index(index);
@@ -49,11 +52,22 @@ pub(super) fn ports<'a>(
             clients: None,
             origin: input.origin(gateway, &path),
         });
+        // One of them suffices: what is between meshes is never open to others. Both on a port are an error.
+        if spec.cross_mesh {
+            port.clients = Some(MeshClients {
+                trust: Trust::AnyMesh,
+                peers: Vec::new(),
+                params: TlsParams::default(),
+            });
+        }
         let limit = spec.resources.as_ref().map(|r| r.connection_limit);
         port.connection_limit = port.connection_limit.or(limit.filter(|&limit| limit > 0));
+        let tags = tags.clone().overlaid(&spec.tags);
+        let clients = clients.as_ref().filter(|_| spec.cross_mesh);
         port.listeners.push(Listener {
             name: format!("{}/{number}/{hostname}", gateway.meta.name),
-            tags: tags.clone().overlaid(&spec.tags),
+            permission: clients.map(|clients| clients.of_listener(&tags)),
+            tags,
             certificates: match protocol {
                 Protocol::Https | Protocol::Tls if !passes_tls(spec) => {
                     certificates::of_listener(input, gateway, &path, spec, findings)

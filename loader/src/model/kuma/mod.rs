@@ -9,15 +9,20 @@
 mod backends;
 mod certificates;
 mod connections;
+mod cross_mesh_clients;
 mod effects;
 mod external;
 mod gateway_routes;
 mod http_routes;
+mod identities;
 mod listeners;
+mod meshes;
 mod paths;
 mod policies;
 mod select;
 mod services;
+mod sidecar;
+mod sni;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -32,11 +37,15 @@ use crate::resources::{Resource, Resources};
 use crate::source::{Path, Sources};
 
 pub(crate) use certificates::{each as certificates_of, listener_name};
+pub use identities::{Nameless, identity};
+pub use meshes::{all as meshes, has_mtls, mtls};
 pub(crate) use policies::{RETRY_CONDITIONS, bandwidth};
 pub use select::{gateway_of, is_builtin_gateway, routes_attach};
 
 /// The tag that names a service (Kuma `api/mesh/v1alpha1/dataplane_helpers.go`).
 pub const SERVICE_TAG: &str = "kuma.io/service";
+/// The tag that names the mesh of a gateway of another mesh.
+pub const MESH_TAG: &str = "kuma.io/mesh";
 /// The tag that says what a service speaks.
 pub const PROTOCOL_TAG: &str = "kuma.io/protocol";
 
@@ -70,6 +79,47 @@ fn of_mesh<'a, 'm, T>(
         .filter(move |resource| resource.meta.mesh == mesh)
 }
 
+/// What the proxy of `dataplane` has to do: a built-in gateway, or the proxy next to a service.
+///
+/// Whatever is wrong is added to `findings`. There is no proxy if no MeshGateway selects a gateway, or if it cannot be
+/// on its address or in its mesh.
+pub fn proxy(
+    input: Input<'_>,
+    dataplane: &Resource<Dataplane>,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Proxy> {
+    if is_builtin_gateway(dataplane) {
+        return gateway(input, dataplane, findings);
+    }
+    let address = address(dataplane, findings)?;
+    sidecar::sidecar(input, dataplane, address, findings)
+}
+
+/// The first service of a Dataplane, by which its proxy is known; its name if it has none.
+pub fn service_of(dataplane: &Resource<Dataplane>) -> &str {
+    let networking = &dataplane.spec.networking;
+    let gateway = networking.gateway.iter().map(|gateway| &gateway.tags);
+    let inbounds = networking.inbound.iter().map(|inbound| &inbound.tags);
+    let mut services = gateway
+        .chain(inbounds)
+        .filter_map(|tags| tags.get(SERVICE_TAG));
+    services.next().unwrap_or(&dataplane.meta.name)
+}
+
+fn address(dataplane: &Resource<Dataplane>, findings: &mut Vec<Diagnostic>) -> Option<IpAddr> {
+    if let Ok(address) = dataplane.spec.networking.address.parse() {
+        return Some(address);
+    }
+    let path = Path::of("networking.address");
+    let message = "address has to be a valid IP address";
+    findings.push(
+        dataplane.error(Code::AddressIsNoIp, &path, message).help(
+            "Envoy listens on addresses, not on names: write the one that the proxy listens on",
+        ),
+    );
+    None
+}
+
 /// What the built-in gateway `dataplane` has to do.
 ///
 /// Whatever is wrong is added to `findings`. There is no proxy if the Dataplane is no built-in gateway, or if no
@@ -84,15 +134,9 @@ pub fn gateway(
         .gateway
         .as_ref()
         .filter(|gateway| gateway.kind == GatewayType::Builtin)?;
-    let Ok(address) = networking.address.parse::<IpAddr>() else {
-        let path = Path::of("networking.address");
-        let message = "address has to be a valid IP address";
-        findings.push(dataplane.error(Code::AddressIsNoIp, &path, message).help(
-            "Envoy listens on addresses, not on names: write the one that the gateway listens on",
-        ));
-        return None;
-    };
+    let address = address(dataplane, findings)?;
     let gateway = select::gateway_of(input.resources, dataplane, findings)?;
+    let identity = identity(input, dataplane, findings).ok()?;
     let mut backends = Backends::new(input, &dataplane.meta.mesh, findings);
     let mut ports = listeners::ports(
         input,
@@ -118,7 +162,7 @@ pub fn gateway(
         mesh: dataplane.meta.mesh.clone(),
         service: service.to_owned(),
         address,
-        identity: None,
+        identity,
         ports,
         clusters,
     })

@@ -79,7 +79,7 @@ fn rewrite(action: &mut Action) -> Option<&mut Option<PathRewrite>> {
     match action {
         Action::Forward(forward) => Some(&mut forward.path),
         Action::Redirect(redirect) => Some(&mut redirect.path),
-        Action::Respond { .. } => None,
+        Action::ForwardAsDecided | Action::Respond { .. } => None,
     }
 }
 

@@ -1,16 +1,17 @@
 //! What a mesh offers: endpoints, by the name of the service that they belong to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use policy::Tags;
 
-use super::{Input, PROTOCOL_TAG, SERVICE_TAG, external, of_mesh};
+use super::{Input, PROTOCOL_TAG, SERVICE_TAG, external, has_mtls, of_mesh, sni};
 use crate::diagnostic::Diagnostic;
-use crate::model::Endpoint;
+use crate::model::identity::TlsParams;
+use crate::model::{Endpoint, MeshTls, SpiffeIds, Trust};
 use crate::resources::Resource;
 use crate::resources::kuma::dataplane::{Dataplane, Inbound};
 use crate::resources::kuma::mesh_http_route::BackendRef;
-use crate::resources::kuma::mesh_service::{MeshService, Port, Selector};
+use crate::resources::kuma::mesh_service::{IdentityKind, MeshService, Port, Selector};
 
 /// Kuma's name for a backend that does not exist; no cluster has it.
 pub(super) const UNRESOLVED: &str = "kuma.io/unresolved-backend";
@@ -25,12 +26,23 @@ pub(super) struct Offer<'a> {
     pub(super) endpoint: Endpoint,
 }
 
+/// How a port of a resource is asked for in mTLS, and who answers.
+#[derive(Clone, Debug)]
+struct Named {
+    sni: String,
+    peers: BTreeSet<SpiffeIds>,
+}
+
 /// All services of a mesh.
 #[derive(Debug)]
 pub(super) struct Services<'a> {
     input: Input<'a>,
     mesh: &'a str,
     offers: BTreeMap<String, Vec<Offer<'a>>>,
+    /// The names in mTLS of ports of resources, which are not those of services.
+    named: BTreeMap<String, Named>,
+    /// Services outside of the mesh: they are in no mTLS.
+    external: BTreeSet<String>,
 }
 
 /// Whether the mesh wants all that leaves it to go through a zone egress. Nothing goes round it: what it forbids has to
@@ -46,8 +58,10 @@ impl<'a> Services<'a> {
     /// Inbounds of Dataplanes by their tag; where it is that of an `ExternalService`, that one alone.
     pub(super) fn new(input: Input<'a>, mesh: &'a str, findings: &mut Vec<Diagnostic>) -> Self {
         let mut offers: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        let mut external = BTreeSet::new();
         for service in of_mesh(&input.resources.external_services, mesh) {
             let tags = &service.spec.tags;
+            external.extend(tags.get(SERVICE_TAG).map(ToOwned::to_owned));
             if is_behind_egress(input, mesh) {
                 if let Some(name) = tags.get(SERVICE_TAG) {
                     offers.entry(name.to_owned()).or_default();
@@ -83,6 +97,8 @@ impl<'a> Services<'a> {
             input,
             mesh,
             offers,
+            named: BTreeMap::new(),
+            external,
         };
         services.add_resources();
         services
@@ -99,6 +115,32 @@ impl<'a> Services<'a> {
             .into_iter()
             .flatten()
             .filter(move |offer| offer.tags.is_none_or(|tags| tags.matched_by(destination)))
+    }
+
+    /// The mTLS with the endpoints of these tags; none if the mesh has none, or if they are outside of it (Kuma
+    /// `pkg/xds/envoy/clusters/v3/client_side_mtls_configurer.go` at 2.14.3).
+    pub(super) fn tls(&self, destination: &Tags) -> Option<MeshTls> {
+        let service = destination.get(SERVICE_TAG)?;
+        if self.external.contains(service) || !has_mtls(self.input.resources, self.mesh) {
+            return None;
+        }
+        let (sni, mut peers) = match self.named.get(service) {
+            Some(named) => (named.sni.clone(), named.peers.iter().cloned().collect()),
+            None => (
+                sni::of_tags(destination, self.mesh),
+                vec![SpiffeIds::service(self.mesh, service)],
+            ),
+        };
+        // No names at all would be any; no certificate has this one.
+        if peers.is_empty() {
+            peers.push(SpiffeIds::service(self.mesh, ""));
+        }
+        Some(MeshTls {
+            trust: Trust::Mesh(self.mesh.to_owned()),
+            peers,
+            sni,
+            params: TlsParams::default(),
+        })
     }
 
     /// The tags that a reference of a route means (Kuma `BackendRef.ReferencesRealObject` and `BackendRefOrNil` at
@@ -142,7 +184,13 @@ impl<'a> Services<'a> {
         for service in of_mesh(&resources.mesh_services, self.mesh) {
             for port in &service.spec.ports {
                 let offers = self.of_port(service, port);
-                self.offers.insert(port_name(service, "msvc", port), offers);
+                let name = port_name(service, "msvc", port);
+                let named = Named {
+                    sni: sni::of_mesh_service(&service.meta, port.port),
+                    peers: self.identities(service),
+                };
+                self.named.insert(name.clone(), named);
+                self.offers.insert(name, offers);
             }
         }
         for service in of_mesh(&resources.mesh_multi_zone_services, self.mesh) {
@@ -155,10 +203,44 @@ impl<'a> Services<'a> {
                     own.flat_map(|own| self.of_port(part, own))
                 });
                 let offers = offers.collect();
-                self.offers
-                    .insert(port_name(service, "mzsvc", port), offers);
+                let name = port_name(service, "mzsvc", port);
+                let parts = of_mesh(&resources.mesh_services, self.mesh)
+                    .filter(|part| selector.matches(&part.meta.labels));
+                let named = Named {
+                    sni: sni::of_multi_zone_service(&service.meta, port.port),
+                    peers: parts.flat_map(|part| self.identities(part)).collect(),
+                };
+                self.named.insert(name.clone(), named);
+                self.offers.insert(name, offers);
             }
         }
+    }
+
+    /// Who the endpoints of a MeshService are: what it says, or what a control plane would write there (Kuma
+    /// `buildIdentities` in `pkg/core/resources/apis/meshservice/status/updater.go` at 2.14.3).
+    fn identities(&self, service: &Resource<MeshService>) -> BTreeSet<SpiffeIds> {
+        let mut peers: BTreeSet<_> = service
+            .spec
+            .identities
+            .iter()
+            .map(|identity| match identity.kind {
+                IdentityKind::ServiceTag => SpiffeIds::service(self.mesh, &identity.value),
+                IdentityKind::SpiffeId => SpiffeIds::Exact(identity.value.clone()),
+            })
+            .collect();
+        if peers.is_empty() {
+            let selector = &service.spec.selector;
+            let dataplanes = of_mesh(&self.input.resources.dataplanes, self.mesh);
+            let inbounds = dataplanes.flat_map(|dataplane| {
+                endpoints(dataplane)
+                    .filter(move |(inbound, _)| selects(selector, dataplane, inbound))
+            });
+            let services = inbounds.filter_map(|(inbound, _)| inbound.tags.get(SERVICE_TAG));
+            peers = services
+                .map(|name| SpiffeIds::service(self.mesh, name))
+                .collect();
+        }
+        peers
     }
 
     /// The inbounds behind a port of a MeshService.

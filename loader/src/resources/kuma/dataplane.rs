@@ -119,11 +119,14 @@ pub struct ServiceProbe {
 /// `Dataplane.Networking.Outbound`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct Outbound {
+    /// The address that the service next to the proxy calls; 127.0.0.1 if empty.
     pub address: String,
+    /// The port that it calls.
     pub port: u32,
+    /// What it reaches there: endpoints with these tags.
     pub tags: Tags,
+    /// What it reaches there, in place of tags.
     #[serde(rename = "backendRef", alias = "backend_ref")]
     pub backend_ref: Option<BackendRef>,
 }
@@ -131,12 +134,16 @@ pub struct Outbound {
 /// `Dataplane.Networking.Outbound.BackendRef`, and the same with a namespace.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct BackendRef {
+    /// `MeshService`, `MeshMultiZoneService` or `MeshExternalService`.
     pub kind: String,
+    /// The name.
     pub name: String,
+    /// The namespace; any if empty.
     pub namespace: String,
+    /// A port of the service.
     pub port: u32,
+    /// Labels, in place of a name.
     pub labels: BTreeMap<String, String>,
 }
 

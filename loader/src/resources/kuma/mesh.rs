@@ -3,6 +3,7 @@
 use policy::Tags;
 use serde::Deserialize;
 
+use super::mesh_gateway::DataSource;
 use crate::resources::decode::Anything;
 
 /// A mesh.
@@ -26,37 +27,92 @@ pub struct Mesh {
 /// `Mesh.Mtls`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct Mtls {
+    /// The backend that signs; there is no mTLS without.
     #[serde(alias = "enabled_backend")]
     pub enabled_backend: String,
+    /// Where certificates come from.
     pub backends: Vec<Authority>,
+    /// Whether a CA counts that is none by the rules of SPIFFE.
     #[serde(alias = "skip_validation")]
-    pub skip_validation: Anything,
+    pub skip_validation: bool,
+}
+
+impl Mtls {
+    /// The backend that signs, with its number in the list.
+    pub fn enabled(&self) -> Option<(usize, &Authority)> {
+        let mut backends = self.backends.iter().enumerate();
+        let name = self.enabled_backend.as_str();
+        backends
+            .find(|(_, backend)| backend.name == name)
+            .filter(|_| !name.is_empty())
+    }
 }
 
 /// `CertificateAuthorityBackend`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct Authority {
+    /// The name.
     pub name: String,
+    /// `builtin`, `provided`, or a plugin of somebody else.
     #[serde(rename = "type")]
-    pub kind: Anything,
+    pub kind: String,
+    /// The certificates that it signs.
     #[serde(alias = "dp_cert")]
     pub dp_cert: Option<DpCert>,
-    pub conf: Anything,
-    pub mode: Anything,
+    /// What the type wants to know.
+    pub conf: AuthorityConf,
+    /// Whether proxies refuse what comes without TLS.
+    pub mode: Mode,
+    /// How long a control plane waits: nothing here does.
     #[serde(alias = "root_chain")]
     pub root_chain: Anything,
+}
+
+/// `CertificateAuthorityBackend.Mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Mode {
+    /// Inbounds take TLS only.
+    #[default]
+    #[serde(rename = "STRICT", alias = "0")]
+    Strict,
+    /// Inbounds take TLS and what comes without.
+    #[serde(rename = "PERMISSIVE", alias = "1")]
+    Permissive,
+}
+
+/// `ProvidedCertificateAuthorityConfig` and `BuiltinCertificateAuthorityConfig`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct AuthorityConf {
+    /// The certificates of a provided CA, the one that signs first.
+    pub cert: Option<DataSource>,
+    /// Its key.
+    pub key: Option<DataSource>,
+    /// The certificate of a builtin CA.
+    #[serde(alias = "ca_cert")]
+    pub ca_cert: CaCert,
+}
+
+/// `BuiltinCertificateAuthorityConfig.CaCert`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CaCert {
+    /// The length of its RSA key.
+    #[serde(rename = "RSAbits", alias = "RSABits", alias = "rsaBits")]
+    pub rsa_bits: Option<u32>,
+    /// How long it is valid, a number and a unit.
+    pub expiration: String,
 }
 
 /// `CertificateAuthorityBackend.DpCert`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct DpCert {
+    /// When they are made again.
     pub rotation: Rotation,
+    /// How long a control plane waits: nothing here does.
     #[serde(alias = "request_timeout")]
     pub request_timeout: Anything,
 }
@@ -64,8 +120,8 @@ pub struct DpCert {
 /// `CertificateAuthorityBackend.DpCert.Rotation`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct Rotation {
+    /// How long a certificate is valid, a number and a unit.
     pub expiration: String,
 }
 

@@ -17,8 +17,30 @@ pub struct MeshService {
     pub selector: Selector,
     /// The ports.
     pub ports: Vec<Port>,
-    /// Who the endpoints are in mTLS.
-    pub identities: Anything,
+    /// Who the endpoints are in mTLS; what their Dataplanes say if there are none.
+    pub identities: Vec<ServiceIdentity>,
+}
+
+/// Who an endpoint is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServiceIdentity {
+    /// What the value is.
+    #[serde(rename = "type")]
+    pub kind: IdentityKind,
+    /// A service of the mesh, or a SPIFFE ID.
+    pub value: String,
+}
+
+/// What an identity is told by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum IdentityKind {
+    /// A service of the mesh.
+    #[default]
+    ServiceTag,
+    /// A SPIFFE ID.
+    #[serde(rename = "SpiffeID")]
+    SpiffeId,
 }
 
 /// Which Dataplanes; one of the fields.

@@ -3,24 +3,26 @@
 use serde::Deserialize;
 
 use super::mesh_http_route::TargetRef;
-use crate::resources::decode::Anything;
 
 /// Who may call whom.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct MeshTrafficPermission {
+    /// Whom; all of the mesh if absent.
     pub target_ref: Option<TargetRef>,
+    /// Who, by tags.
     pub from: Vec<From>,
+    /// Who, by identities.
     pub rules: Vec<Rule>,
 }
 
 /// An entry of `from`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct From {
+    /// Who.
     pub target_ref: TargetRef,
+    /// What happens to their requests.
     #[serde(rename = "default")]
     pub conf: Conf,
 }
@@ -28,16 +30,16 @@ pub struct From {
 /// What happens to some clients.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct Conf {
+    /// `Allow`, `Deny` or `AllowWithShadowDeny`.
     pub action: String,
 }
 
 /// An entry of `rules`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct Rule {
+    /// Who.
     #[serde(rename = "default")]
     pub conf: RuleConf,
 }
@@ -45,39 +47,44 @@ pub struct Rule {
 /// Clients by what happens to them.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct RuleConf {
+    /// These are refused, whatever else is said.
     pub deny: Vec<Match>,
+    /// These are let in, and counted as if they were refused.
     pub allow_with_shadow_deny: Vec<Match>,
+    /// These are let in.
     pub allow: Vec<Match>,
 }
 
 /// Which clients.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct Match {
+    /// What they prove to be.
     #[serde(rename = "spiffeID")]
     pub spiffe_id: Option<SpiffeId>,
+    /// What they ask for.
     pub sni: Option<Sni>,
 }
 
 /// An identity.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct SpiffeId {
+    /// `Exact` or `Prefix`.
     #[serde(rename = "type")]
-    pub kind: Anything,
+    pub kind: String,
+    /// The identity, or its beginning.
     pub value: String,
 }
 
 /// A server name.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct Sni {
+    /// `Exact`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The name.
     pub value: String,
 }

@@ -18,6 +18,7 @@ pub mod mesh_retry;
 pub mod mesh_service;
 pub mod mesh_tcp_route;
 pub mod mesh_timeout;
+pub mod mesh_tls;
 pub mod mesh_traffic_permission;
 pub mod policy;
 pub mod secret;

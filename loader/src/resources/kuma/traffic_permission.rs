@@ -7,8 +7,9 @@ use super::mesh_gateway::Selector;
 /// Who may call whom.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct TrafficPermission {
+    /// Who may call: clients with the tags of one of these.
     pub sources: Vec<Selector>,
+    /// Whom: inbounds with the tags of one of these.
     pub destinations: Vec<Selector>,
 }

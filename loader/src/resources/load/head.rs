@@ -21,6 +21,7 @@ const UNIVERSAL: &[&str] = &[
     "mesh",
     "name",
     "labels",
+    "annotations",
     "creationTime",
     "modificationTime",
     "kri",
@@ -65,6 +66,7 @@ struct Universal {
     mesh: String,
     name: String,
     labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -134,6 +136,7 @@ impl Head {
         let decoded = decode::<Universal>(node, Reader::Json, ANY);
         let mut meta = meta(kind, decoded.value.name, decoded.value.mesh);
         meta.labels = decoded.value.labels;
+        meta.annotations = decoded.value.annotations;
         meta.created = text(node.get("creationTime"));
         let mut head = Self {
             kind,

@@ -27,6 +27,8 @@ pub(super) struct Builder<'a, 'b> {
     pub(super) listener: &'b Tags,
     pub(super) port: u16,
     pub(super) backends: &'b mut Backends<'a>,
+    /// The cluster of rules that name no backend.
+    pub(super) otherwise: Option<&'b str>,
     pub(super) findings: &'b mut Vec<Diagnostic>,
 }
 
@@ -44,6 +46,9 @@ impl Builder<'_, '_> {
                 let path = place.path().field("default").field("filters").index(index);
                 self.filter(filter, place, &path, &origin, &mut effects);
             }
+        }
+        if let (None, None, Some(cluster)) = (&merged.backends, &effects.redirect, self.otherwise) {
+            effects.clusters = shares([(cluster.to_owned(), 1)], false);
         }
         let matches = &merged.rule.rule.matches;
         let others = merged.others.iter();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use policy::HostPattern;
 
 use crate::resources::Resource;
-use crate::resources::kuma::mesh_http_route::{Match, MeshHttpRoute, Rule};
+use crate::resources::kuma::mesh_http_route::{Match, MeshHttpRoute, Rule, To};
 use crate::source::Path;
 
 /// A rule where it stands.
@@ -64,17 +64,19 @@ impl<'a> Merged<'a> {
 }
 
 /// The rules of `policies`, which are in order of rising precedence, with the hosts that they are for; those that
-/// serve first come first.
+/// serve first come first. Only entries of `to` count that `is_for` takes.
 ///
 /// For each host, rules with the same matches are one: it stands where the one with the highest precedence stood.
 pub(super) fn rules<'a>(
     policies: &[&'a Resource<MeshHttpRoute>],
+    is_for: impl Fn(&To) -> bool,
 ) -> Vec<(HostPattern, Merged<'a>)> {
     let mut rules: Vec<Option<(HostPattern, Merged<'a>)>> = Vec::new();
     let mut places: HashMap<(String, &[Match]), usize> = HashMap::new();
     let any = [String::new()];
     for resource in policies {
-        for (to, entry) in resource.spec.to.iter().enumerate() {
+        let entries = resource.spec.to.iter().enumerate();
+        for (to, entry) in entries.filter(|(_, entry)| is_for(entry)) {
             let hostnames = if entry.hostnames.is_empty() {
                 &any[..]
             } else {

@@ -3,24 +3,37 @@
 use ::policy::Tags;
 
 use super::select::{Policies, To};
-use crate::model::kuma::SERVICE_TAG;
 use crate::model::policy::{ClusterPolicy, FailurePercentage, Limits, Outliers, SuccessRate};
 use crate::resources::kuma::mesh_circuit_breaker::{
-    self as api, Breakers, ConnectionLimits, OutlierDetection,
+    self as api, Breakers, ConnectionLimits, MeshBreakers, OutlierDetection,
 };
 use crate::resources::kuma::policy::{Duration, Fraction};
 
-pub(super) fn cluster(policies: &Policies<'_>, destination: &Tags, policy: &mut ClusterPolicy) {
+pub(super) fn cluster(
+    policies: &Policies<'_>,
+    to: To<'_>,
+    destination: &Tags,
+    policy: &mut ClusterPolicy,
+) {
     if let Some(older) = policies.connection(&policies.resources.circuit_breakers, destination) {
         let conf = &older.spec.conf;
         limit(conf.thresholds.as_ref(), &mut policy.limits);
         policy.outliers = Some(legacy(conf));
     }
-    let service = destination.get(SERVICE_TAG).unwrap_or_default();
-    let all = &policies.resources.mesh_circuit_breakers;
-    let Some(conf) = policies.outbound(all, To::Service(service)) else {
-        return;
-    };
+    let newer = policies.outbound(&policies.resources.mesh_circuit_breakers, to);
+    if let Some(conf) = newer {
+        apply(conf, policy);
+    }
+}
+
+/// What holds for everybody who calls an inbound.
+pub(super) fn inbound(policies: &Policies<'_>, policy: &mut ClusterPolicy) {
+    if let Some(conf) = policies.inbound(&policies.resources.mesh_circuit_breakers) {
+        apply(conf, policy);
+    }
+}
+
+fn apply(conf: MeshBreakers, policy: &mut ClusterPolicy) {
     limit(conf.connection_limits.as_ref(), &mut policy.limits);
     if let Some(detection) = conf.outlier_detection.filter(|o| o.disabled != Some(true)) {
         policy.outliers = Some(outliers(&detection));

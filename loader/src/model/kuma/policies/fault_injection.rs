@@ -2,11 +2,20 @@
 
 use super::select::{Policies, To};
 use crate::model::policy::Fault;
-use crate::resources::kuma::mesh_fault_injection::HttpFault;
+use crate::resources::kuma::mesh_fault_injection::{HttpFault, MeshFaults};
 
-pub(super) fn route(policies: &Policies<'_>, name: &str) -> Vec<Fault> {
+pub(super) fn route(policies: &Policies<'_>, route: To<'_>) -> Vec<Fault> {
     let all = &policies.resources.mesh_fault_injections;
-    let conf = policies.outbound(all, To::Route(name));
+    let conf = policies.outbound(all, route);
+    faults(conf)
+}
+
+/// What goes wrong for everybody who calls an inbound.
+pub(super) fn inbound(policies: &Policies<'_>) -> Vec<Fault> {
+    faults(policies.inbound(&policies.resources.mesh_fault_injections))
+}
+
+fn faults(conf: Option<MeshFaults>) -> Vec<Fault> {
     let faults = conf.and_then(|conf| conf.http).unwrap_or_default();
     faults.iter().map(fault).collect()
 }

@@ -2,18 +2,14 @@
 
 use std::time::Duration as StdDuration;
 
-use ::policy::Tags;
-
 use super::select::{Policies, To};
-use crate::model::kuma::SERVICE_TAG;
 use crate::model::policy::{ClusterPolicy, HealthCheck, Probe};
 use crate::resources::kuma::mesh_health_check::MeshChecks;
 use crate::resources::kuma::policy::{Duration, Fraction};
 
-pub(super) fn cluster(policies: &Policies<'_>, destination: &Tags, policy: &mut ClusterPolicy) {
-    let service = destination.get(SERVICE_TAG).unwrap_or_default();
+pub(super) fn cluster(policies: &Policies<'_>, to: To<'_>, policy: &mut ClusterPolicy) {
     let all = &policies.resources.mesh_health_checks;
-    let Some(conf) = policies.outbound(all, To::Service(service)) else {
+    let Some(conf) = policies.outbound(all, to) else {
         return;
     };
     let threshold = conf

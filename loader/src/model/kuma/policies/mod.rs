@@ -10,10 +10,13 @@ mod access_log;
 mod circuit_breaker;
 mod fault_injection;
 mod health_check;
+mod partial;
 mod rate_limit;
 mod retry;
 mod select;
+mod sidecar;
 mod timeout;
+mod tls;
 
 use std::collections::BTreeMap;
 
@@ -23,8 +26,13 @@ pub(super) use self::access_log::Proxy;
 pub(crate) use self::fault_injection::kibibytes as bandwidth;
 pub(crate) use self::retry::CONDITIONS as RETRY_CONDITIONS;
 
-use self::select::Policies;
-use super::Input;
+pub(super) use self::partial::name_partial;
+pub(super) use self::select::{Destination, Policies, Side};
+pub(super) use self::sidecar::{inbound, outbound, upstream};
+pub(super) use self::tls::{is_permissive, params as tls_params};
+
+use self::select::To;
+use super::{Input, SERVICE_TAG};
 use crate::model::{Action, Cluster, Port, Protocol};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
@@ -39,10 +47,14 @@ pub(super) fn apply(
 ) {
     let resources = input.resources;
     for cluster in clusters.iter_mut() {
-        let policies = Policies::new(resources, gateway, &cluster.source);
-        cluster.policy = timeout::cluster(&policies, &cluster.destination);
-        circuit_breaker::cluster(&policies, &cluster.destination, &mut cluster.policy);
-        health_check::cluster(&policies, &cluster.destination, &mut cluster.policy);
+        let policies = Policies::new(resources, Side::Gateway(gateway), &cluster.source);
+        let to = To::Service(cluster.destination.get(SERVICE_TAG).unwrap_or_default());
+        cluster.policy = timeout::cluster(&policies, to, &cluster.destination);
+        circuit_breaker::cluster(&policies, to, &cluster.destination, &mut cluster.policy);
+        health_check::cluster(&policies, to, &mut cluster.policy);
+        if let Some(mtls) = &mut cluster.tls {
+            mtls.params = tls::params(&policies);
+        }
     }
     let destinations: BTreeMap<&str, &Tags> = clusters
         .iter()
@@ -58,10 +70,10 @@ pub(super) fn apply(
                 Protocol::Https | Protocol::Tls => own,
                 Protocol::Http | Protocol::Tcp => &of_port,
             };
-            let policies = Policies::of_any(resources, gateway, shared);
+            let policies = Policies::of_any(resources, Side::Gateway(gateway), shared);
             listener.policy = timeout::listener(&policies);
             listener.policy.access_logs = access_log::listener(&policies, proxy);
-            let policies = Policies::of_any(resources, gateway, own);
+            let policies = Policies::of_any(resources, Side::Gateway(gateway), own);
             let routes = listener
                 .virtual_hosts
                 .iter_mut()
@@ -75,7 +87,7 @@ pub(super) fn apply(
                     .iter()
                     .filter_map(|to| destinations.get(to.cluster.as_str()).copied())
                     .collect();
-                let name = route.origin.resource.as_str();
+                let name = To::Route(route.origin.resource.as_str());
                 timeout::route(&policies, name, &to, &mut route.policy);
                 route.policy.retry = retry::route(&policies, name, &to);
                 route.policy.rate_limit = rate_limit::route(&policies, name, &to);

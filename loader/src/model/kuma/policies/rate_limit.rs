@@ -6,12 +6,22 @@ use super::select::{Policies, To};
 use crate::model::policy::RateLimit;
 use crate::resources::kuma::mesh_rate_limit::{HttpRate, LocalHttp};
 
-pub(super) fn route(policies: &Policies<'_>, name: &str, to: &[&Tags]) -> Option<RateLimit> {
+pub(super) fn route(policies: &Policies<'_>, route: To<'_>, to: &[&Tags]) -> Option<RateLimit> {
     let older = policies.connection_of_route(&policies.resources.rate_limits, to);
     let older = older.and_then(|conf| conf.http.as_ref()).and_then(legacy);
     older.or_else(|| {
-        let conf = policies.outbound(&policies.resources.mesh_rate_limits, To::Route(name))?;
+        let conf = policies.outbound(&policies.resources.mesh_rate_limits, route)?;
         limit(conf.local?.http?)
+    })
+}
+
+/// What holds for everybody who calls an inbound with these tags.
+pub(super) fn inbound(policies: &Policies<'_>, tags: &Tags) -> Option<RateLimit> {
+    let newer = policies.inbound(&policies.resources.mesh_rate_limits);
+    let newer = newer.and_then(|conf| limit(conf.local?.http?));
+    newer.or_else(|| {
+        let older = policies.for_all_sources(&policies.resources.rate_limits, tags)?;
+        legacy(older.spec.conf.http.as_ref()?)
     })
 }
 

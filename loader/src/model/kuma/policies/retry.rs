@@ -31,10 +31,10 @@ pub(crate) const CONDITIONS: [(&str, &str, &str); 10] = [
 
 const STATUSES: &str = "retriable-status-codes";
 
-pub(super) fn route(policies: &Policies<'_>, name: &str, to: &[&Tags]) -> Option<Retry> {
+pub(super) fn route(policies: &Policies<'_>, route: To<'_>, to: &[&Tags]) -> Option<Retry> {
     let older = policies.connection_of_route(&policies.resources.retries, to);
     let older = older.map(|conf| legacy(&conf.http.clone().unwrap_or_default()));
-    match policies.outbound(&policies.resources.mesh_retries, To::Route(name)) {
+    match policies.outbound(&policies.resources.mesh_retries, route) {
         Some(newer) => newer.http.and_then(|conf| retry(&conf)).or(older),
         None => older,
     }

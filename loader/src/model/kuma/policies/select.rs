@@ -6,18 +6,68 @@ use ::policy::Tags;
 
 use crate::model::kuma::select::best_rank;
 use crate::model::kuma::{SERVICE_TAG, of_mesh};
+use crate::resources::kuma::dataplane::Dataplane;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::resources::kuma::mesh_http_route::TargetRef;
 use crate::resources::kuma::policy::{Connection, Overlay, Policy};
 use crate::resources::{Meta, Resource, Resources};
 
-/// The policies of a gateway's mesh, seen from a listener.
-pub(super) struct Policies<'a> {
+/// The policies of a proxy's mesh, seen from a listener.
+pub(in crate::model::kuma) struct Policies<'a> {
     /// All resources.
     pub(super) resources: &'a Resources,
-    gateway: &'a Resource<MeshGateway>,
-    /// The merged tags of the listener; of several if they share their connections.
+    side: Side<'a>,
+    /// The merged tags of the listener; of several if they share their connections. On a sidecar the tags of the
+    /// inbound; of all inbounds for what leaves it.
     listeners: &'a [Tags],
+}
+
+/// The proxy that policies are for.
+#[derive(Clone, Copy)]
+pub(in crate::model::kuma) enum Side<'a> {
+    /// A built-in gateway.
+    Gateway(&'a Resource<MeshGateway>),
+    /// The proxy next to a service, with the names of the inbounds in question.
+    Sidecar(&'a Resource<Dataplane>, &'a [String]),
+}
+
+impl Side<'_> {
+    fn mesh(&self) -> &str {
+        match self {
+            Self::Gateway(gateway) => &gateway.meta.mesh,
+            Self::Sidecar(dataplane, _) => &dataplane.meta.mesh,
+        }
+    }
+
+    /// In `proxyTypes`. A gateway of somebody else has a sidecar, and still is one.
+    fn proxy_type(&self) -> &'static str {
+        match self {
+            Self::Sidecar(dataplane, _) if dataplane.spec.networking.gateway.is_none() => "Sidecar",
+            _ => "Gateway",
+        }
+    }
+
+    /// Whether a `targetRef` of the kind `Dataplane` means it, and how narrowly.
+    fn is_dataplane(&self, target: &TargetRef) -> Option<usize> {
+        let Self::Sidecar(dataplane, sections) = self else {
+            return None;
+        };
+        let meta = &dataplane.meta;
+        let section = target.section_name.as_str();
+        if !section.is_empty() && !sections.iter().any(|name| name == section) {
+            return None;
+        }
+        let (is_meant, narrow) = if target.name.is_empty() {
+            let mut labels = target.labels.iter();
+            let has = labels.all(|(name, value)| meta.labels.get(name) == Some(value));
+            (has, usize::from(!target.labels.is_empty()))
+        } else {
+            let namespace = meta.namespace.as_deref().unwrap_or_default();
+            let fits = target.namespace.is_empty() || target.namespace == namespace;
+            (target.name == display_name(meta) && fits, 2)
+        };
+        is_meant.then(|| 2 * narrow + usize::from(!section.is_empty()))
+    }
 }
 
 /// What a policy's `to` is asked about.
@@ -29,25 +79,56 @@ pub(super) enum To<'a> {
     Listener,
     /// Connections to this `kuma.io/service`.
     Service(&'a str),
+    /// What a sidecar sends to this service.
+    Destination(&'a Destination),
+}
+
+/// What a sidecar calls, as policies name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::model::kuma) struct Destination {
+    /// `MeshService` or `MeshMultiZoneService`.
+    pub(in crate::model::kuma) kind: String,
+    /// The name of the resource; of a service without one its `kuma.io/service`.
+    pub(in crate::model::kuma) name: String,
+    /// Its `kuma.io/service`, or what Kuma writes there for a resource.
+    pub(in crate::model::kuma) kuma_service: String,
+}
+
+impl Destination {
+    /// The service with these tags.
+    pub(in crate::model::kuma) fn of_tags(tags: &Tags) -> Self {
+        let service = tags.get(SERVICE_TAG).unwrap_or_default();
+        Self {
+            kind: "MeshService".to_owned(),
+            name: service.to_owned(),
+            kuma_service: service.to_owned(),
+        }
+    }
+
+    /// Whether a `targetRef` in `to` means it.
+    pub(in crate::model::kuma) fn is_named_by(&self, target: &TargetRef) -> bool {
+        target.kind == self.kind && target.name == self.name
+    }
+
+    /// For policies that know tags only.
+    pub(super) fn tags(&self) -> Tags {
+        [(SERVICE_TAG, &self.kuma_service)].into_iter().collect()
+    }
 }
 
 impl<'a> Policies<'a> {
-    pub(super) fn new(
-        resources: &'a Resources,
-        gateway: &'a Resource<MeshGateway>,
-        listener: &'a Tags,
-    ) -> Self {
-        Self::of_any(resources, gateway, std::slice::from_ref(listener))
+    pub(super) fn new(resources: &'a Resources, side: Side<'a>, listener: &'a Tags) -> Self {
+        Self::of_any(resources, side, std::slice::from_ref(listener))
     }
 
-    pub(super) fn of_any(
+    pub(in crate::model::kuma) fn of_any(
         resources: &'a Resources,
-        gateway: &'a Resource<MeshGateway>,
+        side: Side<'a>,
         listeners: &'a [Tags],
     ) -> Self {
         Self {
             resources,
-            gateway,
+            side,
             listeners,
         }
     }
@@ -58,13 +139,11 @@ impl<'a> Policies<'a> {
         all: &[Resource<Policy<C>>],
         to: To<'_>,
     ) -> Option<C> {
-        let policies = self.matched(
-            all,
-            match to {
-                To::Route(route) => Some(route),
-                To::Service(_) | To::Listener => None,
-            },
-        );
+        let route = match to {
+            To::Route(route) => Some(route),
+            To::Service(_) | To::Destination(_) | To::Listener => None,
+        };
+        let policies = self.matched(all, |policy| policy.target_ref.as_ref(), route);
         let entries = policies.into_iter().flat_map(|policy| {
             let mesh = policy.meta.mesh.as_str();
             let entries = policy.spec.to.iter();
@@ -75,12 +154,16 @@ impl<'a> Policies<'a> {
 
     /// What the policies' `rules`, or the older `from`, say together for all clients.
     pub(super) fn inbound<C: Overlay + Default>(&self, all: &[Resource<Policy<C>>]) -> Option<C> {
-        let policies = self.matched(all, None);
+        let policies = self.matched(all, |policy| policy.target_ref.as_ref(), None);
+        let is_gateway = matches!(self.side, Side::Gateway(_));
         merged(policies.into_iter().flat_map(|policy| {
             let rules = policy.spec.rules.iter();
             let rules = rules.filter(|rule| rule.matches.is_empty());
-            let from = policy.spec.from.iter().map(|entry| &entry.conf);
-            rules.map(|rule| &rule.conf).chain(from)
+            let from = policy.spec.from.iter();
+            let from = from.filter(|entry| is_gateway || entry.target_ref.kind == "Mesh");
+            rules
+                .map(|rule| &rule.conf)
+                .chain(from.map(|entry| &entry.conf))
         }))
     }
 
@@ -88,23 +171,24 @@ impl<'a> Policies<'a> {
     ///
     /// Kuma's order (`SortByTargetRef` in `pkg/plugins/policies/core/matchers/dataplane.go` at 2.14.3): by kind, for
     /// gateways by the number of tags, and of equal ones the first by name wins.
-    fn matched<'p, C>(
+    pub(in crate::model::kuma) fn matched<'p, T>(
         &self,
-        all: &'p [Resource<Policy<C>>],
+        all: &'p [Resource<T>],
+        target: impl Fn(&T) -> Option<&TargetRef>,
         route: Option<&str>,
-    ) -> Vec<&'p Resource<Policy<C>>> {
-        let mut matched: Vec<_> = of_mesh(all, &self.gateway.meta.mesh)
+    ) -> Vec<&'p Resource<T>> {
+        let mut matched: Vec<_> = of_mesh(all, self.side.mesh())
             .filter(|policy| !is_shadow(&policy.meta))
             .filter_map(|policy| {
-                let target = policy.spec.target_ref.as_ref();
-                Some((self.rank(target, &policy.meta.mesh, route)?, policy))
+                let rank = self.rank(target(&policy.spec), &policy.meta.mesh, route)?;
+                Some((rank, policy))
             })
             .collect();
         matched.sort_by_key(|(rank, policy)| (*rank, Reverse(display_name(&policy.meta))));
         matched.into_iter().map(|(_, policy)| policy).collect()
     }
 
-    /// How a `targetRef` reaches the listener: its place among the kinds, and the number of tags for gateways.
+    /// How a `targetRef` reaches the listener: its place among the kinds, and for gateways the number of tags.
     fn rank(
         &self,
         target: Option<&TargetRef>,
@@ -115,7 +199,7 @@ impl<'a> Policies<'a> {
             return Some((0, 0));
         };
         let types = target.proxy_types.as_deref().unwrap_or_default();
-        if !types.is_empty() && !types.iter().any(|kind| kind == "Gateway") {
+        if !types.is_empty() && !types.iter().any(|kind| *kind == self.side.proxy_type()) {
             return None;
         }
         let has = |tags: &Tags| self.listeners.iter().any(|l| l.matched_by(tags));
@@ -125,8 +209,12 @@ impl<'a> Policies<'a> {
         };
         let is_reached = match target.kind.as_str() {
             "Mesh" => true,
+            "Dataplane" => return Some((1, self.side.is_dataplane(target)?)),
             "MeshSubset" => has(&target.tags),
-            "MeshGateway" => target.name == self.gateway.meta.name && has(&target.tags),
+            "MeshGateway" => match self.side {
+                Side::Gateway(gateway) => target.name == gateway.meta.name && has(&target.tags),
+                Side::Sidecar(..) => false,
+            },
             "MeshService" => is_service(),
             "MeshServiceSubset" => {
                 let mut tags = target.tags.clone();
@@ -138,6 +226,7 @@ impl<'a> Policies<'a> {
         };
         let kinds = [
             "Mesh",
+            "Dataplane",
             "MeshSubset",
             "MeshGateway",
             "MeshService",
@@ -160,7 +249,7 @@ impl<'a> Policies<'a> {
         all: &'p [Resource<Connection<C>>],
         destination: &Tags,
     ) -> Option<&'p Resource<Connection<C>>> {
-        of_mesh(all, &self.gateway.meta.mesh)
+        of_mesh(all, self.side.mesh())
             .filter_map(|policy| {
                 let sources = self.listeners.iter();
                 let source = sources
@@ -169,6 +258,21 @@ impl<'a> Policies<'a> {
                 let rank = source.with(best_rank(&policy.spec.destinations, destination)?);
                 Some((rank, policy))
             })
+            .max_by_key(|(rank, policy)| (*rank, &policy.meta.created, Reverse(&policy.meta.name)))
+            .map(|(_, policy)| policy)
+    }
+
+    /// The policy with sources and destinations for everybody who connects to `destination`: the one whose selectors
+    /// for the destination fit best.
+    pub(super) fn for_all_sources<'p, C>(
+        &self,
+        all: &'p [Resource<Connection<C>>],
+        destination: &Tags,
+    ) -> Option<&'p Resource<Connection<C>>> {
+        let is_any = |tags: &Tags| tags.iter().all(|(_, value)| value == "*");
+        of_mesh(all, self.side.mesh())
+            .filter(|policy| policy.spec.sources.iter().any(|s| is_any(&s.tags)))
+            .filter_map(|policy| Some((best_rank(&policy.spec.destinations, destination)?, policy)))
             .max_by_key(|(rank, policy)| (*rank, &policy.meta.created, Reverse(&policy.meta.name)))
             .map(|(_, policy)| policy)
     }
@@ -201,6 +305,7 @@ fn is_for(target: &TargetRef, mesh: &str, to: To<'_>) -> bool {
     match (target.kind.as_str(), to) {
         ("Mesh", _) => true,
         ("MeshService", To::Service(service)) => target.name == service,
+        (_, To::Destination(service)) => service.is_named_by(target),
         ("MeshHTTPRoute", To::Route(route)) => *route == route_name(mesh, target),
         _ => false,
     }

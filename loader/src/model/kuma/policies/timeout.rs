@@ -5,7 +5,6 @@ use std::time::Duration as StdDuration;
 use ::policy::Tags;
 
 use super::select::{Policies, To};
-use crate::model::kuma::SERVICE_TAG;
 use crate::model::policy::{ClusterPolicy, ListenerPolicy, RoutePolicy, UpstreamTimeouts};
 use crate::resources::kuma::policy::Duration;
 
@@ -27,20 +26,25 @@ pub(super) fn listener(policies: &Policies<'_>) -> ListenerPolicy {
     }
 }
 
-pub(super) fn route(policies: &Policies<'_>, name: &str, to: &[&Tags], policy: &mut RoutePolicy) {
+pub(super) fn route(
+    policies: &Policies<'_>,
+    route: To<'_>,
+    to: &[&Tags],
+    policy: &mut RoutePolicy,
+) {
     let older = policies.connection_of_route(&policies.resources.timeouts, to);
     let older = older.and_then(|conf| conf.http.as_ref());
     // No limit is nothing to set for Kuma, and so Envoy's 15 s.
     policy.timeout = get(older.and_then(|http| http.request_timeout.as_ref()))
         .filter(|timeout| !timeout.is_zero());
-    if let Some(conf) = policies.outbound(&policies.resources.mesh_timeouts, To::Route(name)) {
+    if let Some(conf) = policies.outbound(&policies.resources.mesh_timeouts, route) {
         let http = conf.http.unwrap_or_default();
         policy.timeout = get(http.request_timeout.as_ref()).or(Some(REQUEST));
         policy.idle = get(http.stream_idle_timeout.as_ref());
     }
 }
 
-pub(super) fn cluster(policies: &Policies<'_>, destination: &Tags) -> ClusterPolicy {
+pub(super) fn cluster(policies: &Policies<'_>, to: To<'_>, destination: &Tags) -> ClusterPolicy {
     let mut policy = ClusterPolicy::default();
     if let Some(older) = policies.connection(&policies.resources.timeouts, destination) {
         let conf = &older.spec.conf;
@@ -52,8 +56,7 @@ pub(super) fn cluster(policies: &Policies<'_>, destination: &Tags) -> ClusterPol
             max_connection: None,
         });
     }
-    let service = destination.get(SERVICE_TAG).unwrap_or_default();
-    let newer = policies.outbound(&policies.resources.mesh_timeouts, To::Service(service));
+    let newer = policies.outbound(&policies.resources.mesh_timeouts, to);
     if let Some(conf) = newer {
         let http = conf.http.unwrap_or_default();
         policy.connect = get(conf.connection_timeout.as_ref());
@@ -66,6 +69,6 @@ pub(super) fn cluster(policies: &Policies<'_>, destination: &Tags) -> ClusterPol
     policy
 }
 
-fn get(duration: Option<&Duration>) -> Option<StdDuration> {
+pub(super) fn get(duration: Option<&Duration>) -> Option<StdDuration> {
     duration.and_then(Duration::get)
 }

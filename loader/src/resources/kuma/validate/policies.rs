@@ -8,6 +8,7 @@ mod log;
 mod rate;
 mod retry;
 mod timeout;
+mod tls;
 
 use crate::resources::kuma::mesh_http_route::TargetRef;
 use crate::resources::kuma::policy::{Connection, Duration, Fraction, Policy};
@@ -110,7 +111,8 @@ fn policy<C>(
 
 /// What concerns a gateway and has no effect there.
 fn ignored<C>(report: &mut Report<'_>, policy: &Policy<C>) {
-    let effect = "not served: clients of a gateway have no identity of the mesh, so the rule holds for none of them";
+    let effect =
+        "not served: permissions alone tell clients apart, so the rule holds for none of them";
     for (index, rule) in policy.rules.iter().enumerate() {
         if !rule.matches.is_empty() {
             let path = Path::of("rules").index(index).field("matches");

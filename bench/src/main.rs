@@ -1,0 +1,123 @@
+//! What the filters cost a request: `make bench`, or `make bench-quick` for a rough look.
+//!
+//! One Envoy with one worker has a listener for each variant, all with the same answer behind different chains of
+//! filters. A client sends the same request over one connection; the figure is the CPU time that Envoy's process used.
+
+mod bootstrap;
+mod cpu;
+mod load;
+mod measure;
+mod report;
+mod scale;
+mod variants;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use system_tests::envoy::{Envoy, NEWEST};
+use system_tests::{checkout, wasm_host};
+
+use crate::load::Protocol;
+use crate::measure::Effort;
+use crate::report::{Endurance, Report, Row};
+
+/// Measures what the filters cost a request.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Fewer rounds: under three minutes.
+    #[arg(long)]
+    quick: bool,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let (effort, requests) = if args.quick {
+        let effort = Effort {
+            rounds: 15,
+            requests: 1_000,
+        };
+        (effort, 100_000)
+    } else {
+        let effort = Effort {
+            rounds: 60,
+            requests: 2_000,
+        };
+        (effort, 10_000_000)
+    };
+    let floors = tempfile::tempdir()?;
+    let nothing = compile("nothing", floors.path())?;
+    compile("authority", floors.path())?;
+    let variants = variants::all(floors.path())?;
+    let mut costs = Vec::new();
+    {
+        let envoy = Envoy::start(NEWEST, bootstrap::bootstrap(&variants)).await?;
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            let measured = measure::costs(&envoy, &variants, protocol, effort).await?;
+            let rows = variants.iter().zip(measured);
+            costs.extend(rows.map(|(variant, cost)| Row::new(protocol, &variant.name, cost)));
+        }
+    }
+    let (before, after, time) = scale::endurance(requests)?;
+    let report = Report {
+        machine: machine()?,
+        envoy: format!("Envoy {NEWEST}"),
+        rounds: effort.rounds,
+        requests: effort.requests,
+        costs,
+        modules: modules()?,
+        scales: scale::scales(&nothing).await?,
+        endurance: Endurance {
+            requests,
+            before,
+            after,
+            time,
+        },
+    };
+    let page = report.page();
+    if !args.quick {
+        let docs = checkout().join("docs");
+        fs::write(docs.join("performance.md"), &page)?;
+        fs::write(docs.join("performance.svg"), report.plot())?;
+        let json = serde_json::to_string_pretty(&report)? + "\n";
+        fs::write(docs.join("performance.json"), json)?;
+    }
+    println!("{page}");
+    Ok(())
+}
+
+/// The processor and how many of them.
+fn machine() -> anyhow::Result<String> {
+    let info = fs::read_to_string("/proc/cpuinfo")?;
+    let models = || {
+        info.lines()
+            .filter_map(|line| line.strip_prefix("model name"))
+    };
+    let model = models().next().unwrap_or("unknown processor");
+    let model = model.trim_start_matches(|c: char| c.is_whitespace() || c == ':');
+    Ok(format!(
+        "{} × {model}, a machine that others use too",
+        models().count()
+    ))
+}
+
+/// The sizes of the modules.
+fn modules() -> anyhow::Result<Vec<(String, u64)>> {
+    let size = |&(_, name): &(&str, &str)| {
+        let file = wasm_host::path(name);
+        Ok((format!("{name}.wasm"), fs::metadata(file)?.len()))
+    };
+    wasm_build::FILTERS.iter().map(size).collect()
+}
+
+/// Makes a module from its text.
+fn compile(name: &str, folder: &Path) -> anyhow::Result<PathBuf> {
+    let text = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("filters")
+        .join(name)
+        .with_extension("wat");
+    let module = folder.join(name).with_extension("wasm");
+    fs::write(&module, wat::parse_file(text)?)?;
+    Ok(module)
+}

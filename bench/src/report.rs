@@ -1,0 +1,206 @@
+//! What was measured, as a page, as JSON and as a plot.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::load::Protocol;
+use crate::measure::Cost;
+use crate::scale::{Scale, milliseconds};
+use crate::variants::{CHAIN, FLOOR, FUSED, LUA, NO_FILTER, NO_FILTER_ANY, sized};
+
+/// Everything that was measured in one run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) machine: String,
+    pub(crate) envoy: String,
+    pub(crate) rounds: u32,
+    pub(crate) requests: u32,
+    pub(crate) costs: Vec<Row>,
+    pub(crate) modules: Vec<(String, u64)>,
+    pub(crate) scales: Vec<Scale>,
+    pub(crate) endurance: Endurance,
+}
+
+/// A variant's cost with one protocol.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) protocol: Protocol,
+    pub(crate) name: String,
+    #[serde(serialize_with = "microseconds")]
+    pub(crate) least: Duration,
+    #[serde(serialize_with = "microseconds")]
+    pub(crate) median: Duration,
+}
+
+/// The memory of a VM over many requests, in bytes.
+#[derive(Debug, Serialize)]
+pub(crate) struct Endurance {
+    pub(crate) requests: u32,
+    pub(crate) before: usize,
+    pub(crate) after: usize,
+    #[serde(serialize_with = "milliseconds")]
+    pub(crate) time: Duration,
+}
+
+impl Row {
+    pub(crate) fn new(protocol: Protocol, name: &str, cost: Cost) -> Self {
+        Self {
+            protocol,
+            name: name.to_owned(),
+            least: cost.least,
+            median: cost.median,
+        }
+    }
+}
+
+fn microseconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64() * 1e6)
+}
+
+impl Report {
+    /// The least cost of a variant over no filter, in microseconds.
+    fn over(&self, protocol: Protocol, name: &str) -> Option<f64> {
+        let least = |name: &str| {
+            let mut rows = self.costs.iter();
+            let row = rows.find(|row| row.protocol == protocol && row.name == name)?;
+            Some(row.least.as_secs_f64() * 1e6)
+        };
+        let one_virtual_host = name == NO_FILTER_ANY || name.contains("hostnames");
+        let base = if one_virtual_host {
+            NO_FILTER_ANY
+        } else {
+            NO_FILTER
+        };
+        Some(least(name)? - least(base)?)
+    }
+
+    fn ratio(&self, protocol: Protocol, name: &str, to: &str) -> Option<f64> {
+        Some(self.over(protocol, name)? / self.over(protocol, to)?)
+    }
+
+    /// The page.
+    pub(crate) fn page(&self) -> String {
+        let mut page = String::from(HEAD);
+        let _ = writeln!(page, "{}. {}.\n", self.machine, self.envoy);
+        let _ = writeln!(
+            page,
+            "Each figure is the least of {} rounds of {} requests, with the median of the rounds beside it.\n",
+            self.rounds, self.requests
+        );
+        for (protocol, title) in [(Protocol::Http1, "HTTP/1.1"), (Protocol::Http2, "HTTP/2")] {
+            let _ = writeln!(
+                page,
+                "## {title}\n\n| in front of the answer | CPU µs a request | median | over no filter |\n| --- | ---: | ---: | ---: |"
+            );
+            for row in self.costs.iter().filter(|row| row.protocol == protocol) {
+                let _ = writeln!(
+                    page,
+                    "| {} | {:.2} | {:.2} | {:+.2} |",
+                    row.name,
+                    row.least.as_secs_f64() * 1e6,
+                    row.median.as_secs_f64() * 1e6,
+                    self.over(protocol, &row.name).unwrap_or_default(),
+                );
+            }
+            page.push('\n');
+            self.ratios(&mut page, protocol);
+        }
+        self.rest(&mut page);
+        page
+    }
+
+    fn ratios(&self, page: &mut String, protocol: Protocol) {
+        let ratios = [
+            (FUSED, FLOOR, "the fused filter to the floor"),
+            (FUSED, CHAIN, "the fused filter to the filters in a chain"),
+            (FUSED, LUA, "the fused filter to the same decision in Lua"),
+        ];
+        for (name, to, what) in ratios {
+            if let Some(ratio) = self.ratio(protocol, name, to) {
+                let _ = writeln!(page, "- {what}: {ratio:.2}");
+            }
+        }
+        for kind in ["exact", "wildcard"] {
+            let (many, few) = (sized(100_000, kind), sized(10, kind));
+            if let Some(ratio) = self.ratio(protocol, &many, &few) {
+                let _ = writeln!(page, "- 100,000 {kind} hostnames to 10: {ratio:.2}");
+            }
+        }
+        page.push('\n');
+    }
+
+    fn rest(&self, page: &mut String) {
+        page.push_str(
+            "## Many hostnames\n\n| hostnames | memory of a VM, MiB | Envoy's memory, MiB | configuring a VM, ms |\n| ---: | ---: | ---: | ---: |\n",
+        );
+        for scale in &self.scales {
+            let _ = writeln!(
+                page,
+                "| {} | {:.1} | {:.1} | {:.0} |",
+                scale.hostnames,
+                mebibytes(scale.memory as u64),
+                mebibytes(scale.envoy_memory),
+                scale.configure().as_secs_f64() * 1e3,
+            );
+        }
+        let Endurance {
+            requests,
+            before,
+            after,
+            time,
+        } = &self.endurance;
+        let _ = writeln!(
+            page,
+            "\nThe memory of a VM in wasmtime was {before} bytes before {requests} requests and {after} after them ({time:.0?}).\n"
+        );
+        page.push_str("## Modules\n\n| module | bytes |\n| --- | ---: |\n");
+        for (name, size) in &self.modules {
+            let _ = writeln!(page, "| {name} | {size} |");
+        }
+    }
+
+    /// What each variant adds to a request over HTTP/1.1, as bars.
+    pub(crate) fn plot(&self) -> String {
+        let rows: Vec<_> = self
+            .costs
+            .iter()
+            .filter(|row| row.protocol == Protocol::Http1)
+            .filter_map(|row| Some((&row.name, self.over(row.protocol, &row.name)?)))
+            .filter(|(name, _)| !name.starts_with(NO_FILTER))
+            .collect();
+        let most = rows.iter().map(|(_, cost)| *cost).fold(1.0, f64::max);
+        let height = rows.len() * 24 + 40;
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"760\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
+             <text x=\"8\" y=\"20\">CPU time that a filter adds to an HTTP/1.1 request, µs</text>\n"
+        );
+        for (place, (name, cost)) in rows.into_iter().enumerate() {
+            let top = place * 24 + 34;
+            let width = cost.max(0.0) / most * 400.0;
+            let _ = writeln!(
+                svg,
+                "<text x=\"8\" y=\"{}\">{name}</text><rect x=\"280\" y=\"{top}\" width=\"{width:.0}\" height=\"16\" fill=\"#4a7\"/><text x=\"{:.0}\" y=\"{}\">{cost:.2}</text>",
+                top + 13,
+                width + 286.0,
+                top + 13,
+            );
+        }
+        svg.push_str("</svg>\n");
+        svg
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+const HEAD: &str = "# What it costs\n\n\
+Generated by `make bench`: do not edit here. The same figures are in [performance.json](performance.json).\n\n\
+![what each filter adds to a request](performance.svg)\n\n\
+One Envoy with one worker has a listener for each row, with the same answer behind another chain of filters, and a \
+client sends the same request over one connection. The figure is the CPU time of Envoy's process, as the kernel \
+accounts for it: throughput would show what else the machine does. Noise only adds, so the least of many short \
+rounds counts, in which all rows take turns.\n\n";

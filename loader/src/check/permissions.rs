@@ -1,0 +1,43 @@
+//! Permissions that nobody enforces: they are enforced in front of services, by what clients prove with mTLS.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::kuma::{self, Input};
+use crate::resources::Meta;
+use crate::source::Path;
+
+pub(super) fn unused(input: Input<'_>, findings: &mut Vec<Diagnostic>) {
+    let resources = input.resources;
+    for permission in &resources.mesh_traffic_permissions {
+        if let Some((message, help)) = why(input, &permission.meta) {
+            let finding = permission.warning(Code::PermissionUnused, &Path::root(), message);
+            findings.push(finding.help(help));
+        }
+    }
+    for permission in &resources.traffic_permissions {
+        if let Some((message, help)) = why(input, &permission.meta) {
+            let finding = permission.warning(Code::PermissionUnused, &Path::root(), message);
+            findings.push(finding.help(help));
+        }
+    }
+}
+
+fn why(input: Input<'_>, permission: &Meta) -> Option<(String, &'static str)> {
+    let mesh = &permission.mesh;
+    let mut dataplanes = input.resources.dataplanes.iter();
+    let has_service = dataplanes.any(|dataplane| {
+        dataplane.meta.mesh == *mesh && !dataplane.spec.networking.inbound.is_empty()
+    });
+    if !has_service {
+        let message = format!(
+            "mesh `{mesh}` has no Dataplane of a service, and permissions are not applied to gateways"
+        );
+        return Some((message, "they are enforced by the proxies next to services"));
+    }
+    if !kuma::has_mtls(input.resources, mesh) {
+        let message = format!(
+            "mesh `{mesh}` has no mTLS, so no client can be told from another one: all may call all services"
+        );
+        return Some((message, "give the Mesh an `mtls.enabledBackend`"));
+    }
+    None
+}

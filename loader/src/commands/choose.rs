@@ -1,0 +1,215 @@
+//! The one proxy that `bootstrap` and `run` are about.
+
+use anyhow::bail;
+use time::OffsetDateTime;
+
+use super::load::{Loaded, load};
+use super::workloads;
+use crate::cli::ProxyArgs;
+use crate::diagnostic::{Diagnostic, render};
+use crate::identity::{Keeper, Renewal, Store};
+use crate::model::Proxy;
+use crate::model::istio::{self, Workload};
+use crate::model::kuma::{self, Input};
+use crate::output::Output;
+use crate::resources::kuma::dataplane::Dataplane;
+use crate::resources::{Resource, Resources};
+use crate::{check, files, source};
+
+/// One proxy, and who keeps its identity.
+pub(super) struct Chosen {
+    pub(super) proxy: Proxy,
+    /// Nobody if its mesh has no mTLS.
+    pub(super) renewal: Option<Renewal>,
+}
+
+/// The proxy that the arguments name, with an identity if its mesh has mTLS; nothing if its resources have errors. All
+/// findings are printed.
+pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<Chosen>> {
+    let mut loaded = load(&args.paths, false, output)?;
+    let chosen = loaded.choose(args);
+    loaded.print(output);
+    chosen
+}
+
+impl Loaded {
+    /// The proxy that the arguments name, with an identity if its mesh has mTLS; nothing if there are errors that may
+    /// concern it. What was not found before is added to the findings.
+    pub(super) fn choose(&mut self, args: &ProxyArgs) -> anyhow::Result<Option<Chosen>> {
+        if workloads::are_named(args) {
+            self.forget_other_workloads();
+        }
+        if self.has_fatal_errors() {
+            return Ok(None);
+        }
+        let input = Input {
+            resources: &self.resources,
+            sources: &self.sources,
+        };
+        let mut more = Vec::new();
+        let (proxy, nothing) = match choose(args, self)? {
+            Candidate::Dataplane(dataplane) => (
+                kuma::proxy(input, dataplane, &mut more),
+                format!("{}: no MeshGateway selects it", dataplane.meta),
+            ),
+            Candidate::Workload(workload) => {
+                let proxy = istio::gateway(input, &workload, &mut more);
+                more = check::unnamed(more, &self.findings);
+                (
+                    proxy,
+                    format!("{workload}: no server of a Gateway is left for it"),
+                )
+            }
+        };
+        let meshes = kuma::meshes(input);
+        self.add(more);
+        if self.has_fatal_errors() {
+            return Ok(None);
+        }
+        let Some(mut proxy) = proxy else {
+            bail!("{nothing}, so there is nothing to serve");
+        };
+        if let Some(address) = args.address {
+            proxy.listen_on(address);
+        }
+        let renewal = match &proxy.identity {
+            Some(identity) => {
+                let keeper = Keeper::new(Store::new(files::work_dir()?), meshes);
+                let now = OffsetDateTime::now_utc();
+                Some(Renewal::begin(keeper, identity.clone(), now)?)
+            }
+            None => None,
+        };
+        Ok(Some(Chosen { proxy, renewal }))
+    }
+
+    /// What is wrong with a workload that only selectors tell of is nothing to somebody who names another one.
+    fn forget_other_workloads(&mut self) {
+        let others = istio::check(Input {
+            resources: &self.resources,
+            sources: &self.sources,
+        });
+        let is_about_other = |f: &Diagnostic| others.iter().any(|other| is_same(f, other));
+        self.findings.retain(|f| !is_about_other(f));
+    }
+
+    /// Adds findings. Checks make proxies too, so most of those about one are there.
+    fn add(&mut self, more: Vec<Diagnostic>) {
+        let is_new = |f: &Diagnostic| !self.findings.iter().any(|known| is_same(f, known));
+        let more: Vec<_> = more.into_iter().filter(is_new).collect();
+        self.findings.extend(more);
+        render::sort(&mut self.findings);
+    }
+}
+
+fn is_same(one: &Diagnostic, other: &Diagnostic) -> bool {
+    (one.code, one.span, &one.message) == (other.code, other.span, &other.message)
+}
+
+/// Whose proxy can be made.
+enum Candidate<'a> {
+    /// A built-in gateway of Kuma, or the proxy next to a service.
+    Dataplane(&'a Resource<Dataplane>),
+    /// A gateway of Istio.
+    Workload(Workload),
+}
+
+/// What is named, or the only one there is.
+fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<Candidate<'a>> {
+    let named_dataplane = args.dataplane.is_some() || args.mesh.is_some();
+    let workloads = if named_dataplane {
+        Vec::new()
+    } else {
+        workloads::of(args, &loaded.resources)
+    };
+    let is_istio = workloads::are_named(args);
+    if is_istio || loaded.resources.dataplanes.is_empty() && !workloads.is_empty() {
+        return match workloads.as_slice() {
+            [one] => Ok(Candidate::Workload(one.clone())),
+            [] => bail!("no Gateway of Istio selects a workload with these labels"),
+            several => bail!(
+                "{} gateways of Istio can be built from these resources; choose one with --gateway-labels and --namespace\n{}",
+                several.len(),
+                workloads::list(several)
+            ),
+        };
+    }
+    if !workloads.is_empty() {
+        let dataplanes: Vec<_> = loaded.resources.dataplanes.iter().collect();
+        bail!(
+            "{} proxies can be built from these resources; choose one with --dataplane, or with --gateway-labels and --namespace\n{}\n{}",
+            dataplanes.len() + workloads.len(),
+            list(&dataplanes, loaded),
+            workloads::list(&workloads)
+        );
+    }
+    choose_dataplane(args, loaded).map(Candidate::Dataplane)
+}
+
+/// The Dataplane that is named, or the only one.
+fn choose_dataplane<'a>(
+    args: &ProxyArgs,
+    loaded: &'a Loaded,
+) -> anyhow::Result<&'a Resource<Dataplane>> {
+    let candidates: Vec<_> = loaded.resources.dataplanes.iter().collect();
+    let in_mesh = |d: &&Resource<Dataplane>| {
+        let mesh = args.mesh.as_ref();
+        mesh.is_none_or(|mesh| d.meta.mesh == *mesh)
+    };
+    let mut named: Vec<_> = candidates.iter().copied().filter(in_mesh).collect();
+    match &args.dataplane {
+        Some(name) => named.retain(|d| d.meta.name == *name),
+        // Dataplanes of services are most often there to be called; the one gateway among them is meant.
+        None => {
+            let is_gateway = |d: &&Resource<Dataplane>| kuma::is_builtin_gateway(d);
+            if named.iter().filter(|d| is_gateway(d)).count() == 1 {
+                named.retain(is_gateway);
+            }
+        }
+    }
+    match (named.as_slice(), candidates.as_slice()) {
+        ([one], _) => Ok(one),
+        ([], []) => bail!(
+            "these resources have no Dataplane, and no Gateway of Istio; add one, for a gateway of Kuma with `networking.gateway: {{type: BUILTIN, tags: …}}`"
+        ),
+        ([], all) => bail!(
+            "no Dataplane has that name; there are\n{}",
+            list(all, loaded)
+        ),
+        (several, _) => bail!(
+            "{} Dataplanes can be built from these resources; choose one with --dataplane (and --mesh)\n{}",
+            several.len(),
+            list(several, loaded)
+        ),
+    }
+}
+
+fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {
+    let width = dataplanes
+        .iter()
+        .map(|d| d.meta.name.len())
+        .max()
+        .unwrap_or(0);
+    let line = |d: &&Resource<Dataplane>| {
+        let what = what(&loaded.resources, d);
+        let span = d.span(&source::Path::root());
+        let file = &loaded.sources.file(span.file).name;
+        let (row, _) = loaded.sources.line_column(span);
+        format!(
+            "  {:width$}   mesh {}   {what}   {file}:{row}",
+            d.meta.name, d.meta.mesh
+        )
+    };
+    dataplanes.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What a Dataplane's proxy is.
+fn what(resources: &Resources, dataplane: &Resource<Dataplane>) -> String {
+    if !kuma::is_builtin_gateway(dataplane) {
+        return format!("sidecar for {}", kuma::service_of(dataplane));
+    }
+    match kuma::gateway_of(resources, dataplane, &mut Vec::new()) {
+        Some(gateway) => format!("gateway {}", gateway.meta.name),
+        None => "no gateway".to_owned(),
+    }
+}

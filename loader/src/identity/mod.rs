@@ -1,0 +1,226 @@
+//! Identities of proxies: who signs them, and where Envoy reads them.
+//!
+//! - [`authority`]: the CA of a mesh
+//! - `issue`: the certificate of a proxy
+//! - [`Renewal`]: the same certificate, again and again
+//! - `sds`: the form that Envoy reads
+//! - [`store`]: the folder, which outlives every process
+
+pub mod authority;
+mod issue;
+mod renewal;
+mod sds;
+pub mod store;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use time::{Duration, OffsetDateTime};
+
+pub use authority::{Authority, InvalidAuthority, RuleOfSpiffe};
+pub use renewal::Renewal;
+pub use store::Store;
+
+use self::issue::Validity;
+use crate::envoy::mesh_tls::files as names;
+use crate::hash::sha256_hex;
+use crate::model::mesh::{Mtls, Source};
+use crate::model::{Identity, Trust};
+
+/// The meshes with mTLS, by name.
+pub type Meshes = BTreeMap<String, Mtls>;
+
+/// Keeps certificates in a store: makes what is missing, and replaces what is due.
+#[derive(Clone, Debug)]
+pub struct Keeper {
+    store: Store,
+    meshes: Meshes,
+}
+
+/// The certificate of a proxy, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its URIs: `spiffe://<mesh>/<service>` first, then `kuma://<tag>/<value>`.
+    pub names: Vec<String>,
+    /// When it ends to be valid.
+    pub until: OffsetDateTime,
+    /// When it will be replaced.
+    pub due: OffsetDateTime,
+    /// Why it was made just now; nothing if it was there.
+    pub renewed: Option<Why>,
+    /// Where Envoy reads it.
+    pub folder: PathBuf,
+}
+
+/// Why a certificate was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// There was none.
+    Missing,
+    /// Its CA, its names or its lifetime are other ones now.
+    Changed,
+    /// Four fifths of its time were over.
+    Due,
+    /// Somebody wanted another one.
+    Asked,
+}
+
+impl Keeper {
+    /// For the proxies of these meshes.
+    pub fn new(store: Store, meshes: Meshes) -> Self {
+        Self { store, meshes }
+    }
+
+    /// Opens the store for some work: no other process changes it in the meantime.
+    pub fn open(&self, now: OffsetDateTime) -> anyhow::Result<Round<'_>> {
+        let lock = self.store.lock()?;
+        let authorities = self.meshes.values().map(|mtls| {
+            let authority = self.authority(mtls, now);
+            let what = || format!("the CA of mesh {} (backend {})", mtls.mesh, mtls.backend);
+            (mtls.mesh.clone(), authority.with_context(what))
+        });
+        Ok(Round {
+            store: &self.store,
+            meshes: &self.meshes,
+            authorities: authorities.collect(),
+            now,
+            _lock: lock,
+        })
+    }
+
+    /// [`Round::keep`] for one proxy.
+    pub fn keep(&self, identity: &Identity, now: OffsetDateTime) -> anyhow::Result<Kept> {
+        self.open(now)?.keep(identity, false)
+    }
+
+    /// The authority of a mesh; one that meshgate makes is made if it is not there.
+    fn authority(&self, mtls: &Mtls, now: OffsetDateTime) -> anyhow::Result<Authority> {
+        let (certificates, key) = match mtls.source.as_ref().map_err(Clone::clone)? {
+            Source::Given(pair) => (pair.certificates.clone(), pair.key.clone()),
+            Source::Made { lifetime, rsa_bits } => {
+                let path = self.store.authority(&mtls.mesh, &mtls.backend)?;
+                let pem = match store::read(&path)? {
+                    Some(bytes) => String::from_utf8(bytes)?,
+                    None => {
+                        let pem = authority::make(&mtls.mesh, *lifetime, *rsa_bits, now)?;
+                        store::put(&path, pem.as_bytes())?;
+                        pem
+                    }
+                };
+                (pem.clone(), pem)
+            }
+        };
+        let (authority, _) = Authority::read(&certificates, &key)?;
+        Ok(authority)
+    }
+}
+
+/// Some work on a store, which is locked until the end of it.
+#[derive(Debug)]
+pub struct Round<'a> {
+    store: &'a Store,
+    meshes: &'a Meshes,
+    authorities: BTreeMap<String, anyhow::Result<Authority>>,
+    now: OffsetDateTime,
+    _lock: store::Lock,
+}
+
+impl Round<'_> {
+    /// The authorities, by mesh; an error for those that cannot be used.
+    pub fn authorities(&self) -> &BTreeMap<String, anyhow::Result<Authority>> {
+        &self.authorities
+    }
+
+    /// Sees to it that a proxy has a certificate and knows whom to believe, in its folder of the store. The certificate
+    /// is made again if it is due, if its CA or its names have changed, and if `renew` is set.
+    pub fn keep(&self, identity: &Identity, renew: bool) -> anyhow::Result<Kept> {
+        let Identity {
+            mesh, dataplane, ..
+        } = identity;
+        let what = || format!("there is no identity for {dataplane} in mesh {mesh}");
+        let (mtls, authority) = match (self.meshes.get(mesh), self.authorities.get(mesh)) {
+            (Some(mtls), Some(Ok(authority))) => (mtls, authority),
+            (_, Some(Err(why))) => bail!("{}: {why:#}", what()),
+            _ => bail!("{}: the mesh has no mTLS", what()),
+        };
+        let folder = self.store.proxy(mesh, dataplane)?;
+        self.trust(&folder)?;
+
+        let file = folder.join(names::IDENTITY);
+        let version = version(authority, identity, mtls.lifetime);
+        let existing = store::read(&file)?.and_then(|bytes| sds::read_identity(&bytes));
+        let existing = existing.and_then(|(v, chain)| Some((v, Validity::of(&chain)?)));
+        let why = match &existing {
+            _ if renew => Some(Why::Asked),
+            None => Some(Why::Missing),
+            Some((written, _)) if *written != version => Some(Why::Changed),
+            // No certificate outlives its CA: near its end another one would be no better.
+            Some((_, validity)) => {
+                (self.now >= validity.due() && validity.until < authority.until).then_some(Why::Due)
+            }
+        };
+        let validity = match (why, existing) {
+            (None, Some((_, validity))) => validity,
+            _ => {
+                let issued = issue::issue(authority, identity, mtls.lifetime, self.now)
+                    .with_context(what)?;
+                let name = names::identity_secret(mesh);
+                store::put(&file, &sds::identity(&name, &issued, &version))?;
+                Validity::of(&issued.certificate).with_context(what)?
+            }
+        };
+        Ok(Kept {
+            due: validity.due(),
+            until: validity.until,
+            names: validity.names,
+            renewed: why,
+            folder,
+        })
+    }
+
+    /// Writes whom a proxy can believe. A mesh whose CA cannot be used is believed in nothing, and breaks nobody else
+    /// (Kuma `pkg/xds/secrets/secrets.go` at 2.14.3).
+    fn trust(&self, folder: &Path) -> anyhow::Result<()> {
+        let put = |trust: &Trust, bundle: &str| {
+            let name = names::authority_secret(trust);
+            let file = folder.join(names::authority(trust));
+            store::put(&file, &sds::authority(&name, bundle))
+        };
+        let mut all = BTreeSet::new();
+        for (mesh, authority) in &self.authorities {
+            let trust = Trust::Mesh(mesh.clone());
+            match authority {
+                Ok(authority) => {
+                    put(&trust, &authority.bundle)?;
+                    all.insert(authority.bundle.as_str());
+                }
+                Err(_) => put(&trust, &self.nobody()?)?,
+            }
+        }
+        put(&Trust::AnyMesh, &all.into_iter().collect::<String>())
+    }
+
+    /// The certificate of an authority that has signed nothing, and never will: its key is gone.
+    fn nobody(&self) -> anyhow::Result<String> {
+        let path = self.store.nobody();
+        if let Some(bytes) = store::read(&path)? {
+            return Ok(String::from_utf8(bytes)?);
+        }
+        let pem = authority::make("nobody", Duration::days(1), None, self.now)?;
+        let (authority, _) = Authority::read(&pem, &pem)?;
+        store::put(&path, authority.bundle.as_bytes())?;
+        Ok(authority.bundle)
+    }
+}
+
+/// Changes with whatever a certificate is made from.
+fn version(authority: &Authority, identity: &Identity, lifetime: Duration) -> String {
+    let parts = [authority.fingerprint.clone(), lifetime.to_string()];
+    let parts = parts.into_iter().chain(issue::names(identity));
+    sha256_hex(parts.map(|part| part + "\n"), 16)
+}
+
+#[cfg(test)]
+mod tests;

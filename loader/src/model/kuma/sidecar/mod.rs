@@ -1,0 +1,147 @@
+//! From Kuma's resources to what the proxy next to a service has to do, without transparent proxying.
+//!
+//! ```text
+//! Dataplane ─┬─inbounds─▶ ports for those who call the service ── permissions: who may
+//!            └─outbounds─▶ ports for the service, to what it calls ── cross_mesh: gateways of other meshes
+//! ```
+
+mod cross_mesh;
+mod inbounds;
+mod outbounds;
+pub(super) mod permissions;
+
+use std::net::IpAddr;
+
+use policy::Tags;
+
+use super::policies::{self, Side};
+use super::{Input, identity, service_of};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{Dialect, Port, Proxy};
+use crate::resources::Resource;
+use crate::resources::kuma::dataplane::{Dataplane, Inbound, State};
+use crate::source::Path;
+
+/// A Dataplane, and what is looked up about it again and again.
+struct Sidecar<'a> {
+    input: Input<'a>,
+    dataplane: &'a Resource<Dataplane>,
+    address: IpAddr,
+    /// The tags of its inbounds, and of the gateway that it is next to.
+    tags: Vec<Tags>,
+    /// The names of its inbounds.
+    sections: Vec<String>,
+    /// Whether its mesh has mTLS.
+    has_mtls: bool,
+}
+
+impl Sidecar<'_> {
+    fn mesh(&self) -> &str {
+        &self.dataplane.meta.mesh
+    }
+
+    fn service(&self) -> &str {
+        service_of(self.dataplane)
+    }
+
+    fn side(&self) -> Side<'_> {
+        Side::Sidecar(self.dataplane, &self.sections)
+    }
+
+    fn for_logs(&self) -> policies::Proxy<'_> {
+        let mut zones = self.tags.iter().filter_map(|tags| tags.get("kuma.io/zone"));
+        policies::Proxy {
+            mesh: self.mesh(),
+            service: self.service(),
+            address: self.address,
+            zone: zones.next().unwrap_or_default(),
+        }
+    }
+}
+
+/// What the proxy next to a service has to do. Whatever is wrong is added to `findings`.
+pub(super) fn sidecar(
+    input: Input<'_>,
+    dataplane: &Resource<Dataplane>,
+    address: IpAddr,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Proxy> {
+    let networking = &dataplane.spec.networking;
+    let mesh = dataplane.meta.mesh.as_str();
+    let identity = identity(input, dataplane, findings).ok()?;
+    let own = Sidecar {
+        input,
+        dataplane,
+        address,
+        tags: tags(dataplane),
+        sections: networking.inbound.iter().map(section).collect(),
+        has_mtls: identity.is_some(),
+    };
+    if networking.transparent_proxying.is_some() {
+        let path = Path::of("networking.transparentProxying");
+        let message = "not served: connections are not caught, only those to the ports of `outbound` and `inbound` pass the proxy";
+        findings.push(dataplane.warning(Code::NotServedField, &path, message));
+    }
+    let mut clusters = Vec::new();
+    let mut ports = inbounds::ports(&own, &mut clusters, findings);
+    ports.extend(outbounds::ports(&own, &mut clusters, findings));
+    ports.extend(cross_mesh::by_hostname(&own, &mut clusters, findings));
+    one_of_each(&own, &mut ports, findings);
+    clusters.sort_by(|a, b| a.name.cmp(&b.name));
+    clusters.dedup_by(|a, b| a.name == b.name);
+    Some(Proxy {
+        dialect: Dialect::Kuma,
+        name: dataplane.meta.name.clone(),
+        mesh: mesh.to_owned(),
+        service: own.service().to_owned(),
+        address,
+        identity,
+        ports,
+        clusters,
+    })
+}
+
+/// The tags of the gateway that it is next to, and of its inbounds.
+fn tags(dataplane: &Resource<Dataplane>) -> Vec<Tags> {
+    let networking = &dataplane.spec.networking;
+    let gateway = networking.gateway.iter().map(|gateway| &gateway.tags);
+    let inbounds = networking.inbound.iter();
+    let inbounds = inbounds.filter(|inbound| is_served(inbound));
+    gateway
+        .chain(inbounds.map(|inbound| &inbound.tags))
+        .cloned()
+        .collect()
+}
+
+/// The name of an inbound for policies: its own, or its port.
+fn section(inbound: &Inbound) -> String {
+    if inbound.name.is_empty() {
+        return inbound.port.to_string();
+    }
+    inbound.name.clone()
+}
+
+/// Envoy does not start with two listeners on one address.
+fn one_of_each(own: &Sidecar<'_>, ports: &mut Vec<Port>, findings: &mut Vec<Diagnostic>) {
+    let mut seen = std::collections::HashSet::new();
+    ports.retain(|port| {
+        let is_first = seen.insert((port.address, port.number));
+        if !is_first {
+            let message = format!(
+                "{}:{} is taken by another inbound or outbound, so `{}` is left out",
+                port.address, port.number, port.name
+            );
+            let path = Path::of("networking");
+            let finding = own.dataplane.error(Code::AddressTaken, &path, message);
+            findings.push(
+                finding.help("give each inbound and outbound an address and port of its own"),
+            );
+        }
+        is_first
+    });
+}
+
+/// Whether it is a part of the mesh.
+fn is_served(inbound: &Inbound) -> bool {
+    inbound.state != State::Ignored
+}

@@ -1,0 +1,168 @@
+//! From changed resources to what Envoy serves.
+//!
+//! A configuration is proved by Envoy in one piece, as `bootstrap` would write it: `--mode validate` looks at all that
+//! is in its bootstrap, and not at the files that a bootstrap names.
+
+use std::fs;
+
+use anyhow::anyhow;
+use envoy_types::pb::envoy::config::bootstrap::v3::Bootstrap;
+use prost::Message;
+use serde_json::Value;
+
+use super::admin::Admin;
+use super::directory::Directory;
+use super::discovery::Split;
+use super::envoy::Program;
+use super::swap::{NotTaken, swap};
+use super::{blame, status};
+use crate::diagnostic::{Diagnostic, render};
+use crate::hash::sha256_hex;
+use crate::identity::Renewal;
+use crate::model::Proxy;
+use crate::source::Sources;
+
+/// What the resources ask for.
+#[derive(Debug)]
+pub struct Wanted {
+    /// The proxy.
+    pub proxy: Proxy,
+    /// Its configuration.
+    pub bootstrap: Bootstrap,
+    /// Its certificate for meshes, if it has one.
+    pub renewal: Option<Renewal>,
+    /// The files that it was made of, for findings about it.
+    pub sources: Sources,
+}
+
+/// Why resources are not served.
+#[derive(Debug)]
+pub struct Refusal {
+    /// For people.
+    pub why: String,
+    /// All findings, as JSON.
+    pub findings: Value,
+}
+
+impl Refusal {
+    /// Something that is not about a place in the resources.
+    pub fn new(error: &anyhow::Error) -> Self {
+        Self {
+            why: format!("{error:#}"),
+            findings: Value::Array(Vec::new()),
+        }
+    }
+
+    /// Whether somebody who mends the resources mends it.
+    pub(super) fn is_about_resources(&self) -> bool {
+        self.findings
+            .as_array()
+            .is_some_and(|findings| !findings.is_empty())
+    }
+
+    /// Findings, of which some are errors.
+    pub fn findings(sources: &Sources, findings: &[Diagnostic], color: bool) -> Self {
+        let json = render::json(sources, findings);
+        Self {
+            why: render::human(sources, findings, color)
+                .trim_end()
+                .to_owned(),
+            findings: serde_json::from_str(&json).unwrap_or_default(),
+        }
+    }
+}
+
+/// A configuration, whole and taken apart.
+#[derive(Debug)]
+pub(super) struct Configuration {
+    /// Not known for one of an earlier run.
+    pub(super) proxy: Option<Proxy>,
+    pub(super) bootstrap: Bootstrap,
+    pub(super) renewal: Option<Renewal>,
+    pub(super) split: Split,
+    pub(super) hash: String,
+}
+
+impl Configuration {
+    pub(super) fn new(
+        proxy: Option<Proxy>,
+        bootstrap: Bootstrap,
+        directory: &Directory,
+    ) -> anyhow::Result<Self> {
+        let split = Split::new(bootstrap.clone(), &directory.live())?;
+        let versions = split.files.values().map(|file| file.version.as_bytes());
+        let hash = sha256_hex(versions.chain([split.bootstrap.as_slice()]), 8);
+        Ok(Self {
+            proxy,
+            bootstrap,
+            renewal: None,
+            split,
+            hash,
+        })
+    }
+
+    pub(super) fn status(&self) -> status::Loaded {
+        status::Loaded::new(&self.hash, self.proxy.as_ref(), &self.bootstrap)
+    }
+}
+
+/// Makes a configuration of what is wanted, if Envoy would take it.
+pub(super) fn prove(
+    wanted: Wanted,
+    directory: &Directory,
+    program: &Program,
+    color: bool,
+) -> Result<Configuration, Refusal> {
+    let failed = |error| Refusal::new(&error);
+    let judgement = ask(&wanted.bootstrap, directory, program);
+    if let Err(words) = judgement.map_err(failed)? {
+        return Err(refused(&words, &wanted.bootstrap, &wanted.sources, color));
+    }
+    let proved = Configuration::new(Some(wanted.proxy), wanted.bootstrap, directory);
+    Ok(Configuration {
+        renewal: wanted.renewal,
+        ..proved.map_err(failed)?
+    })
+}
+
+/// Whether Envoy would take a configuration that is served already; another Envoy might not.
+pub(super) fn judge(
+    bootstrap: &Bootstrap,
+    directory: &Directory,
+    program: &Program,
+) -> anyhow::Result<()> {
+    ask(bootstrap, directory, program)?.map_err(|words| anyhow!("{}", blame::gist(&words)))
+}
+
+fn ask(
+    bootstrap: &Bootstrap,
+    directory: &Directory,
+    program: &Program,
+) -> anyhow::Result<Result<(), String>> {
+    let trial = directory.trial();
+    Directory::write(&trial, &bootstrap.encode_to_vec())?;
+    let judgement = program.judge(&trial);
+    let _ = fs::remove_file(&trial);
+    judgement
+}
+
+/// Gives `new` to a running Envoy; whether anything was different.
+pub(super) fn apply(
+    directory: &Directory,
+    admin: &Admin,
+    old: &Configuration,
+    new: &Configuration,
+    sources: &Sources,
+    color: bool,
+) -> Result<bool, Refusal> {
+    match swap(directory, admin, &old.split, &new.split) {
+        Ok(count) => Ok(count > 0),
+        Err(NotTaken::Refused(words)) => Err(refused(&words, &new.bootstrap, sources, color)),
+        Err(NotTaken::Failed(error)) => Err(Refusal::new(&error)),
+    }
+}
+
+fn refused(words: &str, bootstrap: &Bootstrap, sources: &Sources, color: bool) -> Refusal {
+    let finding = blame::finding(words, bootstrap, sources);
+    Refusal::findings(sources, &[finding], color)
+}

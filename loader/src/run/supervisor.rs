@@ -1,0 +1,249 @@
+//! The loop of `meshgate run`.
+
+mod changes;
+mod processes;
+
+use std::net::SocketAddr;
+use std::process;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::Signals;
+use time::OffsetDateTime;
+
+use self::processes::FIRST_WAIT;
+use super::admin::Admin;
+use super::directory::Directory;
+use super::envoy::{Envoy, Program, exit_code};
+use super::overview::overview;
+use super::reload::{Configuration, Refusal, Wanted, prove};
+use super::status::Shared;
+use super::watch::Watch;
+use super::{Event, Settings, endpoint};
+use crate::output::Output;
+
+/// How often the loop looks for what nobody tells it.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Makes what the resources ask for, anew each time.
+type Load<'a> = &'a mut dyn FnMut() -> Result<Wanted, Refusal>;
+
+/// Serves until a signal or Envoy ends it, and returns the exit code; nothing if there was nothing to serve.
+///
+/// To be called by the main thread, with which Envoy ends.
+pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Result<Option<u8>> {
+    let (sender, events) = mpsc::channel();
+    // Before anything is there that a signal should end.
+    forward_signals(sender.clone())?;
+    let mut program = Program {
+        file: settings.envoy.clone(),
+        args: settings.envoy_args.clone(),
+        base_id: None,
+    };
+    let watch = Watch::new(&settings.paths);
+    let Some((directory, configuration, refusal)) = first(settings, &program, load, output)? else {
+        return Ok(None);
+    };
+    program.base_id = settings.hot_restart.then(|| directory.base_id());
+    let admin = Admin::new(settings.admin);
+    let status = Shared::default();
+    let own = endpoint::serve(settings.status, status.clone(), admin.clone())?;
+    let mut supervisor = Supervisor {
+        settings,
+        program,
+        load,
+        output,
+        directory,
+        configuration,
+        admin,
+        status,
+        watch,
+        events,
+        sender,
+        envoy: None,
+        older: Vec::new(),
+        started: Instant::now(),
+        start_at: Some(Instant::now()),
+        wait: FIRST_WAIT,
+        was_ready: false,
+        retry: false,
+    };
+    supervisor.introduce(refusal, own);
+    supervisor.run().map(Some)
+}
+
+/// The configuration to begin with: that of the resources, or else the last good one of an earlier run.
+fn first(
+    settings: &Settings,
+    program: &Program,
+    load: Load<'_>,
+    output: &Output,
+) -> anyhow::Result<Option<(Directory, Configuration, Option<Refusal>)>> {
+    let color = output.color_on_stderr();
+    let (directory, refusal) = match load() {
+        Ok(wanted) => {
+            let name = format!("{}.{}", wanted.proxy.mesh, wanted.proxy.name);
+            let directory = Directory::of_proxy(&name, &settings.arguments)?;
+            match prove(wanted, &directory, program, color) {
+                Ok(configuration) => return Ok(Some((directory, configuration, None))),
+                Err(refusal) => (Some(directory), refusal),
+            }
+        }
+        Err(refusal) => (Directory::of_arguments(&settings.arguments)?, refusal),
+    };
+    let kept = match &directory {
+        Some(directory) => directory.kept()?,
+        None => None,
+    };
+    let (Some(directory), Some(mut kept)) = (directory, kept) else {
+        if refusal.is_about_resources() {
+            output.talk(&refusal.why);
+            return Ok(None);
+        }
+        bail!(refusal.why);
+    };
+    output.talk(&refusal.why);
+    kept.admin = Some(crate::envoy::admin(settings.admin));
+    let configuration = Configuration::new(None, kept, &directory)?;
+    Ok(Some((directory, configuration, Some(refusal))))
+}
+
+struct Supervisor<'a> {
+    settings: &'a Settings,
+    program: Program,
+    load: Load<'a>,
+    output: &'a Output,
+    directory: Directory,
+    configuration: Configuration,
+    admin: Admin,
+    status: Shared,
+    watch: Watch,
+    events: Receiver<Event>,
+    sender: Sender<Event>,
+    envoy: Option<Envoy>,
+    /// Those that it took over from, as long as they have connections.
+    older: Vec<Envoy>,
+    /// When Envoy was started last.
+    started: Instant,
+    /// When it is to be started again.
+    start_at: Option<Instant>,
+    /// How long that will be after its next end.
+    wait: Duration,
+    /// Whether any Envoy has ever been ready: one that never is will not be after a restart either.
+    was_ready: bool,
+    /// Whether a change is tried once more, because Envoy ended while it took it.
+    retry: bool,
+}
+
+impl Supervisor<'_> {
+    fn introduce(&self, refusal: Option<Refusal>, own: SocketAddr) {
+        {
+            let mut status = self.status.lock();
+            let node = self.configuration.bootstrap.node.as_ref();
+            let id = node.map(|node| node.id.split_once('.'));
+            let (mesh, name) = id.flatten().unwrap_or_default();
+            mesh.clone_into(&mut status.mesh);
+            name.clone_into(&mut status.gateway);
+            status.pid = process::id();
+            status.envoy.admin = self.admin.address().to_string();
+            status.loaded = self.configuration.status();
+        }
+        match (&self.configuration.proxy, refusal) {
+            (Some(proxy), _) => self.output.talk(overview(proxy)),
+            (None, Some(refusal)) => {
+                self.refuse(refusal);
+                self.output.talk(
+                    "meshgate: THE RESOURCES ARE NOT SERVED: this is the last good configuration of an earlier run, until they are mended",
+                );
+            }
+            (None, None) => {}
+        }
+        if let Some(note) = self.configuration.split.shares.note() {
+            self.output.talk(format_args!("meshgate: {note}"));
+        }
+        self.output.talk(format_args!(
+            "status: http://{own}/status, or meshgate status --at {own}"
+        ));
+    }
+
+    fn run(&mut self) -> anyhow::Result<u8> {
+        loop {
+            match self.events.recv_timeout(TICK) {
+                Ok(Event::Exit(pid, status)) => {
+                    self.older.retain(|envoy| envoy.pid() != pid);
+                    if self.is_current(pid)
+                        && let Some(code) = self.ended(exit_code(status?))
+                    {
+                        return Ok(code);
+                    }
+                }
+                Ok(Event::Signal(SIGTERM | SIGINT)) => return self.stop(),
+                Ok(Event::Signal(SIGHUP)) => self.reload("SIGHUP"),
+                Ok(Event::Signal(SIGUSR2)) => self.take_over(),
+                Ok(Event::Signal(signal)) => self.pass_on(signal),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(error) => return Err(error.into()),
+            }
+            self.tick()?;
+        }
+    }
+
+    /// What has to be looked at from time to time.
+    fn tick(&mut self) -> anyhow::Result<()> {
+        self.renew();
+        if self.envoy.is_none() && self.start_at.is_some_and(|at| at <= Instant::now()) {
+            // A change that was under way may have left some of both.
+            if let Err(error) = self.directory.write_all(&self.configuration.split) {
+                self.output.talk(format_args!("meshgate: {error:#}"));
+            }
+            self.start(0)?;
+        }
+        if let Some(envoy) = &self.envoy
+            && !self.status.lock().envoy.ready
+            && self.admin.is_ready(envoy.epoch())
+        {
+            self.ready();
+        }
+        if !self.status.lock().envoy.ready {
+            return Ok(());
+        }
+        if self.settings.watch && self.watch.has_changed() {
+            self.reload("a change");
+        } else if self.retry {
+            self.reload("one more try");
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the proxy can prove who it is.
+    fn renew(&mut self) {
+        if let Some(renewal) = &mut self.configuration.renewal
+            && let Err(error) = renewal.renew(OffsetDateTime::now_utc())
+        {
+            let error = error.context("the identity could not be renewed");
+            self.output.talk(format_args!("meshgate: {error:#}"));
+        }
+    }
+
+    /// Envoy takes connections, so its configuration is good.
+    fn ready(&mut self) {
+        self.status.lock().envoy.ready = true;
+        self.was_ready = true;
+        self.keep();
+    }
+}
+
+fn forward_signals(events: Sender<Event>) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2])?;
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            if events.send(Event::Signal(signal)).is_err() {
+                break;
+            }
+        }
+    });
+    Ok(())
+}

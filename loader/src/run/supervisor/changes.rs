@@ -1,0 +1,108 @@
+//! A change of the resources, and what becomes of it.
+
+use anyhow::anyhow;
+
+use super::Supervisor;
+use crate::run::reload::{Refusal, apply, prove};
+use crate::run::status::{Refused, now};
+
+impl Supervisor<'_> {
+    /// Serves what the resources say now, or says why not.
+    pub(super) fn reload(&mut self, cause: &str) {
+        let is_retry = std::mem::take(&mut self.retry);
+        self.watch.reset();
+        if !self.status.lock().envoy.ready {
+            self.retry = true;
+            return;
+        }
+        match self.try_reload() {
+            Ok(Some(note)) => {
+                let mut status = self.status.lock();
+                status.reloads.applied += 1;
+                status.refused = None;
+                status.loaded = self.configuration.status();
+                drop(status);
+                let hash = &self.configuration.hash;
+                self.output.talk(format_args!(
+                    "meshgate: reloaded after {cause}: {hash}{note}"
+                ));
+            }
+            Ok(None) => {
+                let mut status = self.status.lock();
+                status.reloads.unchanged += 1;
+                status.loaded = self.configuration.status();
+                let mended = status.refused.take().is_some();
+                drop(status);
+                let hash = &self.configuration.hash;
+                if mended {
+                    self.output.talk(format_args!(
+                        "meshgate: mended by {cause}: {hash} is what the resources say"
+                    ));
+                }
+            }
+            Err(refusal) => {
+                // Envoy may have been ended from outside, and then the change is not to blame.
+                self.retry = !is_retry && self.admin.get("ready").is_err();
+                self.output.talk(&refusal.why);
+                self.output.talk(format_args!(
+                    "meshgate: NOT RELOADED after {cause}: {} is still served",
+                    self.configuration.hash
+                ));
+                self.refuse(refusal);
+            }
+        }
+    }
+
+    /// What there is to say about a change that was taken; nothing if there was none.
+    fn try_reload(&mut self) -> Result<Option<&'static str>, Refusal> {
+        let color = self.output.color_on_stderr();
+        let wanted = (self.load)()?;
+        let old = &self.configuration;
+        let id = format!("{}.{}", wanted.proxy.mesh, wanted.proxy.name);
+        if old
+            .bootstrap
+            .node
+            .as_ref()
+            .is_some_and(|node| node.id != id)
+        {
+            return Err(Refusal::new(&anyhow!(
+                "the resources are for another proxy now, {id}: start meshgate anew for it"
+            )));
+        }
+        let sources = wanted.sources.clone();
+        if wanted.bootstrap == old.bootstrap {
+            self.configuration.proxy = Some(wanted.proxy);
+            return Ok(None);
+        }
+        let new = prove(wanted, &self.directory, &self.program, color)?;
+        let changed = apply(&self.directory, &self.admin, old, &new, &sources, color)?;
+        let needs_restart = new.split.bootstrap != old.split.bootstrap;
+        self.configuration = new;
+        self.keep();
+        let note = if needs_restart {
+            " (Envoy has the new name of the service after a restart)"
+        } else {
+            ""
+        };
+        Ok((changed || needs_restart).then_some(note))
+    }
+
+    /// What is served goes on to be served if it cannot be kept.
+    pub(super) fn keep(&self) {
+        if let Err(error) = self.directory.keep(&self.configuration.bootstrap) {
+            self.output.talk(format_args!(
+                "meshgate: a restart would not come up with what is served now: {error:#}"
+            ));
+        }
+    }
+
+    pub(super) fn refuse(&self, refusal: Refusal) {
+        let mut status = self.status.lock();
+        status.reloads.refused += 1;
+        status.refused = Some(Refused {
+            at: now().0,
+            why: refusal.why,
+            findings: refusal.findings,
+        });
+    }
+}

@@ -1,0 +1,251 @@
+//! From one configuration of a running Envoy to the next, or back.
+//!
+//! What is new comes before what refers to it, and what is old goes after what referred to it; each step waits until
+//! Envoy has taken it. If Envoy refuses one, the steps that were done are undone.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use serde_json::Value;
+
+use super::admin::{Admin, Updates};
+use super::directory::Directory;
+use super::discovery::{CLUSTERS, File, Split, Stage};
+
+/// How long Envoy may take for one step. It connects to nobody for it, but has to compile regular expressions.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long it may take to go back.
+const PATIENCE_BACK: Duration = Duration::from_secs(5);
+/// The first wait before Envoy is asked again. Each is twice the one before: the answer costs Envoy time.
+const FIRST_WAIT: Duration = Duration::from_millis(5);
+/// The longest wait.
+const LAST_WAIT: Duration = Duration::from_millis(200);
+
+/// Why a configuration was not taken.
+#[derive(Debug)]
+pub(super) enum NotTaken {
+    /// Envoy says no, with these words.
+    Refused(String),
+    /// It could not be done.
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for NotTaken {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// One file to be swapped.
+struct Move {
+    /// In `next/`.
+    from: PathBuf,
+    /// In `live/`.
+    to: PathBuf,
+    file: File,
+    /// Whether Envoy looks at it before the listeners are swapped.
+    watched: bool,
+}
+
+/// Gives Envoy the files of `new` that differ from those of `old`; the number of files that do.
+pub(super) fn swap(
+    directory: &Directory,
+    admin: &Admin,
+    old: &Split,
+    new: &Split,
+) -> Result<usize, NotTaken> {
+    let steps = steps(old, new).context("the files of the change")?;
+    let moves = || steps.iter().flatten();
+    let count = moves().count();
+    if count == 0 {
+        return Ok(0);
+    }
+    directory.prepare(moves().map(|m| (m.from.as_path(), m.file.bytes.as_slice())))?;
+    let before = admin.updates()?;
+    let mut done = Vec::new();
+    for step in &steps {
+        if let Err(why) = take(directory, admin, step, &before, &mut done) {
+            back(directory, admin, old, &done);
+            return Err(why);
+        }
+    }
+    directory.remove_unused(new);
+    Ok(count)
+}
+
+/// The moves, in steps that wait for each other.
+fn steps(old: &Split, new: &Split) -> anyhow::Result<Vec<Vec<Move>>> {
+    let mut moves: Vec<(Stage, Move)> = Vec::new();
+    let mut add = |path: &Path, from: &str, file: File, stage| {
+        let watched = old.files.contains_key(path);
+        let (from, to) = (PathBuf::from(from), path.to_owned());
+        moves.push((
+            stage,
+            Move {
+                from,
+                to,
+                file,
+                watched,
+            },
+        ));
+    };
+    let same =
+        |path: &Path, file: &File| old.files.get(path).is_some_and(|o| o.bytes == file.bytes);
+    for (path, file) in new.files.iter().filter(|(path, file)| !same(path, file)) {
+        // What nothing refers to yet has to be there before something does.
+        let stage = if old.files.contains_key(path) {
+            file.stage
+        } else {
+            Stage::First
+        };
+        if path != Path::new(CLUSTERS) {
+            add(path, &path.to_string_lossy(), file.clone(), stage);
+        }
+    }
+    let (clusters, both) = (Path::new(CLUSTERS), new.clusters_with(old)?);
+    let last = new
+        .files
+        .get(clusters)
+        .filter(|last| last.bytes != both.bytes);
+    if !same(clusters, &both) {
+        add(clusters, CLUSTERS, both, Stage::Clusters);
+    }
+    if let Some(last) = last {
+        add(clusters, "clusters-last.pb", last.clone(), Stage::Last);
+    }
+    let stages = [
+        Stage::First,
+        Stage::Clusters,
+        Stage::Routes,
+        Stage::Listeners,
+        Stage::Last,
+    ];
+    let mut steps: Vec<Vec<Move>> = stages.iter().map(|_| Vec::new()).collect();
+    for (stage, one) in moves {
+        if let Some(step) = stages.iter().zip(&mut steps).find(|(s, _)| **s == stage) {
+            step.1.push(one);
+        }
+    }
+    steps.retain(|step| !step.is_empty());
+    Ok(steps)
+}
+
+fn take<'a>(
+    directory: &Directory,
+    admin: &Admin,
+    step: &'a [Move],
+    before: &Updates,
+    done: &mut Vec<&'a Path>,
+) -> Result<(), NotTaken> {
+    for one in step {
+        directory.swap(&one.from, &one.to)?;
+        done.push(&one.to);
+    }
+    let expected = step
+        .iter()
+        .filter(|m| m.watched)
+        .map(|m| m.file.version.as_str())
+        .collect();
+    wait(admin, &expected, before, PATIENCE)
+}
+
+fn wait(
+    admin: &Admin,
+    expected: &BTreeSet<&str>,
+    before: &Updates,
+    patience: Duration,
+) -> Result<(), NotTaken> {
+    let deadline = Instant::now() + patience;
+    let mut pause = FIRST_WAIT;
+    loop {
+        let now = admin.updates().context("Envoy does not answer")?;
+        if now.refused > before.refused {
+            return Err(NotTaken::Refused(words(admin)));
+        }
+        let missing = expected
+            .iter()
+            .filter(|version| !now.versions.contains(**version))
+            .count();
+        if missing == 0 && now.warming == 0 {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(NotTaken::Refused(format!(
+                "Envoy has not taken {missing} files, and {} of its listeners and clusters wait for something",
+                now.warming
+            )));
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(LAST_WAIT);
+    }
+}
+
+/// Undoes the moves. Nobody can help if that fails too: Envoy keeps what it has, and a restart writes all files anew.
+fn back(directory: &Directory, admin: &Admin, old: &Split, done: &[&Path]) {
+    for path in done.iter().rev() {
+        let _ = directory.put_back(path);
+    }
+    let files = done.iter().filter_map(|path| old.files.get(*path));
+    let expected = files.map(|file| file.version.as_str()).collect();
+    if let Ok(now) = admin.updates() {
+        let _ = wait(admin, &expected, &now, PATIENCE_BACK);
+    }
+    directory.remove_unused(old);
+}
+
+/// What Envoy says about the listeners and clusters that it refuses. About other files only its log does.
+fn words(admin: &Admin) -> String {
+    let dump = admin.get("config_dump").unwrap_or_default();
+    let mut details = BTreeSet::new();
+    errors(
+        &serde_json::from_str(&dump).unwrap_or_default(),
+        &mut details,
+    );
+    if details.is_empty() {
+        return "Envoy refuses the change; its log says why".to_owned();
+    }
+    details.into_iter().collect::<Vec<_>>().join("\n")
+}
+
+fn errors(value: &Value, details: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(text) = fields
+                .get("error_state")
+                .and_then(|s| s["details"].as_str())
+            {
+                let name = fields
+                    .get("name")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
+                details.insert(format!("{name}: {text}"));
+            }
+            fields.values().for_each(|value| errors(value, details));
+        }
+        Value::Array(items) => items.iter().for_each(|value| errors(value, details)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_words_name_what_they_are_about() {
+        let dump = json!({"configs": [{"dynamic_listeners": [
+            {"name": "edge:HTTP:8080", "active_state": {}},
+            {"name": "edge:HTTP:8081", "error_state": {"details": "cannot bind"}},
+        ]}]});
+        let mut details = BTreeSet::new();
+        errors(&dump, &mut details);
+        assert_eq!(
+            details.into_iter().collect::<Vec<_>>(),
+            ["edge:HTTP:8081: cannot bind"]
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! `meshgate run`: Envoy as its child, and its configuration as files that follow the resources.
+
+mod crash;
+mod gateway;
+mod lifecycle;
+mod load;
+mod observed;
+mod refusal;
+mod reload;
+mod soak;
