@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::load::{Loaded, load};
 use super::workloads;
 use crate::cli::ProxyArgs;
-use crate::diagnostic::{Diagnostic, render};
+use crate::diagnostic::{Code, Diagnostic, render};
 use crate::identity::{Keeper, Renewal, Store};
 use crate::model::Proxy;
 use crate::model::istio::{self, Workload};
@@ -83,14 +83,16 @@ impl Loaded {
         Ok(Some(Chosen { proxy, renewal }))
     }
 
-    /// What is wrong with a workload that only selectors tell of is nothing to somebody who names another one.
+    /// What is wrong with a workload that only selectors tell of, or that there is none, is nothing to somebody who names
+    /// one.
     fn forget_other_workloads(&mut self) {
         let others = istio::check(Input {
             resources: &self.resources,
             sources: &self.sources,
         });
         let is_about_other = |f: &Diagnostic| others.iter().any(|other| is_same(f, other));
-        self.findings.retain(|f| !is_about_other(f));
+        let is_none = |f: &Diagnostic| f.code == Code::SelectorWithoutWorkload;
+        self.findings.retain(|f| !is_about_other(f) && !is_none(f));
     }
 
     /// Adds findings. Checks make proxies too, so most of those about one are there.

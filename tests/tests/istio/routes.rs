@@ -187,7 +187,9 @@ spec:
         assert_eq!(served(&response), answer, "{path}");
     }
     assert!(
-        gateway.findings.contains("has a subset v3"),
+        gateway
+            .findings
+            .contains("destinationrule not found: \"web+v3\""),
         "{}",
         gateway.findings
     );

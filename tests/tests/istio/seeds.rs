@@ -170,10 +170,11 @@ spec:
     ] {
         assert_eq!(served(&gateway.get(80, host, "/").await?), answer, "{host}");
     }
-    for (host, namespace) in [("two.example.com", "ns2"), ("three.example.com", "ns3")] {
-        let said = format!(
-            "none of the hosts {host} is one of the gateway's that namespace {namespace} may use"
-        );
+    for (host, route) in [
+        ("two.example.com", "ns2/other"),
+        ("three.example.com", "ns3/none"),
+    ] {
+        let said = format!("one or more host [{host}] defined in VirtualService {route} not found");
         assert!(gateway.findings.contains(&said), "{}", gateway.findings);
     }
     Ok(())
