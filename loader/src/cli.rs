@@ -94,7 +94,14 @@ pub struct ProxyArgs {
     /// The mesh of the Dataplane; not needed where the name says it.
     #[arg(long, value_name = "NAME")]
     pub mesh: Option<String>,
-    /// The IP address that listeners are opened on, instead of `networking.address` of the Dataplane; 0.0.0.0 for all.
+    /// Istio: the labels of the gateway's workload; not needed where a Deployment, a Pod or one selector says them.
+    #[arg(long, value_name = "K=V", value_delimiter = ',', value_parser = label, conflicts_with_all = ["dataplane", "mesh"])]
+    pub gateway_labels: Vec<(String, String)>,
+    /// Istio: the namespace of the gateway's workload; it has the credentials.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["dataplane", "mesh"])]
+    pub namespace: Option<String>,
+    /// The IP address that listeners are opened on, instead of `networking.address` of the Dataplane, or on Istio where
+    /// `bind` says none; 0.0.0.0 for all.
     #[arg(long, value_name = "IP", env = "MESHGATE_ADDRESS")]
     pub address: Option<IpAddr>,
     /// Where Envoy's admin interface listens. It can stop Envoy: keep it on loopback.
@@ -285,4 +292,11 @@ pub struct TlsCertificateArgs {
     /// The file for the certificate, or - for standard output.
     #[arg(long, value_name = "FILE", default_value = "cert.pem")]
     pub cert_file: PathBuf,
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a label is written NAME=VALUE".to_owned()),
+    }
 }

@@ -25,6 +25,10 @@ fn commands() -> anyhow::Result<()> {
             "envoy-configs/cross-mesh/README.md",
             "envoy-configs/cross-mesh",
         ),
+        (
+            "envoy-configs/istio-gateway/README.md",
+            "envoy-configs/istio-gateway",
+        ),
     ] {
         let text = fs::read_to_string(checkout().join(document))?;
         let commands: Vec<_> = code_lines(&text)

@@ -10,6 +10,7 @@ mod run;
 mod status;
 mod stream_logs;
 mod validate;
+mod workloads;
 
 use std::process::ExitCode;
 

@@ -68,7 +68,9 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
 
 /// What tells a gateway from others while its resources cannot be read.
 fn arguments(args: &ProxyArgs) -> anyhow::Result<String> {
-    let mut key = format!("{:?} {:?}", args.mesh, args.dataplane);
+    let (mesh, dataplane) = (&args.mesh, &args.dataplane);
+    let (labels, namespace) = (&args.gateway_labels, &args.namespace);
+    let mut key = format!("{mesh:?} {dataplane:?} {labels:?} {namespace:?}");
     for path in &args.paths.paths {
         // Writing to a string cannot fail.
         let _ = write!(key, " {}", absolute(path)?.display());

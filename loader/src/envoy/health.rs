@@ -39,7 +39,9 @@ pub(super) fn health_check(check: &model::HealthCheck, protocol: UpstreamProtoco
                 request_headers_to_add: headers.iter().map(policy::header_option).collect(),
                 expected_statuses: statuses.iter().map(|&status| range(status)).collect(),
                 codec_client_type: match protocol {
-                    UpstreamProtocol::Http1 => CodecClientType::Http1.into(),
+                    UpstreamProtocol::Http1 | UpstreamProtocol::AsClient => {
+                        CodecClientType::Http1.into()
+                    }
                     UpstreamProtocol::Http2 | UpstreamProtocol::Grpc => {
                         CodecClientType::Http2.into()
                     }

@@ -12,7 +12,7 @@ use envoy_types::util::pack_any;
 use super::access_log::access_logs;
 use super::connection_manager::stat_name;
 use super::{Options, proto, sidecar};
-use crate::model::{Listener, Port, Proxy, Role};
+use crate::model::{Dialect, Listener, Port, Proxy, Role};
 
 /// Forwards the connections of all these listeners, or nothing where they go nowhere: Envoy closes them then.
 pub(super) fn tcp_proxy(
@@ -29,9 +29,13 @@ pub(super) fn tcp_proxy(
     let policy = listeners.first().map(|listener| &listener.policy);
     let idle = policy.and_then(|policy| policy.idle);
     let attempts = policy.and_then(|policy| policy.connect_attempts);
-    let (idle, attempts) = match port.role {
-        Role::Gateway => (idle.or(Some(Duration::from_mins(5))), attempts.or(Some(5))),
-        Role::Inbound(_) | Role::Outbound(_) => (idle, attempts),
+    let (idle, attempts) = match (&port.role, proxy.dialect) {
+        (Role::Gateway, Dialect::Kuma) => {
+            (idle.or(Some(Duration::from_mins(5))), attempts.or(Some(5)))
+        }
+        // Envoy's own hour.
+        (Role::Gateway, Dialect::Istio) => (idle, attempts.or(Some(5))),
+        (Role::Inbound(_) | Role::Outbound(_), _) => (idle, attempts),
     };
     let config = TcpProxy {
         stat_prefix: match port.role {

@@ -34,13 +34,33 @@ pub struct Decoded<T> {
     pub misspelt: Vec<Path>,
 }
 
-/// Which of the two readers of Kuma would read a resource.
+/// Who would read a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
-    /// `jsonpb`: numbers may stand in quotes.
+    /// Kuma's `jsonpb`: numbers may stand in quotes, and fields may have the names of the `.proto` files.
     Proto,
-    /// Go's `encoding/json`.
+    /// Go's `encoding/json`, in Kuma.
     Json,
+    /// Istio's `jsonpb`.
+    Istio,
+    /// Kubernetes: `encoding/json`. Much of what its resources say is for others, so unknown fields are theirs.
+    Kubernetes,
+}
+
+impl Reader {
+    /// Whether it is `jsonpb`.
+    fn is_proto(self) -> bool {
+        matches!(self, Self::Proto | Self::Istio)
+    }
+
+    /// Who drops unknown fields in silence.
+    fn system(self) -> &'static str {
+        match self {
+            Self::Proto | Self::Json => "Kuma",
+            Self::Istio => "Istio",
+            Self::Kubernetes => "Kubernetes",
+        }
+    }
 }
 
 /// Reads `node`. Fields of it that are in `beside` belong to somebody else; `*` stands for all.
@@ -200,7 +220,7 @@ impl<'a> Decoder<'a> {
             }
             return T::default();
         };
-        let quoted = !plain && self.state.reader == Reader::Json;
+        let quoted = !plain && !self.state.reader.is_proto();
         match text.parse::<i128>() {
             _ if quoted => self.wrong_type("a number"),
             Ok(number) if !scalar::is_decimal(text) => self.finding(

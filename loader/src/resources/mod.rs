@@ -1,12 +1,17 @@
 //! Typed resources: what a document says, in the terms of its own schema.
 
 pub mod decode;
+mod duration;
+pub mod istio;
+pub mod kubernetes;
 pub mod kuma;
 mod load;
 mod not_served;
+mod re2;
 pub mod registry;
 mod report;
 
+pub use duration::Duration;
 pub use load::load;
 
 use std::sync::Arc;
@@ -96,12 +101,16 @@ pub struct Resources {
     pub mesh_traffic_permissions: Vec<Resource<MeshTrafficPermission>>,
     /// `TrafficPermission`.
     pub traffic_permissions: Vec<Resource<TrafficPermission>>,
+    /// Istio's.
+    pub istio: istio::Istio,
+    /// Kubernetes' own.
+    pub kubernetes: kubernetes::Kubernetes,
 }
 
 /// A resource with its name and its place.
 #[derive(Clone, Debug)]
 pub struct Resource<T> {
-    /// Kind, mesh and name.
+    /// Kind, name, and what the name is relative to.
     pub meta: Meta,
     /// What it says.
     pub spec: T,
@@ -118,7 +127,7 @@ pub struct Meta {
     pub mesh: String,
     /// The name.
     pub name: String,
-    /// The Kubernetes namespace, if it has one.
+    /// The Kubernetes namespace, if it has one; resources of Istio and Kubernetes always do.
     pub namespace: Option<String>,
     /// When it was created, in RFC 3339; exports have it, hand-written files do not.
     pub created: Option<String>,
@@ -126,6 +135,13 @@ pub struct Meta {
     pub labels: std::collections::BTreeMap<String, String>,
     /// The annotations, sorted. Kuma's universal format has none; here they stand beside `labels`.
     pub annotations: std::collections::BTreeMap<String, String>,
+}
+
+impl Meta {
+    /// The namespace, or nothing for what is in none.
+    pub fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or_default()
+    }
 }
 
 /// Where a resource stands: its document, and the part of it that holds the specification.
@@ -173,9 +189,9 @@ impl<T> Resource<T> {
 
 impl std::fmt::Display for Meta {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.mesh.as_str() {
-            "" => write!(f, "{}/{}", self.kind, self.name),
-            mesh => write!(f, "{}/{mesh}/{}", self.kind, self.name),
+        match (self.mesh.as_str(), self.namespace()) {
+            ("", "") => write!(f, "{}/{}", self.kind, self.name),
+            ("", around) | (around, _) => write!(f, "{}/{around}/{}", self.kind, self.name),
         }
     }
 }

@@ -46,6 +46,17 @@ const FIELDS: &[Field] = &[
     any("MeshOpenTelemetryBackend", "env", Warning, "nothing is taken from the environment of a `kuma-dp`"),
     only("MeshOpenTelemetryBackend", "protocol", &["http"], Warning, "records are sent with gRPC only, and to this collector none"),
     any("MeshRateLimit", "to[].default.local.tcp", Error, "connections that it would refuse would get in"),
+    any("Gateway", "servers[].defaultEndpoint", Warning, "Istio does not implement it either"),
+    any("Gateway", "servers[].tls.tlsCertificates[].caCertificates", Warning, "as in Istio, the authorities of clients are those of `caCertificates` beside `tlsCertificates`"),
+    any("VirtualService", "tls[].match[].destinationSubnets", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tls[].match[].sourceLabels", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tls[].match[].sourceNamespace", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tcp[].match[].destinationSubnets", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tcp[].match[].sourceLabels", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tcp[].match[].sourceNamespace", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tcp[].match[].sourceSubnet", Error, "Istio does not look at it either, and connections from everywhere would get in"),
+    any("DestinationRule", "workloadSelector", Warning, "the rule is for the clients that it selects, and the gateway goes without"),
+    any("ServiceEntry", "workloadSelector", Warning, "no endpoints are found by labels; write them as `endpoints`"),
     only("MeshTCPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "connections to it are closed"),
 ];
 
@@ -148,6 +159,10 @@ mod tests {
 
     use super::*;
     use crate::resources::decode::{Reader, decode};
+    use crate::resources::istio::{
+        destination_rule::DestinationRule, gateway::Gateway, service_entry::ServiceEntry,
+        virtual_service::VirtualService,
+    };
     use crate::resources::kuma::{
         dataplane::Dataplane, mesh::Mesh, mesh_circuit_breaker::MeshCircuitBreaker,
         mesh_gateway::MeshGateway, mesh_gateway_route::MeshGatewayRoute,
@@ -192,6 +207,10 @@ mod tests {
                 "MeshTimeout" => unknown::<MeshTimeout>(&yaml),
                 "MeshCircuitBreaker" => unknown::<MeshCircuitBreaker>(&yaml),
                 "MeshTCPRoute" => unknown::<MeshTcpRoute>(&yaml),
+                "Gateway" => unknown::<Gateway>(&yaml),
+                "VirtualService" => unknown::<VirtualService>(&yaml),
+                "DestinationRule" => unknown::<DestinationRule>(&yaml),
+                "ServiceEntry" => unknown::<ServiceEntry>(&yaml),
                 kind => vec![format!("unknown kind {kind}")],
             };
             assert_eq!(unknown, [""; 0], "{yaml}");

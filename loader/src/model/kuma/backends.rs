@@ -111,6 +111,7 @@ impl<'a> Backends<'a> {
             protocol,
             endpoints,
             tls: self.services.tls(destination),
+            origination: None,
             destination: destination.clone(),
             source: Tags::default(),
             policy: ClusterPolicy::default(),

@@ -101,6 +101,7 @@ pub(super) fn of_outbound(
         clusters: vec![WeightedCluster {
             cluster: to.cluster.to_owned(),
             weight: 1,
+            changes: None,
         }],
         origin: to.origin.clone(),
     }
@@ -129,6 +130,7 @@ fn of_rule(
         WeightedCluster {
             cluster: backends.cluster(&destination, listener, &origin),
             weight: backend.weight.unwrap_or(1),
+            changes: None,
         }
     });
     Connections {
@@ -166,6 +168,7 @@ pub(super) fn attach_gateway_routes(
                     WeightedCluster {
                         cluster: backends.cluster(destination, &listener.tags, &origin),
                         weight: backend.weight,
+                        changes: None,
                     }
                 });
                 listener.connections.push(Connections {

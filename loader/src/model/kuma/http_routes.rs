@@ -123,19 +123,19 @@ pub(super) fn attach<'a>(
                     builder.routes(rule)
                 })
                 .collect();
-            hosts.push(VirtualHost {
-                domain: domain.clone(),
-                routes: paths::routes(routes),
-                origin: listener.origin.clone(),
-            });
+            hosts.push(VirtualHost::new(
+                domain.clone(),
+                paths::routes(routes),
+                listener.origin.clone(),
+            ));
         }
         if hosts.is_empty() {
             // Kuma makes no virtual host here, and waits for one; its older kind of routes answers like this.
-            hosts.push(VirtualHost {
-                domain: listener.hostname.clone(),
-                routes: vec![no_route(&listener.origin)],
-                origin: listener.origin.clone(),
-            });
+            hosts.push(VirtualHost::new(
+                listener.hostname.clone(),
+                vec![no_route(&listener.origin)],
+                listener.origin.clone(),
+            ));
         }
         listener.virtual_hosts = hosts;
         narrower.push(listener.hostname.clone());

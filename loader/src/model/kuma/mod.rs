@@ -29,14 +29,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use policy::Tags;
 
 use self::backends::Backends;
-use super::{Origin, Port, Proxy};
+use super::{Dialect, Origin, Port, Proxy};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::kuma::dataplane::{Dataplane, GatewayType};
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::resources::{Meta, Resource, Resources};
 use crate::source::{Path, Sources};
 
-pub(crate) use certificates::{PrivateKey, each as certificates_of, listener_name};
+pub(crate) use certificates::{each as certificates_of, listener_name};
 pub(crate) use cross_mesh_clients::by_policy as policies_decide_about_clients;
 pub use identities::{Nameless, identity};
 pub use meshes::{all as meshes, has_mtls, mtls};
@@ -163,6 +163,7 @@ pub fn gateway(
     };
     policies::apply(input, gateway, &mut ports, &mut clusters, &for_logs);
     Some(Proxy {
+        dialect: Dialect::Kuma,
         name: dataplane.meta.name.clone(),
         mesh: dataplane.meta.mesh.clone(),
         service: service.to_owned(),

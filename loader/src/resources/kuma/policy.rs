@@ -2,8 +2,9 @@
 
 mod values;
 
+pub use crate::resources::Duration;
 pub(crate) use values::overlay;
-pub use values::{Duration, Fraction, Overlay};
+pub use values::{Fraction, Overlay};
 
 use policy::Tags;
 use serde::Deserialize;

@@ -122,6 +122,7 @@ impl Builder<'_, '_> {
             host: redirect.hostname.clone(),
             port: port.filter(|&port| port > 0).unwrap_or(self.port),
             path: redirect.path.as_ref().and_then(path_rewrite),
+            keeps_query: false,
         }
     }
 

@@ -17,7 +17,7 @@ use policy::Tags;
 use super::policies::{self, Side};
 use super::{Input, ZONE_TAG, identity, service_of, workload, zone};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Port, Proxy};
+use crate::model::{Dialect, Port, Proxy};
 use crate::resources::Resource;
 use crate::resources::kuma::dataplane::{Dataplane, Inbound, State};
 use crate::source::Path;
@@ -97,6 +97,7 @@ pub(super) fn sidecar(
     clusters.sort_by(|a, b| a.name.cmp(&b.name));
     clusters.dedup_by(|a, b| a.name == b.name);
     Some(Proxy {
+        dialect: Dialect::Kuma,
         name: dataplane.meta.name.clone(),
         mesh: mesh.to_owned(),
         service: own.service().to_owned(),

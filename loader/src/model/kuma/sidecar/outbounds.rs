@@ -14,7 +14,9 @@ use crate::model::kuma::policies::{self, Destination, Policies};
 use crate::model::kuma::{MESH_TAG, SERVICE_TAG, connections};
 use crate::model::policy::ListenerPolicy;
 use crate::model::role::Outbound as OutboundRole;
-use crate::model::{Cluster, Listener, Port, Protocol, Role, UpstreamProtocol, VirtualHost};
+use crate::model::{
+    Cluster, Listener, Port, Protocol, Role, ServerTls, UpstreamProtocol, VirtualHost,
+};
 use crate::resources::kuma::dataplane::{BackendRef, Outbound};
 use crate::resources::kuma::mesh_http_route;
 use crate::source::Path;
@@ -52,10 +54,12 @@ pub(super) fn ports(
         let mut listener = Listener {
             name: target.service.kuma_service.clone(),
             hostname: HostPattern::Any,
+            other_hostnames: Vec::new(),
             tags: outbound.tags.clone(),
             permission: None,
             certificates: Vec::new(),
             passes_tls: false,
+            tls: ServerTls::default(),
             virtual_hosts: Vec::new(),
             connections: Vec::new(),
             policy: ListenerPolicy::default(),
@@ -71,11 +75,8 @@ pub(super) fn ports(
         if target.protocol == Protocol::Http {
             let routes =
                 http_routes::outbound_routes(own.input, &policies, &route, &mut backends, findings);
-            listener.virtual_hosts.push(VirtualHost {
-                domain: HostPattern::Any,
-                routes,
-                origin: origin.clone(),
-            });
+            let host = VirtualHost::new(HostPattern::Any, routes, origin.clone());
+            listener.virtual_hosts.push(host);
         } else {
             listener.connections.push(connections::of_outbound(
                 own.input,
@@ -101,6 +102,7 @@ pub(super) fn ports(
                 gateways: Vec::new(),
             }),
             address,
+            socket: None,
             number,
             protocol: target.protocol,
             listeners: vec![listener],

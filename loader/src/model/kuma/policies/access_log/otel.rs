@@ -39,6 +39,7 @@ pub(super) fn endpoint<'a>(
         address: endpoint.address.unwrap_or_else(|| "127.0.0.1".to_owned()),
         port: port.unwrap_or(PORT),
         tls: None,
+        weight: None,
     })
 }
 
@@ -73,6 +74,7 @@ fn parse(text: &str) -> Endpoint {
         address: host.strip_suffix(']').unwrap_or(host).to_owned(),
         port,
         tls: None,
+        weight: None,
     }
 }
 
@@ -99,6 +101,7 @@ pub(super) fn collector(
         origin: origin(proxy.input, proxy.mesh, &endpoint),
         endpoints: vec![endpoint],
         tls: None,
+        origination: None,
         destination: Tags::default(),
         source: Tags::default(),
         policy: ClusterPolicy::default(),
