@@ -519,7 +519,7 @@ async fn gateways_of_other_meshes_by_hostname(version: &str) -> anyhow::Result<(
     Ok(())
 }
 
-/// What leaves goes to a collector and, as a TrafficLog says, to a file; what comes in goes to the same collector.
+/// What leaves goes to a collector and, as a `TrafficLog` says, to a file; what comes in goes to the same collector.
 async fn both_sides_are_logged(version: &str) -> anyhow::Result<()> {
     let mut collector = Collector::start().await?;
     let backend = format!(
