@@ -54,6 +54,8 @@ impl Code {
                 | Self::NoAuthority
                 | Self::AuthorityTime
                 | Self::UnknownAuthority
+                | Self::NoSystemAuthority
+                | Self::NamelessService
         )
     }
 

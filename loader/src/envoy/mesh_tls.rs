@@ -130,7 +130,7 @@ fn common(
     }
 }
 
-fn parameters(params: &TlsParams) -> TlsParameters {
+pub(super) fn parameters(params: &TlsParams) -> TlsParameters {
     let version = |version: Option<TlsVersion>| {
         version.map_or(TlsProtocol::TlsAuto, |version| match version {
             TlsVersion::Tls10 => TlsProtocol::TlSv10,

@@ -16,7 +16,7 @@ use envoy_types::pb::envoy::config::route::v3::{
 };
 
 use super::hosts::Hosts;
-use super::{policy, proto, sidecar};
+use super::{filter, policy, proto, sidecar};
 use crate::model::policy::RoutePolicy;
 use crate::model::{self, Action, HeaderChanges, Listener, PathMatch, Port, Role};
 
@@ -60,7 +60,7 @@ pub(super) fn of_sidecar(port: &Port, hosts: &Hosts<'_>) -> RouteConfiguration {
     let Role::Outbound(outbound) = &port.role else {
         return configuration;
     };
-    let removed = (!outbound.gateways.is_empty()).then(|| CLUSTER_HEADER.to_owned());
+    let removed = filter::is_decided(outbound).then(|| CLUSTER_HEADER.to_owned());
     RouteConfiguration {
         request_headers_to_add: vec![header(
             "x-kuma-tags",

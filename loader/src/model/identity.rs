@@ -20,6 +20,21 @@ pub struct Identity {
     pub tags: Vec<Tags>,
 }
 
+impl Identity {
+    /// The URIs in its certificate: a SPIFFE ID for each service, and each tag.
+    pub fn uris(&self) -> Vec<String> {
+        let services: BTreeSet<_> = self.services.iter().collect();
+        let tags: BTreeSet<_> = self.tags.iter().flat_map(Tags::iter).collect();
+        let ids = services
+            .into_iter()
+            .map(|service| format!("spiffe://{}/{service}", self.mesh));
+        let tags = tags
+            .into_iter()
+            .map(|(name, value)| format!("kuma://{name}/{value}"));
+        ids.chain(tags).collect()
+    }
+}
+
 /// Whose certificates are believed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trust {
@@ -62,7 +77,7 @@ pub struct TlsParams {
 }
 
 /// A version of TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "their names say it")]
 pub enum TlsVersion {
     Tls10,

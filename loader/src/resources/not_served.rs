@@ -27,6 +27,10 @@ const MESH: &str = "proxies go without";
 
 #[rustfmt::skip] // One row, one line.
 const FIELDS: &[Field] = &[
+    any("MeshExternalService", "extension", Error, "only a control plane with that extension knows where the service is"),
+    any("HostnameGenerator", "selector.meshService", Warning, "no host names are made for services of the mesh"),
+    any("HostnameGenerator", "selector.meshMultiZoneService", Warning, "no host names are made for services of the mesh"),
+    any("HostnameGenerator", "extension", Warning, "only a control plane with that extension makes these host names"),
     any("Mesh", "tracing", Warning, MESH),
     any("Mesh", "logging", Warning, MESH),
     any("Mesh", "metrics", Warning, MESH),
@@ -39,11 +43,10 @@ const FIELDS: &[Field] = &[
     any("Dataplane", "networking.admin", Warning, "the admin port is set when Envoy is started"),
     any("Dataplane", "networking.listeners", Warning, "other zones are not reached"),
     any("Dataplane", "networking.inbound[].serviceProbe", Warning, "endpoints are not probed"),
-    only("MeshHTTPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "requests to it are answered with 500"),
-    only("MeshCircuitBreaker", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
-    only("MeshHealthCheck", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
-    only("MeshRetry", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
-    only("MeshTimeout", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
+    only("MeshCircuitBreaker", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on what gateways send to it"),
+    only("MeshHealthCheck", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on what gateways send to it"),
+    only("MeshRetry", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on what gateways send to it"),
+    only("MeshTimeout", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on what gateways send to it"),
     any("MeshHealthCheck", "to[].default.grpc", Warning, "gRPC services are not probed"),
     any("MeshRetry", "to[].default.tcp", Warning, "connections are tried 5 times"),
     any("MeshRetry", "to[].default.grpc", Warning, "gRPC calls are not tried again"),
@@ -52,7 +55,6 @@ const FIELDS: &[Field] = &[
     any("Timeout", "conf.tcp", Warning, "connections end after 300 s without traffic"),
     any("Timeout", "conf.grpc", Warning, "gRPC calls have the times of HTTP requests"),
     any("MeshRateLimit", "to[].default.local.tcp", Error, "connections that it would refuse would get in"),
-    only("MeshTCPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "connections to it are closed"),
 ];
 
 const fn any(

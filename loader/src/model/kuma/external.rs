@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::Input;
 use super::certificates::{self, Unusable};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{ClientCertificate, Endpoint, UpstreamTls};
+use crate::model::{Authority, ClientCertificate, Endpoint, ExpectedName, UpstreamTls};
 use crate::resources::Resource;
 use crate::resources::kuma::external_service::{ExternalService, Tls};
 use crate::resources::kuma::mesh_gateway::DataSource;
@@ -28,6 +28,7 @@ pub(super) fn endpoint(
     Some(Endpoint {
         address: host.to_owned(),
         port,
+        priority: 0,
         tls,
     })
 }
@@ -69,9 +70,13 @@ fn tls(
     });
     Some(UpstreamTls {
         expected: (!tls.skip_hostname_verification)
-            .then(|| sni.clone().unwrap_or_else(|| host.to_owned())),
+            .then(|| ExpectedName::Exact(sni.clone().unwrap_or_else(|| host.to_owned())))
+            .into_iter()
+            .collect(),
         sni,
-        authority,
+        authority: authority.map(Authority::Pem),
+        min: None,
+        max: None,
         certificate: chain
             .zip(key)
             .map(|(chain, key)| ClientCertificate { chain, key }),
