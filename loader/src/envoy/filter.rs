@@ -10,13 +10,13 @@ use envoy_types::pb::envoy::config::core::v3::substitution_format_string::Format
 use envoy_types::pb::envoy::config::core::v3::{
     AsyncDataSource, SubstitutionFormatString, async_data_source,
 };
+use envoy_types::pb::envoy::config::listener::v3::{Filter, filter};
 use envoy_types::pb::envoy::extensions::filters::common::set_filter_state::v3::{
     FilterStateValue,
     filter_state_value::{Key, Value},
 };
 use envoy_types::pb::envoy::extensions::filters::http::set_filter_state::v3::Config as SetFilterState;
 use envoy_types::pb::envoy::extensions::filters::http::wasm::v3::Wasm;
-use envoy_types::pb::envoy::config::listener::v3::{Filter, filter};
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 use envoy_types::pb::envoy::extensions::filters::network::wasm::v3::Wasm as NetworkWasm;
 use envoy_types::pb::envoy::extensions::wasm::v3::{
@@ -86,12 +86,7 @@ pub(super) fn of_connections(proxy: &Proxy, port: &Port, options: &Options) -> F
     }
 }
 
-fn plugin(
-    proxy: &Proxy,
-    port: &Port,
-    chain: Option<&Listener>,
-    options: &Options,
-) -> WasmPlugin {
+fn plugin(proxy: &Proxy, port: &Port, chain: Option<&Listener>, options: &Options) -> WasmPlugin {
     let is_in_meshes = proxy.ports.iter().any(asks_for_more);
     let code = async_data_source::Specifier::Local(proto::file(&options.wasm));
     let mut machine = VmConfig {

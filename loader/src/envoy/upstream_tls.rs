@@ -86,9 +86,7 @@ fn names(expected: &ExpectedName) -> Vec<SubjectAltNameMatcher> {
 /// The versions that are asked for. Envoy's own newest one on this side is TLS 1.2, so where the oldest one is newer
 /// the newest one has to be said too.
 fn params(tls: &UpstreamTls) -> Option<TlsParameters> {
-    let newest = tls
-        .max
-        .or(tls.min.filter(|min| *min == TlsVersion::Tls13));
+    let newest = tls.max.or(tls.min.filter(|min| *min == TlsVersion::Tls13));
     (tls.min.is_some() || newest.is_some()).then(|| {
         mesh_tls::parameters(&TlsParams {
             min: tls.min,

@@ -1,7 +1,5 @@
 //! The certificate of a proxy: an X.509 SVID (Kuma `pkg/core/ca/issuer/issuer.go` at 2.14.3).
 
-use std::collections::BTreeSet;
-
 use anyhow::{Context, bail};
 use rcgen::{
     CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,

@@ -18,7 +18,9 @@ use self::identity::TlsVersion;
 use self::policy::{ClusterPolicy, ListenerPolicy};
 
 pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
-pub use role::{Clients, CrossMeshGateway, Inbound, Outbound, Outside, Permission, Refusal, Role, Who};
+pub use role::{
+    Clients, CrossMeshGateway, Inbound, Outbound, Outside, Permission, Refusal, Role, Who,
+};
 pub use route::{
     Action, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, PathMatch,
     PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost, WeightedCluster,

@@ -158,15 +158,16 @@ mod tests {
     use crate::resources::decode::{Reader, decode};
     use crate::resources::kuma::{
         dataplane::Dataplane,
+        hostname_generator::HostnameGenerator,
         mesh::Mesh,
         mesh_circuit_breaker::MeshCircuitBreaker,
+        mesh_external_service::MeshExternalService,
         mesh_gateway::MeshGateway,
         mesh_gateway_route::MeshGatewayRoute,
         mesh_health_check::MeshHealthCheck,
         mesh_http_route::MeshHttpRoute,
         mesh_rate_limit::MeshRateLimit,
         mesh_retry::{MeshRetry, Retry},
-        mesh_tcp_route::MeshTcpRoute,
         mesh_timeout::{MeshTimeout, Timeout},
     };
     use crate::source::read_text;
@@ -206,7 +207,8 @@ mod tests {
                 "Timeout" => unknown::<Timeout>(&yaml),
                 "MeshTimeout" => unknown::<MeshTimeout>(&yaml),
                 "MeshCircuitBreaker" => unknown::<MeshCircuitBreaker>(&yaml),
-                "MeshTCPRoute" => unknown::<MeshTcpRoute>(&yaml),
+                "HostnameGenerator" => unknown::<HostnameGenerator>(&yaml),
+                "MeshExternalService" => unknown::<MeshExternalService>(&yaml),
                 kind => vec![format!("unknown kind {kind}")],
             };
             assert_eq!(unknown, [""; 0], "{yaml}");

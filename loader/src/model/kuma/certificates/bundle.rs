@@ -62,10 +62,10 @@ pub(super) fn read(id: &str, bundle: &str) -> Result<Certificate, Unusable> {
 
 /// Whether a text is nothing but certificates, and not empty.
 pub(super) fn are_certificates(pem: &str) -> bool {
-    let is_certificate =
-        |block: &pem::Pem| block.tag().ends_with("CERTIFICATE") && parse(block.contents()).is_some();
-    pem::parse_many(pem)
-        .is_ok_and(|blocks| !blocks.is_empty() && blocks.iter().all(is_certificate))
+    let is_certificate = |block: &pem::Pem| {
+        block.tag().ends_with("CERTIFICATE") && parse(block.contents()).is_some()
+    };
+    pem::parse_many(pem).is_ok_and(|blocks| !blocks.is_empty() && blocks.iter().all(is_certificate))
 }
 
 /// The certificate in `der`, if there is one and nothing else.

@@ -18,7 +18,11 @@ use crate::resources::kuma::mesh_http_route::TargetRef;
 pub(in crate::model::kuma) fn is_forbidden_by_default(input: Input<'_>, mesh: &str) -> bool {
     let mut meshes = input.resources.meshes.iter();
     meshes.any(|other| {
-        other.meta.name == mesh && other.spec.routing.default_forbid_mesh_external_service_access
+        other.meta.name == mesh
+            && other
+                .spec
+                .routing
+                .default_forbid_mesh_external_service_access
     })
 }
 

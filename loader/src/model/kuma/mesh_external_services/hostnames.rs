@@ -86,7 +86,10 @@ fn generators(input: Input<'_>) -> Vec<Generator<'_>> {
         .any(|generator| generator.meta.name == DEFAULT.0);
     given.sort_by_key(|generator| {
         let meta = &generator.meta;
-        let is_local = meta.labels.get(ORIGIN).is_none_or(|origin| origin == "zone");
+        let is_local = meta
+            .labels
+            .get(ORIGIN)
+            .is_none_or(|origin| origin == "zone");
         (!is_local, &meta.created, &meta.name)
     });
     // A control plane makes its own before anybody can write another one.
@@ -126,8 +129,7 @@ impl Generator<'_> {
 }
 
 fn taken(service: &Resource<MeshExternalService>, hostname: &str, owner: &str) -> Diagnostic {
-    let message =
-        format!("`{hostname}`: Hostname collision with MeshExternalService: {owner}");
+    let message = format!("`{hostname}`: Hostname collision with MeshExternalService: {owner}");
     service
         .warning(Code::HostnameTaken, &Path::root(), message)
         .help("the first one keeps the hostname: by time of creation, then by name")

@@ -64,7 +64,11 @@ pub(super) fn of(
 /// The file of the system's CAs.
 fn system_authorities() -> Option<String> {
     let said = std::env::var(CA_FILE).ok().filter(|name| !name.is_empty());
-    let found = || CA_FILES.into_iter().find(|name| std::fs::exists(name).unwrap_or(false));
+    let found = || {
+        CA_FILES
+            .into_iter()
+            .find(|name| std::fs::exists(name).unwrap_or(false))
+    };
     said.or_else(|| found().map(str::to_owned))
 }
 
@@ -158,7 +162,9 @@ fn expected(
     match sni.or(is_address.then_some(host)) {
         Some(name) => Ok(vec![ExpectedName::Exact(name.to_owned())]),
         None => {
-            let why = "nothing says which name the service's certificate has to have: a socket has none".to_owned();
+            let why =
+                "nothing says which name the service's certificate has to have: a socket has none"
+                    .to_owned();
             let code = Code::NamelessService;
             Err(("serverName", Unusable { code, why }))
         }

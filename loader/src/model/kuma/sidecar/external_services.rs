@@ -40,7 +40,11 @@ fn all(own: &Sidecar<'_>) -> Outside {
     Outside {
         services: Vec::new(),
         is_forbidden: access::is_forbidden_by_default(own.input, own.mesh()),
-        client: own.identity.as_ref().map(Identity::uris).unwrap_or_default(),
+        client: own
+            .identity
+            .as_ref()
+            .map(Identity::uris)
+            .unwrap_or_default(),
         is_alone: false,
     }
 }
@@ -150,7 +154,9 @@ fn hosts(
         }
         let origin = own.input.origin(service, &Path::root());
         let destination = destination(service);
-        let tags: Tags = [(SERVICE_TAG, &destination.kuma_service)].into_iter().collect();
+        let tags: Tags = [(SERVICE_TAG, &destination.kuma_service)]
+            .into_iter()
+            .collect();
         let cluster = backends.cluster(&tags, &Tags::default(), &origin);
         let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
         let route = RouteTarget {
@@ -178,7 +184,9 @@ fn hosts(
     let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
     for mut cluster in backends.into_clusters() {
         let service = Destination::of_tags(&cluster.destination);
-        let known = services.iter().find(|s| s.kuma_service == service.kuma_service);
+        let known = services
+            .iter()
+            .find(|s| s.kuma_service == service.kuma_service);
         policies::upstream(&policies, known.unwrap_or(&service), &mut cluster);
         clusters.push(cluster);
     }
