@@ -1,6 +1,6 @@
 //! Who may reach a service outside of the mesh.
 //!
-//! Kuma's egress enforces `routing.defaultForbidMeshExternalServiceAccess` and the `rules` of a MeshTrafficPermission
+//! Kuma's egress enforces `routing.defaultForbidMeshExternalServiceAccess` and the `rules` of a `MeshTrafficPermission`
 //! (`pkg/plugins/policies/meshtrafficpermission` at 2.14.3); without an egress the caller's own proxy does.
 
 use policy::client::Client;
@@ -26,7 +26,7 @@ pub(in crate::model::kuma) fn is_forbidden_by_default(input: Input<'_>, mesh: &s
     })
 }
 
-/// What MeshTrafficPermissions say about the service; nothing if none is about it.
+/// What `MeshTrafficPermission`s say about the service; nothing if none is about it.
 pub(in crate::model::kuma) fn permission(
     input: Input<'_>,
     service: &Resource<MeshExternalService>,

@@ -2,11 +2,11 @@ use super::*;
 use crate::certs::{KeyType, Role, self_signed};
 use crate::resources::kuma::mesh_external_service::Version;
 
-fn source(name: &str) -> Option<DataSource> {
-    Some(DataSource {
+fn source(name: &str) -> DataSource {
+    DataSource {
         secret: Some(name.to_owned()),
         ..DataSource::default()
-    })
+    }
 }
 
 fn conf(mode: &str) -> Verification {
@@ -25,12 +25,11 @@ fn secured(conf: Verification) -> Tls {
     }
 }
 
-fn system() -> Option<String> {
-    Some("/cas.pem".to_owned())
-}
+/// The file of the system's CAs.
+const SYSTEM: Option<&str> = Some("/cas.pem");
 
 /// Secrets: a certificate `cert` with `key`, and `junk`.
-fn try_with(tls: &Tls, host: &str, system: fn() -> Option<String>) -> Result<UpstreamTls, Wrong> {
+fn try_with(tls: &Tls, host: &str, system: Option<&str>) -> Result<UpstreamTls, Wrong> {
     let own = self_signed(Role::Client, KeyType::Ecdsa, &["client.test".to_owned()]).unwrap();
     let read = |source: &DataSource| match source.secret.as_deref() {
         Some("cert") => Ok(own.certificate.clone()),
@@ -41,7 +40,7 @@ fn try_with(tls: &Tls, host: &str, system: fn() -> Option<String>) -> Result<Ups
             why: String::new(),
         }),
     };
-    made(tls, host, read, system)
+    made(tls, host, read, || system.map(str::to_owned))
 }
 
 /// The table of Kuma's four modes.
@@ -62,13 +61,13 @@ fn modes_say_what_is_looked_at() {
             }),
             allow_renegotiation: true,
             ..secured(Verification {
-                ca_cert: source("cert"),
-                client_cert: source("cert"),
-                client_key: source("key"),
+                ca_cert: Some(source("cert")),
+                client_cert: Some(source("cert")),
+                client_key: Some(source("key")),
                 ..conf(mode)
             })
         };
-        let made = try_with(&tls, "api.test", system).ok().unwrap();
+        let made = try_with(&tls, "api.test", SYSTEM).ok().unwrap();
         assert_eq!(made.sni.as_deref(), Some(sni), "{mode}");
         assert_eq!(made.expected, expected, "{mode}");
         let is_given = matches!(made.authority, Some(Authority::Pem(_)));
@@ -88,7 +87,7 @@ fn the_name_is_that_of_the_first_endpoint() {
         ("192.0.2.1", None, "192.0.2.1"),
         ("2001:db8::1", None, "2001:db8::1"),
     ] {
-        let made = try_with(&secured(Verification::default()), host, system);
+        let made = try_with(&secured(Verification::default()), host, SYSTEM);
         let made = made.ok().unwrap();
         assert_eq!(made.sni.as_deref(), sni);
         let expected = vec![ExpectedName::Exact(expected.to_owned())];
@@ -107,7 +106,7 @@ fn alternative_names_are_the_only_ones() {
         subject_alt_names: vec![san("Exact", "a.test"), san("Prefix", "spiffe://b/")],
         ..conf("Secured")
     });
-    let made = try_with(&tls, "api.test", system).ok().unwrap();
+    let made = try_with(&tls, "api.test", SYSTEM).ok().unwrap();
     assert_eq!(made.sni.as_deref(), Some("custom.test"));
     let expected = [
         ExpectedName::Exact("a.test".to_owned()),
@@ -123,48 +122,47 @@ fn what_cannot_be_looked_at_is_not_reached() {
         change(&mut conf);
         secured(conf)
     };
-    let cases: [(Tls, &str, fn() -> Option<String>, &str, Code); 5] = [
+    for (tls, host, system, field, code) in [
         (
             with(|_| ()),
             "api.test",
-            || None,
+            None,
             "caCert",
             Code::NoSystemAuthority,
         ),
         (
-            with(|conf| conf.ca_cert = source("none")),
+            with(|conf| conf.ca_cert = Some(source("none"))),
             "api.test",
-            system,
+            SYSTEM,
             "caCert",
             Code::MissingSecret,
         ),
         (
-            with(|conf| conf.ca_cert = source("junk")),
+            with(|conf| conf.ca_cert = Some(source("junk"))),
             "api.test",
-            system,
+            SYSTEM,
             "caCert",
             Code::InvalidCertificate,
         ),
         (
             with(|conf| {
-                conf.client_cert = source("cert");
-                conf.client_key = source("junk");
+                conf.client_cert = Some(source("cert"));
+                conf.client_key = Some(source("junk"));
             }),
             "api.test",
-            system,
+            SYSTEM,
             "clientCert",
             Code::InvalidCertificate,
         ),
         (
             with(|_| ()),
             "unix:///run/api.sock",
-            system,
+            SYSTEM,
             "serverName",
             Code::NamelessService,
         ),
-    ];
-    for (tls, host, system, field, code) in cases {
-        let (wrong, unusable) = try_with(&tls, host, system).err().unwrap();
+    ] {
+        let (wrong, unusable) = try_with(&tls, host, SYSTEM).err().unwrap();
         assert_eq!((wrong, unusable.code), (field, code));
     }
 }
