@@ -37,7 +37,7 @@ impl Loaded {
         if self.has_fatal_errors() {
             return Ok(None);
         }
-        let dataplane = choose(args, self)?;
+        let dataplane = choose(args.dataplane.as_deref(), args.mesh.as_deref(), self)?;
         let input = Input {
             resources: &self.resources,
             sources: &self.sources,
@@ -80,15 +80,16 @@ impl Loaded {
 }
 
 /// The Dataplane that is named, or the only one.
-fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<&'a Resource<Dataplane>> {
+pub(super) fn choose<'a>(
+    name: Option<&str>,
+    mesh: Option<&str>,
+    loaded: &'a Loaded,
+) -> anyhow::Result<&'a Resource<Dataplane>> {
     let candidates: Vec<_> = loaded.resources.dataplanes.iter().collect();
-    let in_mesh = |d: &&Resource<Dataplane>| {
-        let mesh = args.mesh.as_ref();
-        mesh.is_none_or(|mesh| d.meta.mesh == *mesh)
-    };
+    let in_mesh = |d: &&Resource<Dataplane>| mesh.is_none_or(|mesh| d.meta.mesh == mesh);
     let mut named: Vec<_> = candidates.iter().copied().filter(in_mesh).collect();
-    match &args.dataplane {
-        Some(name) => named.retain(|d| d.meta.name == *name),
+    match name {
+        Some(name) => named.retain(|d| d.meta.name == name),
         // Dataplanes of services are most often there to be called; the one gateway among them is meant.
         None => {
             let is_gateway = |d: &&Resource<Dataplane>| kuma::is_builtin_gateway(d);

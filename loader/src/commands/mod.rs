@@ -4,10 +4,12 @@ mod bootstrap;
 mod certs;
 mod choose;
 mod generate;
+mod hosts;
 mod load;
 mod options;
 mod run;
 mod status;
+mod stream_logs;
 mod validate;
 
 use std::process::ExitCode;
@@ -47,8 +49,10 @@ pub fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Run(args) => run::run(&args, output),
         Command::Status(args) => status::run(&args, output),
         Command::Exec(args) => Err(run::exec(&args)),
+        Command::StreamLogs { pipe } => stream_logs::run(&pipe, output),
         Command::Rule { code } => validate::rule(code.as_deref(), output),
         Command::Certs(args) => certs::run(&args, output),
+        Command::Hosts(args) => hosts::run(&args, output),
         Command::Generate(command) => generate::run(command, output),
     }
 }

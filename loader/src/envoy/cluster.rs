@@ -154,11 +154,13 @@ fn protocol_options(cluster: &model::Cluster) -> HashMap<String, Any> {
         UpstreamProtocol::Http1 => {
             ProtocolConfig::HttpProtocolOptions(Http1ProtocolOptions::default())
         }
-        UpstreamProtocol::Http2 => ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions {
-            initial_stream_window_size: Some(proto::number(65_536)),
-            initial_connection_window_size: Some(proto::number(1_048_576)),
-            ..Http2ProtocolOptions::default()
-        }),
+        UpstreamProtocol::Http2 | UpstreamProtocol::Grpc => {
+            ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions {
+                initial_stream_window_size: Some(proto::number(65_536)),
+                initial_connection_window_size: Some(proto::number(1_048_576)),
+                ..Http2ProtocolOptions::default()
+            })
+        }
     };
     let explicit = ExplicitHttpConfig {
         protocol_config: Some(protocol),

@@ -15,14 +15,14 @@ use std::net::IpAddr;
 use ::policy::{HostPattern, Tags};
 
 use self::identity::TlsVersion;
-use self::policy::{ClusterPolicy, ListenerPolicy};
+use self::policy::{ClusterPolicy, ListenerPolicy, LogTarget};
 
 pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
 pub use role::{
     Clients, CrossMeshGateway, Inbound, Outbound, Outside, Permission, Refusal, Role, Who,
 };
 pub use route::{
-    Action, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, PathMatch,
+    Action, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, Part, PathMatch,
     PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost, WeightedCluster,
 };
 
@@ -46,6 +46,16 @@ pub struct Proxy {
 }
 
 impl Proxy {
+    /// The TCP servers that access log lines go to, `host:port`.
+    pub fn log_servers(&self) -> impl Iterator<Item = &str> {
+        let listeners = self.ports.iter().flat_map(|port| &port.listeners);
+        let logs = listeners.flat_map(|listener| &listener.policy.access_logs);
+        logs.filter_map(|log| match &log.target {
+            LogTarget::Tcp(address, _) => Some(address.as_str()),
+            LogTarget::File(..) | LogTarget::OpenTelemetry(_) => None,
+        })
+    }
+
     /// Opens on `address` what would be opened on the address of the Dataplane.
     pub fn listen_on(&mut self, address: IpAddr) {
         for port in &mut self.ports {
@@ -171,6 +181,8 @@ pub enum UpstreamProtocol {
     Http1,
     /// HTTP/2 without negotiation.
     Http2,
+    /// gRPC, and so HTTP/2 without negotiation.
+    Grpc,
 }
 
 /// Where a service can be reached.
@@ -260,7 +272,7 @@ impl fmt::Debug for Certificate {
 }
 
 /// The place in the user's resources that something was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// `MeshGateway/default/edge-gateway`.
     pub resource: String,

@@ -34,6 +34,8 @@ pub struct Outbound {
     pub gateways: Vec<CrossMeshGateway>,
     /// What is outside of the mesh and may be reached; nothing where nothing is, or where nobody is kept from it.
     pub outside: Option<Outside>,
+    /// The names of the one destination, if it has any; those of `gateways` and `outside` stand there.
+    pub hostnames: Vec<String>,
 }
 
 /// Services outside of the mesh.

@@ -39,8 +39,8 @@ pub struct Route {
     pub policy: RoutePolicy,
     /// The rule.
     pub origin: Origin,
-    /// Other resources that had a part in it.
-    pub also: Vec<String>,
+    /// Other rules with the same matches.
+    pub also: Vec<Part>,
 }
 
 impl Route {
@@ -206,4 +206,13 @@ pub struct WeightedCluster {
     pub cluster: String,
     /// Its share of the sum of all weights.
     pub weight: u32,
+}
+
+/// A rule that a route was made of beside the one that it is named for.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The rule.
+    pub origin: Origin,
+    /// Whether anything of it is left.
+    pub serves: bool,
 }

@@ -32,7 +32,6 @@ const FIELDS: &[Field] = &[
     any("HostnameGenerator", "selector.meshMultiZoneService", Warning, "no host names are made for services of the mesh"),
     any("HostnameGenerator", "extension", Warning, "only a control plane with that extension makes these host names"),
     any("Mesh", "tracing", Warning, MESH),
-    any("Mesh", "logging", Warning, MESH),
     any("Mesh", "metrics", Warning, MESH),
     any("Mesh", "routing.zoneEgress", Warning, "there is no way through an egress: ExternalServices of the mesh have no endpoints"),
     any("Mesh", "routing.localityAwareLoadBalancing", Warning, "all endpoints of a service are used in turn"),
@@ -47,13 +46,8 @@ const FIELDS: &[Field] = &[
     only("MeshHealthCheck", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on what gateways send to it"),
     only("MeshRetry", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on what gateways send to it"),
     only("MeshTimeout", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on what gateways send to it"),
-    any("MeshHealthCheck", "to[].default.grpc", Warning, "gRPC services are not probed"),
-    any("MeshRetry", "to[].default.tcp", Warning, "connections are tried 5 times"),
-    any("MeshRetry", "to[].default.grpc", Warning, "gRPC calls are not tried again"),
-    any("Retry", "conf.tcp", Warning, "connections are tried 5 times"),
-    any("Retry", "conf.grpc", Warning, "gRPC calls are not tried again"),
-    any("Timeout", "conf.tcp", Warning, "connections end after 300 s without traffic"),
-    any("Timeout", "conf.grpc", Warning, "gRPC calls have the times of HTTP requests"),
+    any("MeshOpenTelemetryBackend", "env", Warning, "nothing is taken from the environment of a `kuma-dp`"),
+    only("MeshOpenTelemetryBackend", "protocol", &["http"], Warning, "records are sent with gRPC only, and to this collector none"),
     any("MeshRateLimit", "to[].default.local.tcp", Error, "connections that it would refuse would get in"),
 ];
 
@@ -157,18 +151,12 @@ mod tests {
     use super::*;
     use crate::resources::decode::{Reader, decode};
     use crate::resources::kuma::{
-        dataplane::Dataplane,
-        hostname_generator::HostnameGenerator,
-        mesh::Mesh,
-        mesh_circuit_breaker::MeshCircuitBreaker,
-        mesh_external_service::MeshExternalService,
-        mesh_gateway::MeshGateway,
-        mesh_gateway_route::MeshGatewayRoute,
-        mesh_health_check::MeshHealthCheck,
-        mesh_http_route::MeshHttpRoute,
-        mesh_rate_limit::MeshRateLimit,
-        mesh_retry::{MeshRetry, Retry},
-        mesh_timeout::{MeshTimeout, Timeout},
+        dataplane::Dataplane, hostname_generator::HostnameGenerator, mesh::Mesh,
+        mesh_circuit_breaker::MeshCircuitBreaker, mesh_external_service::MeshExternalService,
+        mesh_gateway::MeshGateway, mesh_gateway_route::MeshGatewayRoute,
+        mesh_health_check::MeshHealthCheck, mesh_http_route::MeshHttpRoute,
+        mesh_open_telemetry_backend::MeshOpenTelemetryBackend, mesh_rate_limit::MeshRateLimit,
+        mesh_retry::MeshRetry, mesh_timeout::MeshTimeout,
     };
     use crate::source::read_text;
 
@@ -203,8 +191,7 @@ mod tests {
                 "MeshHTTPRoute" => unknown::<MeshHttpRoute>(&yaml),
                 "MeshHealthCheck" => unknown::<MeshHealthCheck>(&yaml),
                 "MeshRetry" => unknown::<MeshRetry>(&yaml),
-                "Retry" => unknown::<Retry>(&yaml),
-                "Timeout" => unknown::<Timeout>(&yaml),
+                "MeshOpenTelemetryBackend" => unknown::<MeshOpenTelemetryBackend>(&yaml),
                 "MeshTimeout" => unknown::<MeshTimeout>(&yaml),
                 "MeshCircuitBreaker" => unknown::<MeshCircuitBreaker>(&yaml),
                 "HostnameGenerator" => unknown::<HostnameGenerator>(&yaml),

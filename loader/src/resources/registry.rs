@@ -39,7 +39,7 @@ impl Fate {
 use Fate::{Checked, LeftOut, Report, Served};
 use Severity::{Error, Warning};
 
-const SIGNALS: &str = "its logs, traces and metrics are not written";
+const SIGNALS: &str = "its traces and metrics are not written";
 const ENVOY: &str = "what it changes in Envoy's configuration, refusals included, would be missing";
 const ZONES: &str = "other zones are not reached";
 const SIDECARS: &str = "it would change the proxies next to services, not gateways";
@@ -57,7 +57,7 @@ pub const KINDS: &[Kind] = &[
     kind("ExternalService", Served),
     kind("FaultInjection", LeftOut(Warning, "nothing goes wrong on purpose; Kuma does not apply it to gateways either")),
     global("GlobalSecret", LeftOut(Warning, PLANE)),
-    kind("HealthCheck", LeftOut(Warning, "endpoints are not probed")),
+    kind("HealthCheck", Served),
     global("HostnameGenerator", Served),
     global("Mesh", Served),
     kind("MeshAccessLog", Served),
@@ -75,7 +75,7 @@ pub const KINDS: &[Kind] = &[
     kind("MeshLoadBalancingStrategy", LeftOut(Warning, "all endpoints of a service are used in turn")),
     kind("MeshMetric", LeftOut(Warning, SIGNALS)),
     kind("MeshMultiZoneService", Served),
-    kind("MeshOpenTelemetryBackend", LeftOut(Warning, SIGNALS)),
+    kind("MeshOpenTelemetryBackend", Served),
     kind("MeshPassthrough", Checked(Warning, "Kuma does not apply it to gateways either")),
     kind("MeshProxyPatch", LeftOut(Error, ENVOY)),
     kind("MeshRateLimit", Served),
@@ -95,7 +95,7 @@ pub const KINDS: &[Kind] = &[
     kind("ServiceInsight", Report),
     kind("ServiceOverview", Report),
     kind("Timeout", Served),
-    kind("TrafficLog", LeftOut(Warning, SIGNALS)),
+    kind("TrafficLog", Served),
     kind("TrafficPermission", Served),
     kind("TrafficRoute", LeftOut(Warning, SIDECARS)),
     kind("TrafficTrace", LeftOut(Warning, SIGNALS)),
@@ -145,6 +145,7 @@ pub fn has_spec(kind: &str) -> bool {
             | "MeshHTTPRoute"
             | "MeshHealthCheck"
             | "MeshMultiZoneService"
+            | "MeshOpenTelemetryBackend"
             | "MeshPassthrough"
             | "MeshRateLimit"
             | "MeshRetry"

@@ -17,7 +17,7 @@ use crate::source::Path;
 /// [`BY_POLICY`].
 const ANNOTATION: &str = "meshgate.io/cross-mesh-clients";
 
-/// The value with which the `rules` of `MeshTrafficPermission`s decide, which Kuma does not apply to gateways.
+/// The value with which the `rules` of `MeshTrafficPermission` decide, which Kuma does not apply to gateways.
 const BY_POLICY: &str = "MeshTrafficPermission";
 
 /// What a MeshGateway's annotation says.

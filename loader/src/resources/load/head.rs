@@ -153,7 +153,7 @@ impl Head {
             if has_spec {
                 head.beside_spec(node, &[UNIVERSAL, &["spec"]], findings);
             }
-            head.names(node, &decoded.named, findings);
+            head.names(node, &[decoded.named, decoded.misspelt].concat(), findings);
         }
         Some(head)
     }
@@ -205,7 +205,7 @@ impl Head {
             findings.extend(named.map(|finding| about(finding, &name, &Path::root())));
             let known = [KUBERNETES, if is_secret { KUBERNETES_SECRET } else { &[] }];
             head.beside_spec(node, &known, findings);
-            head.names(node, &decoded.named, findings);
+            head.names(node, &[decoded.named, decoded.misspelt].concat(), findings);
         }
         Some(head)
     }

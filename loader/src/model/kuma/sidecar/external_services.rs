@@ -23,6 +23,19 @@ use crate::source::Path;
 /// by hostname.
 const PORT_LABEL: &str = "meshgate.io/external-service-port";
 
+/// The hostnames of a service.
+pub(super) fn hostnames_of(
+    own: &Sidecar<'_>,
+    kuma_service: &str,
+    findings: &mut Vec<Diagnostic>,
+) -> Vec<String> {
+    let mut services = of_mesh(&own.input.resources.mesh_external_services, own.mesh());
+    let service = services.find(|service| external_name(service) == kuma_service);
+    let hostnames = service
+        .map(|service| hostnames(own.input, own.mesh(), findings).remove(&service.meta.name));
+    hostnames.flatten().unwrap_or_default()
+}
+
 /// Who may reach a service by an outbound of its own; nothing where nobody is kept from it.
 pub(super) fn of_outbound(own: &Sidecar<'_>, kuma_service: &str) -> Option<Outside> {
     let mut services = of_mesh(&own.input.resources.mesh_external_services, own.mesh());
@@ -98,7 +111,9 @@ pub(super) fn by_hostname(
         &policies,
         &own.for_logs(),
         &Destination::default(),
+        false,
         &mut listener,
+        clusters,
     );
     listener.virtual_hosts = hosts;
     ports.push(Port {
@@ -113,6 +128,7 @@ pub(super) fn by_hostname(
             caller: own.tags.clone(),
             gateways: Vec::new(),
             outside: Some(outside),
+            hostnames: Vec::new(),
         }),
         origin,
     });
@@ -176,7 +192,16 @@ fn hosts(
                 origin: origin.clone(),
             })
             .collect();
-        policies::outbound(&policies, &own.for_logs(), &destination, &mut listener);
+        let is_grpc = service.spec.matching.protocol == "grpc";
+        let for_logs = own.for_logs();
+        policies::outbound(
+            &policies,
+            &for_logs,
+            &destination,
+            is_grpc,
+            &mut listener,
+            clusters,
+        );
         hosts.extend(listener.virtual_hosts);
         outside.services.push(described(own, service, names));
         services.push(destination);

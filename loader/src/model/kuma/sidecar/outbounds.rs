@@ -24,6 +24,7 @@ struct Target {
     service: Destination,
     cluster: String,
     protocol: Protocol,
+    is_grpc: bool,
 }
 
 /// A port for each outbound, and the clusters behind them.
@@ -85,12 +86,24 @@ pub(super) fn ports(
             ));
         }
         let for_logs = own.for_logs();
-        policies::outbound(&policies, &for_logs, &target.service, &mut listener);
+        policies::outbound(
+            &policies,
+            &for_logs,
+            &target.service,
+            target.is_grpc,
+            &mut listener,
+            clusters,
+        );
         ports.push(Port {
             name: format!("outbound:{address}:{number}"),
             role: Role::Outbound(OutboundRole {
                 caller: own.tags.clone(),
                 gateways: Vec::new(),
+                hostnames: external_services::hostnames_of(
+                    own,
+                    &target.service.kuma_service,
+                    findings,
+                ),
                 outside: external_services::of_outbound(own, &target.service.kuma_service),
             }),
             address,
@@ -116,9 +129,9 @@ pub(super) fn ports(
 /// Proxies speak HTTP/2 with each other, whatever the services behind them speak.
 fn between_sidecars(cluster: Cluster) -> Cluster {
     Cluster {
-        protocol: match cluster.tls {
-            Some(_) => UpstreamProtocol::Http2,
-            None => cluster.protocol,
+        protocol: match (&cluster.tls, cluster.protocol) {
+            (Some(_), UpstreamProtocol::Http1) => UpstreamProtocol::Http2,
+            (_, other) => other,
         },
         ..cluster
     }
@@ -145,6 +158,7 @@ fn target(
             service: Destination::of_tags(&cluster.destination),
             cluster: cluster.name.clone(),
             protocol: Protocol::Http,
+            is_grpc: false,
         };
         clusters.push(cluster);
         return Some(target);
@@ -171,6 +185,7 @@ fn target(
         } else {
             Protocol::Tcp
         },
+        is_grpc: backends.speaks_grpc(&destination),
     })
 }
 

@@ -162,7 +162,7 @@ fn what_cannot_be_looked_at_is_not_reached() {
             Code::NamelessService,
         ),
     ] {
-        let (wrong, unusable) = try_with(&tls, host, SYSTEM).err().unwrap();
+        let (wrong, unusable) = try_with(&tls, host, system).err().unwrap();
         assert_eq!((wrong, unusable.code), (field, code));
     }
 }
