@@ -40,6 +40,8 @@ pub enum Command {
     },
     /// Make, show and renew the identities of Dataplanes, and the CAs of their meshes.
     Certs(CertsArgs),
+    /// Print the hostnames that lead to the outbounds of a sidecar, as lines for /etc/hosts.
+    Hosts(HostsArgs),
     /// Make certificates.
     #[command(subcommand)]
     Generate(GenerateCommand),
@@ -210,6 +212,20 @@ pub struct CertsArgs {
     /// Go on renewing identities until SIGTERM or Ctrl-C: for Envoys that `meshgate run` has not started.
     #[arg(long)]
     pub watch: bool,
+}
+
+/// Arguments of `hosts`.
+#[derive(Debug, Args)]
+pub struct HostsArgs {
+    /// Where the resources are.
+    #[command(flatten)]
+    pub paths: Paths,
+    /// The Dataplane whose proxy it is; not needed where there is only one.
+    #[arg(long, value_name = "NAME")]
+    pub dataplane: Option<String>,
+    /// The mesh of the Dataplane; not needed where the name says it.
+    #[arg(long, value_name = "NAME")]
+    pub mesh: Option<String>,
 }
 
 /// How identities are printed.

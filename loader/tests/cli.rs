@@ -402,3 +402,35 @@ fn tls_certificate_on_standard_output() {
     assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----\n"));
     assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
 }
+
+#[test]
+fn names_that_lead_to_a_sidecar() {
+    let folder = Folder::with(&[(
+        "resources.yaml",
+        "type: Dataplane
+mesh: default
+name: web-1
+labels: {meshgate.io/external-service-port: '8100'}
+networking:
+  address: 127.0.0.1
+  inbound: [{port: 7000, tags: {kuma.io/service: web}}]
+  outbound:
+  - {port: 8080, address: 127.0.0.2, backendRef: {kind: MeshExternalService, name: db}}
+---
+type: MeshExternalService
+mesh: default
+name: db
+spec:
+  match: {port: 5432, protocol: tcp}
+  endpoints: [{address: db.example.com, port: 5432}]
+---
+type: MeshExternalService
+mesh: default
+name: api
+spec:
+  match: {port: 80, protocol: http}
+  endpoints: [{address: api.example.com, port: 80}]
+",
+    )]);
+    assert_cmd_snapshot!(folder.meshgate(&["hosts", "resources.yaml"]));
+}

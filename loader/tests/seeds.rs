@@ -109,3 +109,22 @@ fn listener_inputs_of_kuma_load_without_an_error() {
     }
     assert!(count >= 7, "{count} inputs");
 }
+
+/// Kuma's page on `MeshExternalService`: its resources load, each by itself; fragments are none.
+#[test]
+fn external_services_of_the_seeds_load() {
+    let Some(folder) = shared("conformance/seeds") else {
+        return;
+    };
+    let mut count = 0;
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("kuma-external-service") && !name.contains("fragment") {
+            count += 1;
+            let (_, errors) = errors(&fs::read_to_string(&path).expect("a text"));
+            assert!(errors.is_empty(), "{name}: {errors:#?}");
+        }
+    }
+    assert!(count >= 10, "{count} seeds");
+}

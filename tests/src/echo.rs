@@ -68,7 +68,8 @@ impl Backend {
         Self::serve(0, send_back).await
     }
 
-    async fn serve<F>(
+    /// Hands each connection on a port, or on a free one for 0, to `connection`.
+    pub(crate) async fn serve<F>(
         port: u16,
         connection: impl Fn(TcpStream) -> F + Send + 'static,
     ) -> anyhow::Result<Self>
@@ -99,13 +100,13 @@ impl Drop for Backend {
     }
 }
 
-async fn send_back(stream: impl AsyncRead + AsyncWrite) {
+pub(crate) async fn send_back(stream: impl AsyncRead + AsyncWrite) {
     let (mut read, mut write) = tokio::io::split(stream);
     // Ends with the connection, however that ends.
     let _ = tokio::io::copy(&mut read, &mut write).await;
 }
 
-async fn answer(
+pub(crate) async fn answer(
     name: String,
     mut request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {

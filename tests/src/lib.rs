@@ -8,6 +8,7 @@
 //! - [`tls`]: TLS as a client that looks at certificates and does not judge them
 //! - [`compatibility`]: what tests said on each Envoy
 //! - [`meshgate`]: the command under test
+//! - [`outside`]: servers as they are outside of a mesh
 //! - [`shared`]: test data from outside of the project, where it is there
 //! - [`wasm_host`]: Envoy's part of the Wasm ABI, with a record of every call
 
@@ -18,6 +19,7 @@ pub mod compatibility;
 pub mod echo;
 pub mod envoy;
 pub mod meshgate;
+pub mod outside;
 pub mod shared;
 pub mod tls;
 pub mod wasm_host;

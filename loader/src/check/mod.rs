@@ -79,7 +79,8 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
 fn is_sidecar(input: Input<'_>, dataplane: &Resource<Dataplane>) -> bool {
     let networking = &dataplane.spec.networking;
     let is_caught = networking.transparent_proxying.is_some();
-    let calls = !networking.outbound.is_empty();
+    let mut labels = dataplane.meta.labels.keys();
+    let calls = !networking.outbound.is_empty() || labels.any(|l| l.starts_with("meshgate.io/"));
     let is_apart = |inbound: &Inbound| {
         !matches!(inbound.service_port, 0) || !inbound.service_address.is_empty()
     };

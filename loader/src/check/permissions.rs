@@ -8,6 +8,10 @@ use crate::source::Path;
 pub(super) fn unused(input: Input<'_>, findings: &mut Vec<Diagnostic>) {
     let resources = input.resources;
     for permission in &resources.mesh_traffic_permissions {
+        let target = permission.spec.target_ref.as_ref();
+        if target.is_some_and(|target| target.kind == "MeshExternalService") {
+            continue;
+        }
         let mut gateways = resources.mesh_gateways.iter();
         let is_for_gateways = !permission.spec.rules.is_empty()
             && gateways.any(|gateway| {

@@ -145,22 +145,21 @@ fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<Candidate<
             workloads::list(&workloads)
         );
     }
-    choose_dataplane(args, loaded).map(Candidate::Dataplane)
+    choose_dataplane(args.dataplane.as_deref(), args.mesh.as_deref(), loaded)
+        .map(Candidate::Dataplane)
 }
 
 /// The Dataplane that is named, or the only one.
-fn choose_dataplane<'a>(
-    args: &ProxyArgs,
+pub(super) fn choose_dataplane<'a>(
+    name: Option<&str>,
+    mesh: Option<&str>,
     loaded: &'a Loaded,
 ) -> anyhow::Result<&'a Resource<Dataplane>> {
     let candidates: Vec<_> = loaded.resources.dataplanes.iter().collect();
-    let in_mesh = |d: &&Resource<Dataplane>| {
-        let mesh = args.mesh.as_ref();
-        mesh.is_none_or(|mesh| d.meta.mesh == *mesh)
-    };
+    let in_mesh = |d: &&Resource<Dataplane>| mesh.is_none_or(|mesh| d.meta.mesh == mesh);
     let mut named: Vec<_> = candidates.iter().copied().filter(in_mesh).collect();
-    match &args.dataplane {
-        Some(name) => named.retain(|d| d.meta.name == *name),
+    match name {
+        Some(name) => named.retain(|d| d.meta.name == name),
         // Dataplanes of services are most often there to be called; the one gateway among them is meant.
         None => {
             let is_gateway = |d: &&Resource<Dataplane>| kuma::is_builtin_gateway(d);

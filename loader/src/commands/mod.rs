@@ -4,6 +4,7 @@ mod bootstrap;
 mod certs;
 mod choose;
 mod generate;
+mod hosts;
 mod load;
 mod options;
 mod run;
@@ -52,6 +53,7 @@ pub fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::StreamLogs { pipe } => stream_logs::run(&pipe, output),
         Command::Rule { code } => validate::rule(code.as_deref(), output),
         Command::Certs(args) => certs::run(&args, output),
+        Command::Hosts(args) => hosts::run(&args, output),
         Command::Generate(command) => generate::run(command, output),
     }
 }

@@ -56,6 +56,8 @@ impl Code {
                 | Self::NoAuthority
                 | Self::AuthorityTime
                 | Self::UnknownAuthority
+                | Self::NoSystemAuthority
+                | Self::NamelessService
         )
     }
 

@@ -1,6 +1,6 @@
 //! Clusters with their endpoints.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -46,10 +46,9 @@ pub(super) fn cluster(
     cluster: &model::Cluster,
     options: &Options,
 ) -> Cluster {
-    let addresses = cluster.endpoints.iter().map(|endpoint| &endpoint.address);
+    let mut addresses = cluster.endpoints.iter().map(|endpoint| &endpoint.address);
     let resolved = addresses
-        .map(|address| address.parse::<IpAddr>())
-        .all(|address| address.is_ok());
+        .all(|address| address.parse::<IpAddr>().is_ok() || address.starts_with(proto::UNIX));
     let policy = &cluster.policy;
     let mut made = Cluster {
         name: cluster.name.clone(),
@@ -86,21 +85,24 @@ pub(super) fn cluster(
 }
 
 fn load_assignment(cluster: &model::Cluster) -> ClusterLoadAssignment {
-    let endpoints: Vec<_> = cluster
-        .endpoints
-        .iter()
-        .map(|own| LbEndpoint {
+    let mut priorities: BTreeMap<u32, Vec<LbEndpoint>> = BTreeMap::new();
+    for own in &cluster.endpoints {
+        let endpoints = priorities.entry(own.priority).or_default();
+        endpoints.push(LbEndpoint {
             metadata: upstream_tls::metadata(cluster, own),
             ..endpoint(own)
-        })
-        .collect();
-    let locality = (!endpoints.is_empty()).then(|| LocalityLbEndpoints {
+        });
+    }
+    // Envoy refuses gaps.
+    let localities = (0..).zip(priorities.into_values());
+    let localities = localities.map(|(priority, endpoints)| LocalityLbEndpoints {
         lb_endpoints: endpoints,
+        priority,
         ..LocalityLbEndpoints::default()
     });
     ClusterLoadAssignment {
         cluster_name: cluster.name.clone(),
-        endpoints: locality.into_iter().collect(),
+        endpoints: localities.collect(),
         ..ClusterLoadAssignment::default()
     }
 }

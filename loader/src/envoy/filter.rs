@@ -1,7 +1,8 @@
 //! meshgate's own filter: where its code is, what it may call, and what it decides by.
 
 use ::policy::config::{
-    CrossMeshConfig, CrossMeshGatewayConfig, ListenerConfig, PermissionsConfig, RuleConfig,
+    Access, CrossMeshConfig, CrossMeshGatewayConfig, ExternalAccessConfig, ExternalServiceConfig,
+    ListenerConfig,
 };
 use ::policy::telemetry::state;
 use ::policy::{HostPattern, PluginConfig};
@@ -9,6 +10,7 @@ use envoy_types::pb::envoy::config::core::v3::substitution_format_string::Format
 use envoy_types::pb::envoy::config::core::v3::{
     AsyncDataSource, SubstitutionFormatString, async_data_source,
 };
+use envoy_types::pb::envoy::config::listener::v3::{Filter, filter};
 use envoy_types::pb::envoy::extensions::filters::common::set_filter_state::v3::{
     FilterStateValue,
     filter_state_value::{Key, Value},
@@ -16,6 +18,7 @@ use envoy_types::pb::envoy::extensions::filters::common::set_filter_state::v3::{
 use envoy_types::pb::envoy::extensions::filters::http::set_filter_state::v3::Config as SetFilterState;
 use envoy_types::pb::envoy::extensions::filters::http::wasm::v3::Wasm;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
+use envoy_types::pb::envoy::extensions::filters::network::wasm::v3::Wasm as NetworkWasm;
 use envoy_types::pb::envoy::extensions::wasm::v3::{
     CapabilityRestrictionConfig, FailurePolicy, PluginConfig as WasmPlugin, SanitizationConfig,
     VmConfig, plugin_config::Vm,
@@ -25,7 +28,7 @@ use envoy_types::util::pack_any;
 
 use super::{EnvoyRange, Options, connection_manager, proto};
 use crate::model::{
-    Clients, CrossMeshGateway, Listener, Permission, Port, Protocol, Proxy, Role, SpiffeIds, Who,
+    CrossMeshGateway, Listener, Outbound, Outside, Permission, Port, Protocol, Proxy, Role,
 };
 
 /// The name of the filter, of its plugin and of its virtual machine. All filters of an Envoy share one machine for each
@@ -68,6 +71,22 @@ pub(super) fn filter(
     chain: Option<&Listener>,
     options: &Options,
 ) -> HttpFilter {
+    let config = Some(plugin(proxy, port, chain, options));
+    connection_manager::http_filter(NAME, Wasm { config })
+}
+
+/// The same for connections.
+pub(super) fn of_connections(proxy: &Proxy, port: &Port, options: &Options) -> Filter {
+    let config = Some(plugin(proxy, port, None, options));
+    Filter {
+        name: NAME.to_owned(),
+        config_type: Some(filter::ConfigType::TypedConfig(pack_any(NetworkWasm {
+            config,
+        }))),
+    }
+}
+
+fn plugin(proxy: &Proxy, port: &Port, chain: Option<&Listener>, options: &Options) -> WasmPlugin {
     let is_in_meshes = proxy.ports.iter().any(asks_for_more);
     let code = async_data_source::Specifier::Local(proto::file(&options.wasm));
     let mut machine = VmConfig {
@@ -94,12 +113,7 @@ pub(super) fn filter(
         }
     }
     plugin.vm = Some(Vm::VmConfig(machine));
-    connection_manager::http_filter(
-        NAME,
-        Wasm {
-            config: Some(plugin),
-        },
-    )
+    plugin
 }
 
 #[expect(
@@ -120,9 +134,14 @@ fn capabilities(is_in_meshes: bool) -> CapabilityRestrictionConfig {
 
 fn asks_for_more(port: &Port) -> bool {
     match &port.role {
-        Role::Outbound(outbound) => !outbound.gateways.is_empty(),
+        Role::Outbound(outbound) => is_decided(outbound),
         Role::Gateway | Role::Inbound(_) => has_permissions(port),
     }
+}
+
+/// Whether the filter decides about what is sent there.
+pub(super) fn is_decided(outbound: &Outbound) -> bool {
+    !outbound.gateways.is_empty() || outbound.outside.is_some()
 }
 
 fn has_permissions(port: &Port) -> bool {
@@ -160,9 +179,11 @@ fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> Pl
             mode: options.mode,
             reasons: options.reasons,
             port: Some(port.number),
-            cross_mesh: Some(CrossMeshConfig {
+            cross_mesh: (!outbound.gateways.is_empty()).then(|| CrossMeshConfig {
                 gateways: outbound.gateways.iter().map(cross_mesh).collect(),
             }),
+            external_access: outbound.outside.as_ref().map(external_access),
+            chain: outbound.outside.as_ref().and_then(chain_of),
             ..PluginConfig::empty()
         };
     }
@@ -197,6 +218,33 @@ fn cross_mesh(gateway: &CrossMeshGateway) -> CrossMeshGatewayConfig {
     }
 }
 
+fn external_access(outside: &Outside) -> ExternalAccessConfig {
+    let services = outside.services.iter();
+    let services = services.map(|service| ExternalServiceConfig {
+        name: service.name.clone(),
+        hostnames: service.hostnames.clone(),
+        port: None,
+        cluster: None,
+        permissions: service.permission.as_ref().map(Permission::rules),
+    });
+    ExternalAccessConfig {
+        default: if outside.is_forbidden {
+            Access::Forbid
+        } else {
+            Access::Allow
+        },
+        services: services.collect(),
+        client: (!outside.client.is_empty()).then(|| outside.client.clone()),
+        ..ExternalAccessConfig::default()
+    }
+}
+
+/// The one service that a port leads to.
+fn chain_of(outside: &Outside) -> Option<String> {
+    let service = outside.services.first().filter(|_| outside.is_alone);
+    service.map(|service| service.name.clone())
+}
+
 fn of_chain(port: &Port, chain: &Listener) -> Vec<ListenerConfig> {
     let is_exact = |name: &HostPattern| matches!(name, HostPattern::Exact(_));
     if chain.hostnames().all(is_exact) {
@@ -218,39 +266,8 @@ fn listener(listener: &Listener) -> ListenerConfig {
         name: listener.name.clone(),
         hostnames: hostnames.filter(|_| !takes_all).collect(),
         tags: listener.tags.clone(),
-        permissions: listener.permission.as_ref().map(permissions),
+        permissions: listener.permission.as_ref().map(Permission::rules),
     }
-}
-
-/// Rules that name an SNI are about more, or fewer, clients than they say: that of meshes' connections to a gateway is
-/// not looked at. Either way nobody gets in who should not.
-fn permissions(permission: &Permission) -> PermissionsConfig {
-    let denied = |clients: &Clients| rule(&clients.who).unwrap_or_default();
-    let allowed = |clients: &Clients| rule(&clients.who).filter(|_| clients.sni.is_none());
-    PermissionsConfig {
-        deny: permission.denied.iter().map(denied).collect(),
-        shadow_deny: permission
-            .shadow_denied
-            .iter()
-            .filter_map(allowed)
-            .collect(),
-        allow: permission.allowed.iter().filter_map(allowed).collect(),
-    }
-}
-
-/// The rule for clients; nothing for sets that no list of URIs can say.
-fn rule(who: &Who) -> Option<RuleConfig> {
-    let client = match who {
-        Who::Anyone => Vec::new(),
-        Who::Is(SpiffeIds::Exact(id)) => vec![id.clone()],
-        Who::Is(SpiffeIds::Prefix(start)) => vec![format!("{start}*")],
-        Who::Has(tag, value) => vec![format!("kuma://{tag}/{value}")],
-        Who::All(_) | Who::Any(_) | Who::Not(_) => return None,
-    };
-    Some(RuleConfig {
-        client,
-        ..RuleConfig::default()
-    })
 }
 
 /// Numbers, texts and lists always have a JSON form. The empty text would be refused by the filter.

@@ -19,7 +19,8 @@ use envoy_types::pb::envoy::r#type::matcher::v3::{StringMatcher, string_matcher:
 use envoy_types::util::pack_any;
 
 use super::{Options, proto};
-use crate::model::identity::{TlsParams, TlsVersion};
+use crate::model::TlsVersion;
+use crate::model::identity::TlsParams;
 use crate::model::{MeshClients, MeshTls, Proxy, SpiffeIds, Trust};
 
 /// The protocol that proxies of meshes negotiate (Kuma `pkg/xds/envoy/tls` at 2.14.3). Listeners tell their
@@ -130,13 +131,13 @@ fn common(
     }
 }
 
-fn parameters(params: &TlsParams) -> TlsParameters {
+pub(super) fn parameters(params: &TlsParams) -> TlsParameters {
     let version = |version: Option<TlsVersion>| {
         version.map_or(TlsProtocol::TlsAuto, |version| match version {
-            TlsVersion::Tls10 => TlsProtocol::TlSv10,
-            TlsVersion::Tls11 => TlsProtocol::TlSv11,
-            TlsVersion::Tls12 => TlsProtocol::TlSv12,
-            TlsVersion::Tls13 => TlsProtocol::TlSv13,
+            TlsVersion::V1_0 => TlsProtocol::TlSv10,
+            TlsVersion::V1_1 => TlsProtocol::TlSv11,
+            TlsVersion::V1_2 => TlsProtocol::TlSv12,
+            TlsVersion::V1_3 => TlsProtocol::TlSv13,
         })
     };
     TlsParameters {

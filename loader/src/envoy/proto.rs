@@ -48,10 +48,22 @@ where
     }
 }
 
+/// How the address of a socket in the file system begins.
+pub(super) const UNIX: &str = "unix://";
+
 pub(super) fn address(address: &impl ToString, port: u16) -> Address {
+    let address = address.to_string();
+    if let Some(path) = address.strip_prefix(UNIX) {
+        return Address {
+            address: Some(address::Address::Pipe(Pipe {
+                path: path.to_owned(),
+                ..Pipe::default()
+            })),
+        };
+    }
     Address {
         address: Some(address::Address::SocketAddress(SocketAddress {
-            address: address.to_string(),
+            address,
             port_specifier: Some(PortSpecifier::PortValue(port.into())),
             ..SocketAddress::default()
         })),

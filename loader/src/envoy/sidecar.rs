@@ -94,12 +94,18 @@ fn filters(
         }
         Some(permission) => (rbac::for_connections(port, permission), Vec::new()),
     };
+    let decided = match &port.role {
+        Role::Outbound(outbound) if !is_http && filter::is_decided(outbound) => {
+            Some(filter::of_connections(proxy, port, options))
+        }
+        _ => None,
+    };
     let last = if is_http {
         Some(manager(proxy, port, requests, options))
     } else {
         tcp_proxy(proxy, port, &port.listeners, options)
     };
-    connections.into_iter().chain(last).collect()
+    connections.into_iter().chain(decided).chain(last).collect()
 }
 
 fn manager(proxy: &Proxy, port: &Port, permission: Vec<HttpFilter>, options: &Options) -> Filter {
@@ -174,7 +180,7 @@ fn http_filters(
     options: &Options,
 ) -> Vec<HttpFilter> {
     let mut filters = permission;
-    if matches!(&port.role, Role::Outbound(outbound) if !outbound.gateways.is_empty()) {
+    if matches!(&port.role, Role::Outbound(outbound) if filter::is_decided(outbound)) {
         filters.push(filter::filter(proxy, port, None, options));
     }
     let hosts = port.listeners.iter().flat_map(|l| &l.virtual_hosts);

@@ -8,14 +8,16 @@ use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::common_tls_c
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::subject_alt_name_matcher::SanType;
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
     CertificateValidationContext, CommonTlsContext, SubjectAltNameMatcher, TlsCertificate,
-    UpstreamTlsContext,
+    TlsParameters, UpstreamTlsContext,
 };
 use envoy_types::pb::envoy::r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern};
 use envoy_types::pb::google::protobuf::value::Kind;
 use envoy_types::util::pack_any;
 
-use super::proto;
-use crate::model::{Cluster, Endpoint, UpstreamTls};
+use super::{mesh_tls, proto};
+use crate::model::TlsVersion;
+use crate::model::identity::TlsParams;
+use crate::model::{Authority, Cluster, Endpoint, ExpectedName, UpstreamTls};
 
 /// Where Envoy looks for what an endpoint matches.
 const NAMESPACE: &str = "envoy.transport_socket_match";
@@ -60,6 +62,41 @@ fn kinds(cluster: &Cluster) -> Vec<&UpstreamTls> {
     kinds
 }
 
+/// A name stands among DNS names or addresses, and one with a scheme among URIs.
+fn names(expected: &ExpectedName) -> Vec<SubjectAltNameMatcher> {
+    let (name, pattern) = match expected {
+        ExpectedName::Exact(name) => (name, MatchPattern::Exact(name.clone())),
+        ExpectedName::Prefix(start) => (start, MatchPattern::Prefix(start.clone())),
+    };
+    let kinds = if name.contains("://") {
+        &[SanType::Uri][..]
+    } else {
+        &[SanType::Dns, SanType::IpAddress]
+    };
+    let matcher = |kind: &SanType| SubjectAltNameMatcher {
+        san_type: (*kind).into(),
+        matcher: Some(StringMatcher {
+            match_pattern: Some(pattern.clone()),
+            ..StringMatcher::default()
+        }),
+        ..SubjectAltNameMatcher::default()
+    };
+    kinds.iter().map(matcher).collect()
+}
+
+/// The versions that are asked for. Envoy's own newest one on this side is TLS 1.2, so where the oldest one is newer
+/// the newest one has to be said too.
+fn params(tls: &UpstreamTls) -> Option<TlsParameters> {
+    let newest = tls.max.or(tls.min.filter(|min| *min == TlsVersion::V1_3));
+    (tls.min.is_some() || newest.is_some()).then(|| {
+        mesh_tls::parameters(&TlsParams {
+            min: tls.min,
+            max: newest,
+            ..TlsParams::default()
+        })
+    })
+}
+
 fn socket(tls: &UpstreamTls) -> TransportSocket {
     let certificate = tls.certificate.iter().map(|own| TlsCertificate {
         certificate_chain: Some(proto::inline(&own.chain)),
@@ -67,19 +104,12 @@ fn socket(tls: &UpstreamTls) -> TransportSocket {
         ..TlsCertificate::default()
     });
     let validation = tls.authority.as_ref().map(|authority| {
-        let expected = tls.expected.iter().flat_map(|name| {
-            [SanType::Dns, SanType::IpAddress].map(|kind| SubjectAltNameMatcher {
-                san_type: kind.into(),
-                matcher: Some(StringMatcher {
-                    match_pattern: Some(MatchPattern::Exact(name.clone())),
-                    ..StringMatcher::default()
-                }),
-                ..SubjectAltNameMatcher::default()
-            })
-        });
         ValidationContextType::ValidationContext(CertificateValidationContext {
-            trusted_ca: Some(proto::inline(authority)),
-            match_typed_subject_alt_names: expected.collect(),
+            trusted_ca: Some(match authority {
+                Authority::Pem(pem) => proto::inline(pem),
+                Authority::File(name) => proto::file(name),
+            }),
+            match_typed_subject_alt_names: tls.expected.iter().flat_map(names).collect(),
             ..CertificateValidationContext::default()
         })
     });
@@ -89,6 +119,7 @@ fn socket(tls: &UpstreamTls) -> TransportSocket {
         common_tls_context: Some(CommonTlsContext {
             tls_certificates: certificate.collect(),
             validation_context_type: validation,
+            tls_params: params(tls),
             ..CommonTlsContext::default()
         }),
         ..UpstreamTlsContext::default()

@@ -1,7 +1,5 @@
 //! The certificate of a proxy: an X.509 SVID (Kuma `pkg/core/ca/issuer/issuer.go` at 2.14.3).
 
-use std::collections::BTreeSet;
-
 use anyhow::{Context, bail};
 use rcgen::{
     CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
@@ -22,15 +20,7 @@ pub(super) struct Issued {
 
 /// The URIs that a certificate names its proxy by: a SPIFFE ID for each service, and each tag.
 pub(super) fn names(identity: &Identity) -> Vec<String> {
-    let services: BTreeSet<_> = identity.services.iter().collect();
-    let tags: BTreeSet<_> = identity.tags.iter().flat_map(policy::Tags::iter).collect();
-    let ids = services
-        .into_iter()
-        .map(|service| format!("spiffe://{}/{service}", identity.mesh));
-    let tags = tags
-        .into_iter()
-        .map(|(name, value)| format!("kuma://{name}/{value}"));
-    ids.chain(tags).collect()
+    identity.uris()
 }
 
 /// Signs a certificate for a new key; it ends with the authority's at the latest.

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 
 use policy::Tags;
 
+use super::TlsVersion;
+
 /// What a proxy proves to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -18,6 +20,21 @@ pub struct Identity {
     pub services: Vec<String>,
     /// `kuma://<tag>/<value>` for each of these.
     pub tags: Vec<Tags>,
+}
+
+impl Identity {
+    /// The URIs in its certificate: a SPIFFE ID for each service, and each tag.
+    pub fn uris(&self) -> Vec<String> {
+        let services: BTreeSet<_> = self.services.iter().collect();
+        let tags: BTreeSet<_> = self.tags.iter().flat_map(Tags::iter).collect();
+        let ids = services
+            .into_iter()
+            .map(|service| format!("spiffe://{}/{service}", self.mesh));
+        let tags = tags
+            .into_iter()
+            .map(|(name, value)| format!("kuma://{name}/{value}"));
+        ids.chain(tags).collect()
+    }
 }
 
 /// Whose certificates are believed.
@@ -59,16 +76,6 @@ pub struct TlsParams {
     pub max: Option<TlsVersion>,
     /// The ciphers, sorted, up to TLS 1.2.
     pub ciphers: BTreeSet<String>,
-}
-
-/// A version of TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "their names say it")]
-pub enum TlsVersion {
-    Tls10,
-    Tls11,
-    Tls12,
-    Tls13,
 }
 
 /// mTLS with the endpoints of a cluster. The proxy shows its own identity.

@@ -21,7 +21,9 @@ use self::policy::{ClusterPolicy, ListenerPolicy, LogTarget};
 
 pub(crate) use certificates::PrivateKey;
 pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
-pub use role::{Clients, CrossMeshGateway, Inbound, Outbound, Permission, Refusal, Role, Who};
+pub use role::{
+    Clients, CrossMeshGateway, Inbound, Outbound, Outside, Permission, Refusal, Role, Who,
+};
 pub use route::{
     Action, BackendChanges, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror,
     Part, PathMatch, PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost,
@@ -230,10 +232,12 @@ pub enum UpstreamProtocol {
 /// Where a service can be reached.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Endpoint {
-    /// An IP address, or a DNS name that Envoy resolves.
+    /// An IP address, a DNS name that Envoy resolves, or `unix://` with the path of a socket.
     pub address: String,
-    /// The port.
+    /// The port; 0 of a socket.
     pub port: u16,
+    /// Those with a greater one are for when those with smaller ones are not healthy.
+    pub priority: u32,
     /// The TLS that is spoken with it; none if absent.
     pub tls: Option<UpstreamTls>,
     /// Its share, compared to the other endpoints'; 1 if absent.
@@ -245,14 +249,36 @@ pub struct Endpoint {
 pub struct UpstreamTls {
     /// The name that is asked for.
     pub sni: Option<String>,
-    /// The name or address that the endpoint's certificate has to be for; any if absent.
-    pub expected: Option<String>,
-    /// Who has to have signed the endpoint's certificate, PEM; it is not looked at if absent.
-    pub authority: Option<String>,
+    /// The names or addresses of which the endpoint's certificate has to be for one; any if there are none.
+    pub expected: Vec<ExpectedName>,
+    /// Who has to have signed the endpoint's certificate; it is not looked at if absent.
+    pub authority: Option<Authority>,
+    /// The oldest version; Envoy's choice if absent.
+    pub min: Option<TlsVersion>,
+    /// The newest version; Envoy's choice if absent.
+    pub max: Option<TlsVersion>,
     /// The gateway's own certificate.
     pub certificate: Option<ClientCertificate>,
     /// Whether the endpoint may negotiate again.
     pub allow_renegotiation: bool,
+}
+
+/// A name that a certificate may be for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ExpectedName {
+    /// This one.
+    Exact(String),
+    /// Those that begin with this.
+    Prefix(String),
+}
+
+/// Certificates of CAs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Authority {
+    /// These, PEM.
+    Pem(String),
+    /// Those in this file, as Envoy finds it.
+    File(String),
 }
 
 /// The gateway's certificate where it is the client.

@@ -1,6 +1,7 @@
 //! What a port is there for, and who may use it.
 
 use ::policy::Tags;
+use ::policy::config::{PermissionsConfig, RuleConfig};
 
 use super::{Origin, SpiffeIds};
 
@@ -31,6 +32,34 @@ pub struct Outbound {
     pub caller: Vec<Tags>,
     /// The gateways of other meshes that requests reach by hostname; none on a port with one destination.
     pub gateways: Vec<CrossMeshGateway>,
+    /// What is outside of the mesh and may be reached; nothing where nothing is, or where nobody is kept from it.
+    pub outside: Option<Outside>,
+    /// The names of the one destination, if it has any; those of `gateways` and `outside` stand there.
+    pub hostnames: Vec<String>,
+}
+
+/// Services outside of the mesh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outside {
+    /// The services.
+    pub services: Vec<OutsideService>,
+    /// Whether those without a permission are for nobody.
+    pub is_forbidden: bool,
+    /// The URIs that the caller's certificate has; none if nothing proves who it is.
+    pub client: Vec<String>,
+    /// Whether there is one service, which gets everything whatever its hostname is.
+    pub is_alone: bool,
+}
+
+/// A service outside of the mesh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutsideService {
+    /// Its name in logs and counters.
+    pub name: String,
+    /// Its hostnames.
+    pub hostnames: Vec<String>,
+    /// Who may call it; as all others without one, if absent.
+    pub permission: Option<Permission>,
 }
 
 /// A listener of another mesh's gateway.
@@ -61,6 +90,37 @@ pub struct Permission {
     pub allowed: Vec<Clients>,
     /// These are counted as if they were denied.
     pub shadow_denied: Vec<Clients>,
+}
+
+impl Permission {
+    /// The same for the filter.
+    ///
+    /// Rules that name an SNI are about more, or fewer, clients than they say: that of meshes' connections to a gateway
+    /// is not looked at. Either way nobody gets in who should not.
+    pub fn rules(&self) -> PermissionsConfig {
+        let denied = |clients: &Clients| rule(&clients.who).unwrap_or_default();
+        let allowed = |clients: &Clients| rule(&clients.who).filter(|_| clients.sni.is_none());
+        PermissionsConfig {
+            deny: self.denied.iter().map(denied).collect(),
+            shadow_deny: self.shadow_denied.iter().filter_map(allowed).collect(),
+            allow: self.allowed.iter().filter_map(allowed).collect(),
+        }
+    }
+}
+
+/// The rule for clients; nothing for sets that no list of URIs can say.
+fn rule(who: &Who) -> Option<RuleConfig> {
+    let client = match who {
+        Who::Anyone => Vec::new(),
+        Who::Is(SpiffeIds::Exact(id)) => vec![id.clone()],
+        Who::Is(SpiffeIds::Prefix(start)) => vec![format!("{start}*")],
+        Who::Has(tag, value) => vec![format!("kuma://{tag}/{value}")],
+        Who::All(_) | Who::Any(_) | Who::Not(_) => return None,
+    };
+    Some(RuleConfig {
+        client,
+        ..RuleConfig::default()
+    })
 }
 
 /// What a client gets that may not call.

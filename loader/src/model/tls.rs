@@ -67,7 +67,7 @@ impl fmt::Debug for Source {
 }
 
 /// A version of TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the versions")]
 pub enum TlsVersion {
     V1_0,

@@ -13,18 +13,15 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::source::{Document, Node, Path, Span, Value};
 
 use super::decode::{Reader, decode};
-use super::kuma::hostname_generator::HostnameGenerator;
-use super::kuma::mesh_external_service::MeshExternalService;
 use super::kuma::mesh_passthrough::MeshPassthrough;
 use super::kuma::virtual_outbound::VirtualOutbound;
-use super::kuma::zone_egress::ZoneEgress;
 use super::not_served;
 use super::registry::{self, Dialect, Fate, Kind};
 use super::report::{Report, Validate};
 use super::{Meta, Place, Resource, Resources};
 
 use head::Head;
-pub(super) use head::is_subdomain;
+pub(crate) use head::is_subdomain;
 
 /// Reads the resources of all documents.
 ///
@@ -142,11 +139,12 @@ impl Loader {
     fn checked(&mut self, head: Head, node: Node) {
         self.once(&head, &node);
         match head.kind.name {
-            "HostnameGenerator" => self.check::<HostnameGenerator>(head, node, Reader::Json),
-            "MeshExternalService" => self.check::<MeshExternalService>(head, node, Reader::Json),
             "MeshPassthrough" => self.check::<MeshPassthrough>(head, node, Reader::Json),
+            "ZoneEgress" => {
+                let egress = self.typed(head, node, Reader::Proto);
+                self.resources.zone_egresses.push(egress);
+            }
             "VirtualOutbound" => self.check::<VirtualOutbound>(head, node, Reader::Proto),
-            "ZoneEgress" => self.check::<ZoneEgress>(head, node, Reader::Proto),
             _ => {}
         }
     }
@@ -173,6 +171,8 @@ impl Loader {
             "MeshGatewayRoute" => keep!(mesh_gateway_routes, Proto),
             "MeshHTTPRoute" => keep!(mesh_http_routes, Json),
             "ExternalService" => keep!(external_services, Proto),
+            "MeshExternalService" => keep!(mesh_external_services, Json),
+            "HostnameGenerator" => keep!(hostname_generators, Json),
             "MeshService" => keep!(mesh_services, Json),
             "MeshMultiZoneService" => keep!(mesh_multi_zone_services, Json),
             "MeshTCPRoute" => keep!(mesh_tcp_routes, Json),

@@ -12,6 +12,7 @@ pub mod registry;
 mod report;
 
 pub use duration::Duration;
+pub(crate) use load::is_subdomain;
 pub use load::load;
 
 use std::sync::Arc;
@@ -22,9 +23,11 @@ use crate::source::{Node, Path, Span};
 use kuma::dataplane::Dataplane;
 use kuma::external_service::ExternalService;
 use kuma::health_check::HealthCheck;
+use kuma::hostname_generator::HostnameGenerator;
 use kuma::mesh::Mesh;
 use kuma::mesh_access_log::MeshAccessLog;
 use kuma::mesh_circuit_breaker::{CircuitBreaker, MeshCircuitBreaker};
+use kuma::mesh_external_service::MeshExternalService;
 use kuma::mesh_fault_injection::MeshFaultInjection;
 use kuma::mesh_gateway::MeshGateway;
 use kuma::mesh_gateway_route::MeshGatewayRoute;
@@ -41,6 +44,7 @@ use kuma::mesh_traffic_permission::MeshTrafficPermission;
 use kuma::secret::Secret;
 use kuma::traffic_log::TrafficLog;
 use kuma::traffic_permission::TrafficPermission;
+use kuma::zone_egress::ZoneEgress;
 
 /// All resources of the kinds that are served, in the order of the input.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +61,12 @@ pub struct Resources {
     pub secrets: Vec<Resource<Secret>>,
     /// `ExternalService`.
     pub external_services: Vec<Resource<ExternalService>>,
+    /// `MeshExternalService`.
+    pub mesh_external_services: Vec<Resource<MeshExternalService>>,
+    /// `HostnameGenerator`.
+    pub hostname_generators: Vec<Resource<HostnameGenerator>>,
+    /// `ZoneEgress`.
+    pub zone_egresses: Vec<Resource<ZoneEgress>>,
     /// `MeshService`.
     pub mesh_services: Vec<Resource<MeshService>>,
     /// `MeshMultiZoneService`.

@@ -27,6 +27,10 @@ const MESH: &str = "proxies go without";
 
 #[rustfmt::skip] // One row, one line.
 const FIELDS: &[Field] = &[
+    any("MeshExternalService", "extension", Error, "only a control plane with that extension knows where the service is"),
+    any("HostnameGenerator", "selector.meshService", Warning, "no host names are made for services of the mesh"),
+    any("HostnameGenerator", "selector.meshMultiZoneService", Warning, "no host names are made for services of the mesh"),
+    any("HostnameGenerator", "extension", Warning, "only a control plane with that extension makes these host names"),
     any("Mesh", "tracing", Warning, MESH),
     any("Mesh", "metrics", Warning, MESH),
     any("Mesh", "routing.zoneEgress", Warning, "there is no way through an egress: ExternalServices of the mesh have no endpoints"),
@@ -38,11 +42,10 @@ const FIELDS: &[Field] = &[
     any("Dataplane", "networking.admin", Warning, "the admin port is set when Envoy is started"),
     any("Dataplane", "networking.listeners", Warning, "other zones are not reached"),
     any("Dataplane", "networking.inbound[].serviceProbe", Warning, "endpoints are not probed"),
-    only("MeshHTTPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "requests to it are answered with 500"),
-    only("MeshCircuitBreaker", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
-    only("MeshHealthCheck", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
-    only("MeshRetry", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
-    only("MeshTimeout", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
+    only("MeshCircuitBreaker", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on what gateways send to it"),
+    only("MeshHealthCheck", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on what gateways send to it"),
+    only("MeshRetry", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on what gateways send to it"),
+    only("MeshTimeout", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on what gateways send to it"),
     any("MeshOpenTelemetryBackend", "env", Warning, "nothing is taken from the environment of a `kuma-dp`"),
     only("MeshOpenTelemetryBackend", "protocol", &["http"], Warning, "records are sent with gRPC only, and to this collector none"),
     any("MeshRateLimit", "to[].default.local.tcp", Error, "connections that it would refuse would get in"),
@@ -57,7 +60,6 @@ const FIELDS: &[Field] = &[
     any("VirtualService", "tcp[].match[].sourceSubnet", Error, "Istio does not look at it either, and connections from everywhere would get in"),
     any("DestinationRule", "workloadSelector", Warning, "the rule is for the clients that it selects, and the gateway goes without"),
     any("ServiceEntry", "workloadSelector", Warning, "no endpoints are found by labels; write them as `endpoints`"),
-    only("MeshTCPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "connections to it are closed"),
 ];
 
 const fn any(
@@ -164,11 +166,12 @@ mod tests {
         virtual_service::VirtualService,
     };
     use crate::resources::kuma::{
-        dataplane::Dataplane, mesh::Mesh, mesh_circuit_breaker::MeshCircuitBreaker,
+        dataplane::Dataplane, hostname_generator::HostnameGenerator, mesh::Mesh,
+        mesh_circuit_breaker::MeshCircuitBreaker, mesh_external_service::MeshExternalService,
         mesh_gateway::MeshGateway, mesh_gateway_route::MeshGatewayRoute,
         mesh_health_check::MeshHealthCheck, mesh_http_route::MeshHttpRoute,
         mesh_open_telemetry_backend::MeshOpenTelemetryBackend, mesh_rate_limit::MeshRateLimit,
-        mesh_retry::MeshRetry, mesh_tcp_route::MeshTcpRoute, mesh_timeout::MeshTimeout,
+        mesh_retry::MeshRetry, mesh_timeout::MeshTimeout,
     };
     use crate::source::read_text;
 
@@ -206,11 +209,12 @@ mod tests {
                 "MeshOpenTelemetryBackend" => unknown::<MeshOpenTelemetryBackend>(&yaml),
                 "MeshTimeout" => unknown::<MeshTimeout>(&yaml),
                 "MeshCircuitBreaker" => unknown::<MeshCircuitBreaker>(&yaml),
-                "MeshTCPRoute" => unknown::<MeshTcpRoute>(&yaml),
                 "Gateway" => unknown::<Gateway>(&yaml),
                 "VirtualService" => unknown::<VirtualService>(&yaml),
                 "DestinationRule" => unknown::<DestinationRule>(&yaml),
                 "ServiceEntry" => unknown::<ServiceEntry>(&yaml),
+                "HostnameGenerator" => unknown::<HostnameGenerator>(&yaml),
+                "MeshExternalService" => unknown::<MeshExternalService>(&yaml),
                 kind => vec![format!("unknown kind {kind}")],
             };
             assert_eq!(unknown, [""; 0], "{yaml}");

@@ -69,7 +69,6 @@ use Severity::{Error, Warning};
 pub const KUMA: &str = "kuma.io";
 
 const SIGNALS: &str = "its traces and metrics are not written";
-const BACKENDS: &str = "routes to it have no endpoints";
 const ENVOY: &str = "what it changes in Envoy's configuration, refusals included, would be missing";
 const ZONES: &str = "other zones are not reached";
 const SIDECARS: &str = "it would change the proxies next to services, not gateways";
@@ -88,11 +87,11 @@ pub const KINDS: &[Kind] = &[
     kind("FaultInjection", LeftOut(Warning, "nothing goes wrong on purpose; Kuma does not apply it to gateways either")),
     global("GlobalSecret", LeftOut(Warning, PLANE)),
     kind("HealthCheck", Served),
-    global("HostnameGenerator", Checked(Warning, "no host names are made for services")),
+    global("HostnameGenerator", Served),
     global("Mesh", Served),
     kind("MeshAccessLog", Served),
     kind("MeshCircuitBreaker", Served),
-    kind("MeshExternalService", Checked(Warning, BACKENDS)),
+    kind("MeshExternalService", Served),
     kind("MeshFaultInjection", Served),
     kind("MeshGateway", Served),
     global("MeshGatewayConfig", LeftOut(Warning, "it has Kubernetes create gateways")),
@@ -132,7 +131,7 @@ pub const KINDS: &[Kind] = &[
     kind("VirtualOutbound", Checked(Warning, SIDECARS)),
     kind("Workload", LeftOut(Warning, PLANE)),
     global("Zone", LeftOut(Warning, ZONES)),
-    global("ZoneEgress", Checked(Warning, ZONES)),
+    global("ZoneEgress", Checked(Warning, "there is no way through an egress: MeshExternalServices have no endpoints")),
     global("ZoneEgressInsight", Report),
     global("ZoneEgressOverview", Report),
     global("ZoneIngress", LeftOut(Warning, ZONES)),

@@ -302,6 +302,7 @@ fn clusters() -> Vec<Cluster> {
             .map(|&(address, port)| Endpoint {
                 address: address.to_owned(),
                 port,
+                priority: 0,
                 tls: None,
                 weight: None,
             })

@@ -2,6 +2,7 @@
 
 mod connections;
 mod cross_mesh_clients;
+mod external_services;
 mod gateway;
 mod hosts;
 mod identities;

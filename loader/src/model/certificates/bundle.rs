@@ -60,6 +60,14 @@ pub(in crate::model) fn read(id: &str, bundle: &str) -> Result<Certificate, Unus
     })
 }
 
+/// Whether a text is nothing but certificates, and not empty.
+pub(crate) fn are_certificates(pem: &str) -> bool {
+    let is_certificate = |block: &pem::Pem| {
+        block.tag().ends_with("CERTIFICATE") && parse(block.contents()).is_some()
+    };
+    pem::parse_many(pem).is_ok_and(|blocks| !blocks.is_empty() && blocks.iter().all(is_certificate))
+}
+
 /// The certificate in `der`, if there is one and nothing else.
 fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     match X509Certificate::from_der(der) {

@@ -174,6 +174,7 @@ fn endpoints(
             port: port.number,
             tls: None,
             weight: None,
+            priority: 0,
         }],
         None => service.endpoints(port, labels),
     }

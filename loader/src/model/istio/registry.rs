@@ -191,6 +191,7 @@ impl Service<'_> {
                     port: number,
                     tls: None,
                     weight: backend.weight,
+                    priority: 0,
                 })
             })
             .collect();

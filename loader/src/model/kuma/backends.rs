@@ -1,36 +1,62 @@
 //! The clusters behind a gateway's routes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use policy::Tags;
 
-use super::services::{Offer, Services, UNRESOLVED};
-use super::{Input, SERVICE_TAG};
+use super::mesh_external_services::access;
+use super::services::{Offer, Services, UNRESOLVED, external_name};
+use super::{Input, SERVICE_TAG, of_mesh};
 use crate::diagnostic::Diagnostic;
 use crate::hash::sha256_hex;
 use crate::model::policy::ClusterPolicy;
-use crate::model::{Cluster, Origin, UpstreamProtocol};
+use crate::model::{Cluster, Identity, Origin, UpstreamProtocol};
 use crate::resources::kuma::mesh_http_route::BackendRef;
+
+/// The cluster, which is none, of a service that the caller may not reach.
+pub(super) const FORBIDDEN: &str = "meshgate.io/forbidden-backend";
 
 /// The clusters that routes have asked for so far, each once.
 #[derive(Debug)]
 pub(super) struct Backends<'a> {
     services: Services<'a>,
     clusters: BTreeMap<String, Cluster>,
+    /// The `MeshExternalService`s that the caller may not reach.
+    forbidden: BTreeSet<String>,
+    /// The clusters of `MeshExternalService`s.
+    outside: BTreeSet<String>,
 }
 
 impl<'a> Backends<'a> {
-    /// With the services of `mesh`.
-    pub(super) fn new(input: Input<'a>, mesh: &'a str, findings: &mut Vec<Diagnostic>) -> Self {
+    /// With the services of `mesh`, as `caller` sees them.
+    pub(super) fn new(
+        input: Input<'a>,
+        mesh: &'a str,
+        caller: Option<&Identity>,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Self {
         Self {
             services: Services::new(input, mesh, findings),
+            forbidden: forbidden(input, mesh, caller),
             clusters: BTreeMap::new(),
+            outside: BTreeSet::new(),
         }
     }
 
-    /// The tags that a reference of a route means.
+    /// The tags that a reference means.
     pub(super) fn destination(&self, backend: &BackendRef) -> Tags {
         self.services.destination(backend)
+    }
+
+    /// The tags that a reference of a route means; [`FORBIDDEN`] in place of a service that the caller may not reach.
+    pub(super) fn route_destination(&self, backend: &BackendRef) -> Tags {
+        let destination = self.services.destination(backend);
+        match destination.get(SERVICE_TAG) {
+            Some(service) if self.forbidden.contains(service) => {
+                [(SERVICE_TAG, FORBIDDEN)].into_iter().collect()
+            }
+            _ => destination,
+        }
     }
 
     /// The name of the cluster for `destination`, called by a listener with these merged tags; there is none of that name
@@ -41,10 +67,13 @@ impl<'a> Backends<'a> {
         listener: &Tags,
         origin: &Origin,
     ) -> String {
-        if destination.get(SERVICE_TAG) == Some(UNRESOLVED) {
-            return UNRESOLVED.to_owned();
+        if let Some(none @ (UNRESOLVED | FORBIDDEN)) = destination.get(SERVICE_TAG) {
+            return none.to_owned();
         }
         let name = cluster_name(destination, listener);
+        if self.services.protocol_outside(destination).is_some() {
+            self.outside.insert(name.clone());
+        }
         if !self.clusters.contains_key(&name) {
             let cluster = Cluster {
                 source: listener.clone(),
@@ -55,6 +84,12 @@ impl<'a> Backends<'a> {
         name
     }
 
+    /// Whether a cluster is that of a `MeshExternalService`, which knows itself by its own name and not by the one that
+    /// the mesh has for it (Kuma `pkg/plugins/policies/meshhttproute/xds` at 2.14.3).
+    pub(super) fn is_outside(&self, cluster: &str) -> bool {
+        self.outside.contains(cluster)
+    }
+
     /// What is wrong with a destination, and what to do about it; nothing if it has an endpoint.
     pub(super) fn missing(&self, destination: &Tags) -> Option<(String, &'static str)> {
         if destination.get(SERVICE_TAG) == Some(UNRESOLVED) {
@@ -62,6 +97,15 @@ impl<'a> Backends<'a> {
                 "there is no such backend".to_owned(),
                 "requests to it get 500: compare kind, name and port with the resources",
             ));
+        }
+        if destination.get(SERVICE_TAG) == Some(FORBIDDEN) {
+            return Some((
+                "the proxy may not reach this service outside of the mesh".to_owned(),
+                "its requests get 403, or 500 beside other backends: write a MeshTrafficPermission for the service with `rules` that allow the proxy's SPIFFE ID",
+            ));
+        }
+        if self.services.protocol_outside(destination).is_some() {
+            return None;
         }
         (!self.has_endpoint(destination)).then(|| {
             (
@@ -71,13 +115,17 @@ impl<'a> Backends<'a> {
         })
     }
 
-    /// Whether any endpoint has these tags.
+    /// Whether any endpoint has these tags. What is outside of the mesh has findings of its own.
     pub(super) fn has_endpoint(&self, destination: &Tags) -> bool {
-        self.services.find(destination).next().is_some()
+        self.services.protocol_outside(destination).is_some()
+            || self.services.find(destination).next().is_some()
     }
 
     /// Whether all endpoints speak HTTP, in any version; not if there is none.
     pub(super) fn speaks_http(&self, destination: &Tags) -> bool {
+        if let Some(protocol) = self.services.protocol_outside(destination) {
+            return protocol != "tcp";
+        }
         let mut offers = self.services.find(destination).peekable();
         offers.peek().is_some()
             && offers.all(|offer| matches!(offer.protocol, "http" | "http2" | "grpc"))
@@ -85,6 +133,9 @@ impl<'a> Backends<'a> {
 
     /// Whether all endpoints speak gRPC; not if there is none.
     pub(super) fn speaks_grpc(&self, destination: &Tags) -> bool {
+        if let Some(protocol) = self.services.protocol_outside(destination) {
+            return protocol == "grpc";
+        }
         let mut offers = self.services.find(destination).peekable();
         offers.peek().is_some() && offers.all(|offer| offer.protocol == "grpc")
     }
@@ -118,6 +169,13 @@ impl<'a> Backends<'a> {
             origin: origin.clone(),
         }
     }
+}
+
+fn forbidden(input: Input<'_>, mesh: &str, caller: Option<&Identity>) -> BTreeSet<String> {
+    of_mesh(&input.resources.mesh_external_services, mesh)
+        .filter(|service| !access::may_reach(input, service, caller))
+        .map(external_name)
+        .collect()
 }
 
 /// `<service>-<hash>`: the hash keeps apart what different listeners may configure differently (Kuma

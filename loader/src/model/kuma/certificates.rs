@@ -60,6 +60,16 @@ pub(crate) fn each(
     })
 }
 
+/// A certificate, its chain and its key.
+pub(super) fn read_bundle(pem: &str) -> Result<Certificate, Unusable> {
+    bundle::read("inline", pem)
+}
+
+/// Whether a text is nothing but certificates, and not empty.
+pub(super) fn are_certificates(pem: &str) -> bool {
+    bundle::are_certificates(pem)
+}
+
 /// What the listener is called in findings, logs and counters.
 pub(crate) fn listener_name(gateway: &Resource<MeshGateway>, listener: &Listener) -> String {
     let hostname = match listener.hostname.as_str() {

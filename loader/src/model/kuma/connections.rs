@@ -122,7 +122,7 @@ fn of_rule(
     let refs = rule.map_or(&[][..], |rule| &rule.conf.backend_refs);
     let clusters = refs.iter().enumerate().map(|(index, backend)| {
         let path = path.index(index).field("name");
-        let destination = backends.destination(backend);
+        let destination = backends.route_destination(backend);
         if !backends.has_endpoint(&destination) {
             findings.push(missing(route, &path, &destination));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::backends::FORBIDDEN;
 use crate::model::{
     Action, Forward, HeaderChanges, HostRewrite, Mirror, Origin, PathRewrite, Redirect, Route,
     WeightedCluster,
@@ -14,6 +15,8 @@ pub(super) struct Effects {
     pub(super) redirect: Option<Redirect>,
     pub(super) path: Option<PathRewrite>,
     pub(super) host: Option<HostRewrite>,
+    /// Whether a backend knows itself by its own name only.
+    pub(super) is_outside: bool,
     pub(super) mirror: Option<Mirror>,
     pub(super) request_headers: HeaderChanges,
     pub(super) response_headers: HeaderChanges,
@@ -33,6 +36,10 @@ impl Effects {
             .into_iter()
             .next_back()
             .map(|(_, value)| HostRewrite::To(value));
+        let is_forbidden = |to: &WeightedCluster| to.cluster == FORBIDDEN;
+        if !self.clusters.is_empty() && self.clusters.iter().all(is_forbidden) {
+            return forbidden(origin);
+        }
         let action = match (self.clusters.is_empty(), self.redirect) {
             (true, Some(redirect)) => Action::Redirect(redirect),
             (true, None) => Action::Respond {
@@ -42,7 +49,9 @@ impl Effects {
             (false, _) => Action::Forward(Forward {
                 clusters: self.clusters,
                 path: self.path,
-                host: host.or(self.host),
+                host: host
+                    .or(self.host)
+                    .or(self.is_outside.then_some(HostRewrite::ToBackend)),
                 mirrors: self.mirror.into_iter().collect(),
             }),
         };
@@ -51,6 +60,22 @@ impl Effects {
             response_headers: self.response_headers,
             ..Route::new(action, origin)
         }
+    }
+}
+
+/// What the filter would answer, if it were asked.
+fn forbidden(origin: Origin) -> Route {
+    let reason = "client_not_allowed";
+    let answer = Action::Respond {
+        status: 403,
+        body: format!("{reason}: the proxy may not reach this service outside of the mesh\n"),
+    };
+    Route {
+        response_headers: HeaderChanges {
+            set: vec![("x-meshgate-reason".to_owned(), reason.to_owned())],
+            ..HeaderChanges::default()
+        },
+        ..Route::new(answer, origin)
     }
 }
 

@@ -6,7 +6,7 @@ use super::Input;
 use super::certificates;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::certificates::Unusable;
-use crate::model::{ClientCertificate, Endpoint, UpstreamTls};
+use crate::model::{Authority, ClientCertificate, Endpoint, ExpectedName, UpstreamTls};
 use crate::resources::Resource;
 use crate::resources::kuma::external_service::{ExternalService, Tls};
 use crate::resources::kuma::mesh_gateway::DataSource;
@@ -29,6 +29,7 @@ pub(super) fn endpoint(
     Some(Endpoint {
         address: host.to_owned(),
         port,
+        priority: 0,
         tls,
         weight: None,
     })
@@ -71,9 +72,13 @@ fn tls(
     });
     Some(UpstreamTls {
         expected: (!tls.skip_hostname_verification)
-            .then(|| sni.clone().unwrap_or_else(|| host.to_owned())),
+            .then(|| ExpectedName::Exact(sni.clone().unwrap_or_else(|| host.to_owned())))
+            .into_iter()
+            .collect(),
         sni,
-        authority,
+        authority: authority.map(Authority::Pem),
+        min: None,
+        max: None,
         certificate: chain
             .zip(key)
             .map(|(chain, key)| ClientCertificate { chain, key }),

@@ -16,6 +16,7 @@ mod gateway_routes;
 mod http_routes;
 mod identities;
 mod listeners;
+mod mesh_external_services;
 mod meshes;
 mod paths;
 mod policies;
@@ -141,7 +142,7 @@ pub fn gateway(
     let address = address(dataplane, findings)?;
     let gateway = select::gateway_of(input.resources, dataplane, findings)?;
     let identity = identity(input, dataplane, findings).ok()?;
-    let mut backends = Backends::new(input, &dataplane.meta.mesh, findings);
+    let mut backends = Backends::new(input, &dataplane.meta.mesh, identity.as_ref(), findings);
     let mut ports = listeners::ports(
         input,
         address,
@@ -201,7 +202,7 @@ pub fn ports_of(
     gateway: &Resource<MeshGateway>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Port> {
-    let mut backends = Backends::new(input, &gateway.meta.mesh, findings);
+    let mut backends = Backends::new(input, &gateway.meta.mesh, None, findings);
     let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     listeners::ports(
         input,

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policy::Tags;
 
-use super::{Input, PROTOCOL_TAG, SERVICE_TAG, external, has_mtls, of_mesh, sni};
+use super::{
+    Input, PROTOCOL_TAG, SERVICE_TAG, external, has_mtls, mesh_external_services, of_mesh, sni,
+};
 use crate::diagnostic::Diagnostic;
 use crate::model::identity::TlsParams;
 use crate::model::{Endpoint, MeshTls, SpiffeIds, Trust};
 use crate::resources::Resource;
 use crate::resources::kuma::dataplane::{Dataplane, Inbound};
+use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::resources::kuma::mesh_http_route::BackendRef;
 use crate::resources::kuma::mesh_service::{IdentityKind, MeshService, Port, Selector};
 
@@ -43,6 +46,8 @@ pub(super) struct Services<'a> {
     named: BTreeMap<String, Named>,
     /// Services outside of the mesh: they are in no mTLS.
     external: BTreeSet<String>,
+    /// What `MeshExternalService`s speak.
+    protocols: BTreeMap<String, &'a str>,
 }
 
 /// Whether the mesh wants all that leaves it to go through a zone egress. Nothing goes round it: what it forbids has to
@@ -99,8 +104,10 @@ impl<'a> Services<'a> {
             offers,
             named: BTreeMap::new(),
             external,
+            protocols: BTreeMap::new(),
         };
         services.add_resources();
+        services.add_external(findings);
         services
     }
 
@@ -167,16 +174,46 @@ impl<'a> Services<'a> {
                 let all = of_mesh(&self.input.resources.mesh_services, self.mesh);
                 let service = chosen(all, backend)?;
                 let port = port(&service.spec.ports, backend)?;
-                Some(port_name(service, "msvc", port))
+                Some(port_name(service, "msvc", port.port))
             }
             "MeshMultiZoneService" => {
                 let all = of_mesh(&self.input.resources.mesh_multi_zone_services, self.mesh);
                 let service = chosen(all, backend)?;
                 let port = port(&service.spec.ports, backend)?;
-                Some(port_name(service, "mzsvc", port))
+                Some(port_name(service, "mzsvc", port.port))
+            }
+            "MeshExternalService" => {
+                let all = of_mesh(&self.input.resources.mesh_external_services, self.mesh);
+                let service = chosen(all, backend)?;
+                let port = service.spec.matching.port;
+                // It has one port only, which outbounds need not name.
+                let is_meant = backend.port.is_none_or(|other| other == 0 || other == port);
+                is_meant.then(|| external_name(service))
             }
             _ => None,
         }
+    }
+
+    fn add_external(&mut self, findings: &mut Vec<Diagnostic>) {
+        for service in of_mesh(&self.input.resources.mesh_external_services, self.mesh) {
+            let protocol = service.spec.matching.protocol.as_str();
+            let endpoints = mesh_external_services::endpoints(self.input, service, findings);
+            let offers = endpoints.into_iter().map(|endpoint| Offer {
+                tags: None,
+                protocol,
+                endpoint,
+            });
+            let name = external_name(service);
+            self.offers.insert(name.clone(), offers.collect());
+            self.external.insert(name.clone());
+            self.protocols.insert(name, protocol);
+        }
+    }
+
+    /// What a `MeshExternalService` speaks, whether or not it has endpoints; nothing for all other services.
+    pub(super) fn protocol_outside(&self, destination: &Tags) -> Option<&'a str> {
+        let service = destination.get(SERVICE_TAG)?;
+        self.protocols.get(service).copied()
     }
 
     fn add_resources(&mut self) {
@@ -184,7 +221,7 @@ impl<'a> Services<'a> {
         for service in of_mesh(&resources.mesh_services, self.mesh) {
             for port in &service.spec.ports {
                 let offers = self.of_port(service, port);
-                let name = port_name(service, "msvc", port);
+                let name = port_name(service, "msvc", port.port);
                 let named = Named {
                     sni: sni::of_mesh_service(&service.meta, port.port),
                     peers: self.identities(service),
@@ -203,7 +240,7 @@ impl<'a> Services<'a> {
                     own.flat_map(|own| self.of_port(part, own))
                 });
                 let offers = offers.collect();
-                let name = port_name(service, "mzsvc", port);
+                let name = port_name(service, "mzsvc", port.port);
                 let parts = of_mesh(&resources.mesh_services, self.mesh)
                     .filter(|part| selector.matches(&part.meta.labels));
                 let named = Named {
@@ -323,18 +360,22 @@ fn port<'a>(ports: &'a [Port], backend: &BackendRef) -> Option<&'a Port> {
 }
 
 /// `<mesh>_<name>_<namespace>_<zone>_<kind>_<port>` (Kuma `destinationname.ResolveLegacyFromKRI` at 2.14.3).
-fn port_name<T>(resource: &Resource<T>, kind: &str, port: &Port) -> String {
+pub(super) fn port_name<T>(resource: &Resource<T>, kind: &str, port: u32) -> String {
     let meta = &resource.meta;
     let label = |name| meta.labels.get(name).map(String::as_str);
     let name = label("kuma.io/display-name").unwrap_or(&meta.name);
     let namespace = label("k8s.kuma.io/namespace").or(meta.namespace.as_deref());
     let zone = label("kuma.io/zone").unwrap_or_default();
     format!(
-        "{}_{name}_{}_{zone}_{kind}_{}",
+        "{}_{name}_{}_{zone}_{kind}_{port}",
         meta.mesh,
         namespace.unwrap_or_default(),
-        port.port
     )
+}
+
+/// The name of a service outside of the mesh.
+pub(super) fn external_name(service: &Resource<MeshExternalService>) -> String {
+    port_name(service, "extsvc", service.spec.matching.port)
 }
 
 /// What others reach a Dataplane's services at (Kuma `ToInboundInterface` in
@@ -353,6 +394,7 @@ fn endpoints(dataplane: &Resource<Dataplane>) -> impl Iterator<Item = (&Inbound,
         let endpoint = Endpoint {
             address: address.clone(),
             port: u16::try_from(inbound.port).ok()?,
+            priority: 0,
             tls: None,
             weight: None,
         };

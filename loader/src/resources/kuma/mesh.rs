@@ -273,7 +273,7 @@ pub struct Routing {
     #[serde(alias = "zone_egress")]
     pub zone_egress: bool,
     #[serde(alias = "default_forbid_mesh_external_service_access")]
-    pub default_forbid_mesh_external_service_access: Anything,
+    pub default_forbid_mesh_external_service_access: bool,
 }
 
 /// `Mesh.Constraints`.

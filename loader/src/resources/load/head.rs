@@ -311,7 +311,7 @@ fn is_old_name(name: &str) -> bool {
 }
 
 /// Labels joined by dots, each of lower-case letters, digits and inner `-`.
-pub(in crate::resources) fn is_subdomain(name: &str) -> bool {
+pub(crate) fn is_subdomain(name: &str) -> bool {
     name.split('.').all(|label| {
         let is_inner = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'-');
         !label.is_empty()

@@ -50,6 +50,8 @@ impl Builder<'_, '_> {
         if let (None, None, Some(cluster)) = (&merged.backends, &effects.redirect, self.otherwise) {
             effects.clusters = shares([(cluster.to_owned(), 1)], false);
         }
+        let mut clusters = effects.clusters.iter();
+        effects.is_outside = clusters.any(|to| self.backends.is_outside(&to.cluster));
         let matches = &merged.rule.rule.matches;
         let others = merged.others.iter();
         let route = Route {
@@ -133,7 +135,7 @@ impl Builder<'_, '_> {
         path: &Path,
         origin: &Origin,
     ) -> String {
-        let destination = self.backends.destination(backend);
+        let destination = self.backends.route_destination(backend);
         if let Some((message, help)) = self.backends.missing(&destination) {
             self.findings.push(
                 place

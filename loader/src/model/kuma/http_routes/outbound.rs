@@ -10,7 +10,7 @@ use crate::model::kuma::backends::Backends;
 use crate::model::kuma::paths::{self, RulePath};
 use crate::model::kuma::policies::Policies;
 use crate::model::kuma::{Input, policies};
-use crate::model::{Action, Forward, Origin, Route, WeightedCluster};
+use crate::model::{Action, Forward, HostRewrite, Origin, Route, WeightedCluster};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_http_route::{MeshHttpRoute, To};
 
@@ -44,6 +44,7 @@ pub(in crate::model::kuma) fn routes<'a>(
 ) -> Vec<Route> {
     let policies = matched(input, policies);
     let rules = merge::rules(&policies, |entry| is_for(entry, to.service));
+    let is_outside = backends.is_outside(to.cluster);
     let mut builder = Builder {
         input,
         listener: &Tags::default(),
@@ -62,6 +63,7 @@ pub(in crate::model::kuma) fn routes<'a>(
             weight: 1,
             changes: None,
         }],
+        host: is_outside.then_some(HostRewrite::ToBackend),
         ..Forward::default()
     });
     let all = Route::new(forward, to.origin.clone());

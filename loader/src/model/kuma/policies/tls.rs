@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::select::Policies;
-use crate::model::identity::{TlsParams, TlsVersion};
+use crate::model::TlsVersion;
+use crate::model::identity::TlsParams;
 use crate::resources::kuma::mesh_tls::TlsConf;
 
 /// Whether clients without TLS are let in; nothing if the mesh decides.
@@ -35,10 +36,10 @@ fn conf(policies: &Policies<'_>) -> TlsConf {
 
 fn version(name: &str) -> Option<TlsVersion> {
     match name {
-        "TLS10" => Some(TlsVersion::Tls10),
-        "TLS11" => Some(TlsVersion::Tls11),
-        "TLS12" => Some(TlsVersion::Tls12),
-        "TLS13" => Some(TlsVersion::Tls13),
+        "TLS10" => Some(TlsVersion::V1_0),
+        "TLS11" => Some(TlsVersion::V1_1),
+        "TLS12" => Some(TlsVersion::V1_2),
+        "TLS13" => Some(TlsVersion::V1_3),
         _ => None,
     }
 }

@@ -138,6 +138,7 @@ fn endpoint(
     Some(Endpoint {
         address: dataplane.spec.networking.address.clone(),
         port: u16::try_from(listener.port).ok()?,
+        priority: 0,
         tls: None,
         weight: None,
     })
@@ -260,6 +261,8 @@ pub(super) fn by_hostname(
         role: Role::Outbound(Outbound {
             caller: own.tags.clone(),
             gateways,
+            outside: None,
+            hostnames: Vec::new(),
         }),
         origin,
     })

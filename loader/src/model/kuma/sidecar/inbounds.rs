@@ -134,6 +134,7 @@ fn service(
         endpoints: vec![Endpoint {
             address: service_address.to_string(),
             port: u16::try_from(port).ok()?,
+            priority: 0,
             tls: None,
             weight: None,
         }],

@@ -6,6 +6,7 @@
 //! ```
 
 mod cross_mesh;
+mod external_services;
 mod inbounds;
 mod outbounds;
 pub(super) mod permissions;
@@ -17,7 +18,7 @@ use policy::Tags;
 use super::policies::{self, Side};
 use super::{Input, ZONE_TAG, identity, service_of, workload, zone};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Dialect, Port, Proxy};
+use crate::model::{Dialect, Identity, Port, Proxy};
 use crate::resources::Resource;
 use crate::resources::kuma::dataplane::{Dataplane, Inbound, State};
 use crate::source::Path;
@@ -33,6 +34,8 @@ struct Sidecar<'a> {
     sections: Vec<String>,
     /// Whether its mesh has mTLS.
     has_mtls: bool,
+    /// Who it is, if it has.
+    identity: Option<Identity>,
 }
 
 impl Sidecar<'_> {
@@ -83,6 +86,7 @@ pub(super) fn sidecar(
         tags: tags(dataplane),
         sections: networking.inbound.iter().map(section).collect(),
         has_mtls: identity.is_some(),
+        identity,
     };
     if networking.transparent_proxying.is_some() {
         let path = Path::of("networking.transparentProxying");
@@ -93,6 +97,7 @@ pub(super) fn sidecar(
     let mut ports = inbounds::ports(&own, &mut clusters, findings);
     ports.extend(outbounds::ports(&own, &mut clusters, findings));
     ports.extend(cross_mesh::by_hostname(&own, &mut clusters, findings));
+    external_services::by_hostname(&own, &mut ports, &mut clusters, findings);
     one_of_each(&own, &mut ports, findings);
     clusters.sort_by(|a, b| a.name.cmp(&b.name));
     clusters.dedup_by(|a, b| a.name == b.name);
@@ -102,7 +107,7 @@ pub(super) fn sidecar(
         mesh: mesh.to_owned(),
         service: own.service().to_owned(),
         address,
-        identity,
+        identity: own.identity,
         ports,
         clusters,
     })

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use policy::{HostPattern, Tags};
 
-use super::{Sidecar, cross_mesh};
+use super::{Sidecar, cross_mesh, external_services};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::backends::Backends;
 use crate::model::kuma::http_routes::{self, RouteTarget};
@@ -37,7 +37,7 @@ pub(super) fn ports(
 ) -> Vec<Port> {
     let mut ports = Vec::new();
     let mut made = Vec::new();
-    let mut backends = Backends::new(own.input, &own.dataplane.meta.mesh, findings);
+    let mut backends = Backends::new(own.input, own.mesh(), own.identity.as_ref(), findings);
     let mut services: BTreeMap<String, Destination> = BTreeMap::new();
     for (index, outbound) in own.dataplane.spec.networking.outbound.iter().enumerate() {
         let path = Path::of("networking.outbound").index(index);
@@ -100,6 +100,12 @@ pub(super) fn ports(
             role: Role::Outbound(OutboundRole {
                 caller: own.tags.clone(),
                 gateways: Vec::new(),
+                hostnames: external_services::hostnames_of(
+                    own,
+                    &target.service.kuma_service,
+                    findings,
+                ),
+                outside: external_services::of_outbound(own, &target.service.kuma_service),
             }),
             address,
             socket: None,
@@ -161,7 +167,7 @@ fn target(
     }
     let (service, destination) = match &outbound.backend_ref {
         None => (Destination::of_tags(&outbound.tags), outbound.tags.clone()),
-        Some(backend) => of_resource(own, backend, &path.field("backendRef"), backends, findings)?,
+        Some(backend) => of_resource(backend, backends),
     };
     if let Some((message, _)) = backends.missing(&destination) {
         let finding = own.dataplane.warning(Code::MissingBackend, path, message);
@@ -185,19 +191,8 @@ fn target(
     })
 }
 
-/// What a reference of an outbound means. External services are not among them.
-fn of_resource(
-    own: &Sidecar<'_>,
-    backend: &BackendRef,
-    path: &Path,
-    backends: &Backends<'_>,
-    findings: &mut Vec<Diagnostic>,
-) -> Option<(Destination, Tags)> {
-    if backend.kind == "MeshExternalService" {
-        let message = "not served: nothing listens on this port, because MeshExternalServices are not reached";
-        findings.push(own.dataplane.warning(Code::NotServedField, path, message));
-        return None;
-    }
+/// What a reference of an outbound means.
+fn of_resource(backend: &BackendRef, backends: &Backends<'_>) -> (Destination, Tags) {
     let reference = mesh_http_route::BackendRef {
         kind: backend.kind.clone(),
         name: backend.name.clone(),
@@ -212,5 +207,5 @@ fn of_resource(
         name: backend.name.clone(),
         kuma_service: destination.get(SERVICE_TAG).unwrap_or_default().to_owned(),
     };
-    Some((service, destination))
+    (service, destination)
 }

@@ -119,7 +119,7 @@ impl Validate for MeshExternalService {
             let path = Path::of("endpoints").index(index);
             if is_ip(&endpoint.address) || is_dns_name(&endpoint.address) {
                 valid_port(report, &path.field("port"), endpoint.port);
-            } else {
+            } else if !is_socket(&endpoint.address) {
                 let text = "address has to be a valid IP or hostname";
                 report.violation(&path.field("address"), text);
             }
@@ -128,6 +128,13 @@ impl Validate for MeshExternalService {
             tls(report, &Path::of("tls"), conf);
         }
     }
+}
+
+/// Kuma's documentation has sockets, its validator has not.
+fn is_socket(address: &str) -> bool {
+    let path = address.strip_prefix("unix://");
+    // The length of Linux' `sun_path`.
+    path.is_some_and(|path| path.starts_with('/') && path.len() < 108 && !path.contains('\0'))
 }
 
 fn valid_port(report: &mut Report<'_>, path: &Path, port: u32) {

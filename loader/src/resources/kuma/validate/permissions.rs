@@ -27,7 +27,11 @@ impl Validate for MeshTrafficPermission {
             if is_inbound && target.kind == "Dataplane" {
                 target.section_name = String::new();
             }
-            let kinds = [&clients[..], &["Dataplane"]].concat();
+            let mut kinds = [&clients[..], &["Dataplane"]].concat();
+            // Beyond Kuma: who may reach a service outside of the mesh.
+            if self.from.is_empty() {
+                kinds.push("MeshExternalService");
+            }
             target_ref(report, &Path::of("targetRef"), &target, &kinds);
         }
         if !self.from.is_empty() && !self.rules.is_empty() {

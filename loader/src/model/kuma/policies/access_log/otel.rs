@@ -38,6 +38,7 @@ pub(super) fn endpoint<'a>(
     Some(Endpoint {
         address: endpoint.address.unwrap_or_else(|| "127.0.0.1".to_owned()),
         port: port.unwrap_or(PORT),
+        priority: 0,
         tls: None,
         weight: None,
     })
@@ -73,6 +74,7 @@ fn parse(text: &str) -> Endpoint {
     Endpoint {
         address: host.strip_suffix(']').unwrap_or(host).to_owned(),
         port,
+        priority: 0,
         tls: None,
         weight: None,
     }

@@ -1,0 +1,74 @@
+//! `MeshExternalService`s: services outside of the mesh, and the TLS that they want.
+
+pub(super) mod access;
+mod hostnames;
+mod template;
+mod tls;
+
+pub(super) use hostnames::hostnames;
+
+use super::{Input, of_mesh};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::Endpoint;
+use crate::resources::Resource;
+use crate::resources::kuma::dataplane::ZoneListenerType;
+use crate::resources::kuma::mesh_external_service::MeshExternalService;
+use crate::source::Path;
+
+/// The endpoints; none if something is wrong with the TLS to them, which a finding says. Other services are not
+/// affected (Kuma `createMeshExternalServiceEndpoint` in `pkg/xds/topology/outbound.go` at 2.14.3).
+pub(super) fn endpoints(
+    input: Input<'_>,
+    service: &Resource<MeshExternalService>,
+    findings: &mut Vec<Diagnostic>,
+) -> Vec<Endpoint> {
+    let path = Path::of("endpoints");
+    if service.spec.extension.is_some() {
+        return Vec::new();
+    }
+    if has_egress(input, &service.meta.mesh) {
+        let message = "a zone egress is declared, and there is no way through it: the service has no endpoints";
+        findings.push(
+            service
+                .warning(Code::BehindEgress, &path, message)
+                .help("remove the egress to have proxies connect to the service themselves"),
+        );
+        return Vec::new();
+    }
+    if service.spec.endpoints.is_empty() {
+        let message = "the service has no endpoints: requests to it get 503";
+        findings.push(service.warning(Code::MissingBackend, &path, message));
+    }
+    let Ok(tls) = tls::of(input, service, findings) else {
+        return Vec::new();
+    };
+    let endpoints = service.spec.endpoints.iter();
+    let endpoints = endpoints.filter_map(|endpoint| {
+        Some(Endpoint {
+            weight: None,
+            address: endpoint.address.clone(),
+            port: u16::try_from(endpoint.port).ok()?,
+            priority: endpoint.priority.unwrap_or_default(),
+            tls: tls.clone(),
+        })
+    });
+    endpoints.collect()
+}
+
+/// Whether what leaves the mesh has to pass an egress (Kuma `fillExternalServicesOutboundsThroughEgress`, which asks
+/// for an egress and not for `routing.zoneEgress`).
+fn has_egress(input: Input<'_>, mesh: &str) -> bool {
+    let mut dataplanes = of_mesh(&input.resources.dataplanes, mesh);
+    !input.resources.zone_egresses.is_empty()
+        || dataplanes.any(|dataplane| {
+            let mut listeners = dataplane.spec.networking.listeners.iter();
+            listeners.any(|listener| listener.kind == ZoneListenerType::ZoneEgress)
+        })
+}
+
+/// `kuma.io/display-name`, or the name.
+pub(super) fn display_name<T>(resource: &Resource<T>) -> &str {
+    let labels = &resource.meta.labels;
+    let label = labels.get("kuma.io/display-name").map(String::as_str);
+    label.unwrap_or(&resource.meta.name)
+}

@@ -1,0 +1,96 @@
+//! Who may reach a service outside of the mesh.
+//!
+//! Kuma's egress enforces `routing.defaultForbidMeshExternalServiceAccess` and the `rules` of a `MeshTrafficPermission`
+//! (`pkg/plugins/policies/meshtrafficpermission` at 2.14.3); without an egress the caller's own proxy does.
+
+use policy::client::Client;
+use policy::permissions::{Facts, Permissions};
+
+use super::display_name;
+use crate::model::kuma::sidecar::permissions::by_rules;
+use crate::model::kuma::{Input, of_mesh};
+use crate::model::{Identity, Permission};
+use crate::resources::Resource;
+use crate::resources::kuma::mesh_external_service::MeshExternalService;
+use crate::resources::kuma::mesh_http_route::TargetRef;
+
+/// Whether services that no permission is about are for nobody.
+pub(in crate::model::kuma) fn is_forbidden_by_default(input: Input<'_>, mesh: &str) -> bool {
+    let mut meshes = input.resources.meshes.iter();
+    meshes.any(|other| {
+        other.meta.name == mesh
+            && other
+                .spec
+                .routing
+                .default_forbid_mesh_external_service_access
+    })
+}
+
+/// What `MeshTrafficPermission`s say about the service; nothing if none is about it.
+pub(in crate::model::kuma) fn permission(
+    input: Input<'_>,
+    service: &Resource<MeshExternalService>,
+) -> Option<Permission> {
+    let policies: Vec<_> = of_mesh(
+        &input.resources.mesh_traffic_permissions,
+        &service.meta.mesh,
+    )
+    .filter(|policy| {
+        let target = policy.spec.target_ref.as_ref();
+        target.is_some_and(|target| is_meant(service, target))
+    })
+    .collect();
+    (!policies.is_empty()).then(|| by_rules(&policies))
+}
+
+fn is_meant(service: &Resource<MeshExternalService>, target: &TargetRef) -> bool {
+    if target.kind != "MeshExternalService" {
+        return false;
+    }
+    let meta = &service.meta;
+    if target.name.is_empty() {
+        let mut labels = target.labels.iter();
+        return labels.all(|(name, value)| meta.labels.get(name) == Some(value));
+    }
+    let namespace = meta.namespace.as_deref().unwrap_or_default();
+    let fits = target.namespace.is_empty() || target.namespace == namespace;
+    (target.name == meta.name || target.name == display_name(service)) && fits
+}
+
+/// Whether a proxy may send anything to the service, whatever it is that it sends.
+pub(in crate::model::kuma) fn may_reach(
+    input: Input<'_>,
+    service: &Resource<MeshExternalService>,
+    caller: Option<&Identity>,
+) -> bool {
+    let Some(permission) = permission(input, service) else {
+        return !is_forbidden_by_default(input, &service.meta.mesh);
+    };
+    let uris = caller.map(Identity::uris).unwrap_or_default().join(",");
+    let permissions = Permissions::try_from(&permission.rules());
+    permissions.is_ok_and(|permissions| {
+        let client = Client::new(uris.as_bytes());
+        permissions.permit(client, &Nothing).is_ok()
+    })
+}
+
+/// What is known about all connections of a proxy.
+struct Nothing;
+
+impl Facts for Nothing {
+    fn client(&self) -> Option<impl std::ops::Deref<Target = [u8]>> {
+        None::<&[u8]>
+    }
+
+    fn method(&self) -> Option<impl std::ops::Deref<Target = [u8]>> {
+        None::<&[u8]>
+    }
+
+    fn path(&self) -> Option<impl std::ops::Deref<Target = [u8]>> {
+        None::<&[u8]>
+    }
+
+    fn upgrade(&self) -> Option<impl std::ops::Deref<Target = [u8]>> {
+        None::<&[u8]>
+    }
+}

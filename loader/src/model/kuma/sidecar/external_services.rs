@@ -1,0 +1,243 @@
+//! Services outside of the mesh, as the service next to the proxy reaches them: by an outbound, or by hostname.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use policy::{HostPattern, Tags};
+
+use super::Sidecar;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::kuma::backends::Backends;
+use crate::model::kuma::http_routes::{self, RouteTarget};
+use crate::model::kuma::mesh_external_services::{access, hostnames};
+use crate::model::kuma::policies::{self, Destination, Policies};
+use crate::model::kuma::services::external_name;
+use crate::model::kuma::{SERVICE_TAG, of_mesh};
+use crate::model::policy::ListenerPolicy;
+use crate::model::role::{Outbound, Outside, OutsideService};
+use crate::model::{
+    Cluster, Identity, Listener, Origin, Port, Protocol, Role, ServerTls, VirtualHost,
+};
+use crate::resources::Resource;
+use crate::resources::kuma::mesh_external_service::MeshExternalService;
+use crate::source::Path;
+
+/// The label of a Dataplane with the port on 127.0.0.1 where its service reaches all HTTP services outside of the mesh
+/// by hostname.
+const PORT_LABEL: &str = "meshgate.io/external-service-port";
+
+/// The hostnames of a service.
+pub(super) fn hostnames_of(
+    own: &Sidecar<'_>,
+    kuma_service: &str,
+    findings: &mut Vec<Diagnostic>,
+) -> Vec<String> {
+    let mut services = of_mesh(&own.input.resources.mesh_external_services, own.mesh());
+    let service = services.find(|service| external_name(service) == kuma_service);
+    let hostnames = service
+        .map(|service| hostnames(own.input, own.mesh(), findings).remove(&service.meta.name));
+    hostnames.flatten().unwrap_or_default()
+}
+
+/// Who may reach a service by an outbound of its own; nothing where nobody is kept from it.
+pub(super) fn of_outbound(own: &Sidecar<'_>, kuma_service: &str) -> Option<Outside> {
+    let mut services = of_mesh(&own.input.resources.mesh_external_services, own.mesh());
+    let service = services.find(|service| external_name(service) == kuma_service)?;
+    let outside = Outside {
+        services: vec![described(own, service, Vec::new())],
+        is_alone: true,
+        ..all(own)
+    };
+    let is_gated = outside.is_forbidden || outside.services.iter().any(|s| s.permission.is_some());
+    is_gated.then_some(outside)
+}
+
+fn all(own: &Sidecar<'_>) -> Outside {
+    Outside {
+        services: Vec::new(),
+        is_forbidden: access::is_forbidden_by_default(own.input, own.mesh()),
+        client: own
+            .identity
+            .as_ref()
+            .map(Identity::uris)
+            .unwrap_or_default(),
+        is_alone: false,
+    }
+}
+
+fn described(
+    own: &Sidecar<'_>,
+    service: &Resource<MeshExternalService>,
+    hostnames: Vec<String>,
+) -> OutsideService {
+    OutsideService {
+        name: service.meta.name.clone(),
+        hostnames,
+        permission: access::permission(own.input, service),
+    }
+}
+
+/// The port where the service reaches services outside of the mesh by hostname, if the Dataplane asks for it. It may be
+/// the one for gateways of other meshes, which are added to then.
+pub(super) fn by_hostname(
+    own: &Sidecar<'_>,
+    ports: &mut Vec<Port>,
+    clusters: &mut Vec<Cluster>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let Some(number) = number(own, findings) else {
+        return;
+    };
+    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let origin = own.input.origin(own.dataplane, &Path::root());
+    let shared = ports.iter_mut().find(|port| {
+        let is_for_meshes = matches!(&port.role, Role::Outbound(role) if !role.gateways.is_empty());
+        is_for_meshes && (port.address, port.number) == (address, number)
+    });
+    let mut taken = Vec::new();
+    if let Some(Role::Outbound(role)) = shared.as_ref().map(|port| &port.role) {
+        taken.extend(role.gateways.iter().map(|gateway| gateway.hostname.clone()));
+    }
+    let (hosts, outside) = hosts(own, number, &taken, clusters, findings);
+    if let Some(port) = shared {
+        if let Some(listener) = port.listeners.first_mut() {
+            listener.virtual_hosts.extend(hosts);
+        }
+        if let Role::Outbound(role) = &mut port.role {
+            role.outside = Some(outside);
+        }
+        return;
+    }
+    let mut listener = listener(format!("external-services/{number}"), origin.clone());
+    let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
+    policies::outbound(
+        &policies,
+        &own.for_logs(),
+        &Destination::default(),
+        false,
+        &mut listener,
+        clusters,
+    );
+    listener.virtual_hosts = hosts;
+    ports.push(Port {
+        socket: None,
+        name: format!("external-services:{address}:{number}"),
+        address,
+        number,
+        protocol: Protocol::Http,
+        listeners: vec![listener],
+        connection_limit: None,
+        clients: None,
+        role: Role::Outbound(Outbound {
+            caller: own.tags.clone(),
+            gateways: Vec::new(),
+            outside: Some(outside),
+            hostnames: Vec::new(),
+        }),
+        origin,
+    });
+}
+
+fn number(own: &Sidecar<'_>, findings: &mut Vec<Diagnostic>) -> Option<u16> {
+    let written = own.dataplane.meta.labels.get(PORT_LABEL)?;
+    let number = written.parse::<u16>().ok().filter(|&number| number > 0);
+    if number.is_none() {
+        let message = format!("label `{PORT_LABEL}`: `{written}` is no port");
+        findings.push(
+            own.dataplane
+                .error(Code::ExternalServicePort, &Path::root(), message)
+                .help("write a number from 1 to 65535, in quotes"),
+        );
+    }
+    number
+}
+
+/// A virtual host for each hostname of each HTTP service, with the routes of its own. No host is in two places, and
+/// none is here that the filter does not know.
+fn hosts(
+    own: &Sidecar<'_>,
+    number: u16,
+    taken: &[String],
+    clusters: &mut Vec<Cluster>,
+    findings: &mut Vec<Diagnostic>,
+) -> (Vec<VirtualHost>, Outside) {
+    let mut hosts = Vec::new();
+    let mut outside = all(own);
+    let mut backends = Backends::new(own.input, own.mesh(), own.identity.as_ref(), findings);
+    let mut services = Vec::new();
+    let mut hostnames = hostnames(own.input, own.mesh(), findings);
+    for service in of_mesh(&own.input.resources.mesh_external_services, own.mesh()) {
+        let mut names = hostnames.remove(&service.meta.name).unwrap_or_default();
+        names.retain(|name| !taken.contains(name));
+        if service.spec.matching.protocol == "tcp" || names.is_empty() {
+            continue;
+        }
+        let origin = own.input.origin(service, &Path::root());
+        let destination = destination(service);
+        let tags: Tags = [(SERVICE_TAG, &destination.kuma_service)]
+            .into_iter()
+            .collect();
+        let cluster = backends.cluster(&tags, &Tags::default(), &origin);
+        let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
+        let route = RouteTarget {
+            service: &destination,
+            cluster: &cluster,
+            port: number,
+            origin: &origin,
+        };
+        let routes =
+            http_routes::outbound_routes(own.input, &policies, &route, &mut backends, findings);
+        let mut listener = listener(service.meta.name.clone(), origin.clone());
+        let domains = names.iter().filter_map(|name| name.parse().ok());
+        listener.virtual_hosts = domains
+            .map(|domain| VirtualHost::new(domain, routes.clone(), origin.clone()))
+            .collect();
+        let is_grpc = service.spec.matching.protocol == "grpc";
+        let for_logs = own.for_logs();
+        policies::outbound(
+            &policies,
+            &for_logs,
+            &destination,
+            is_grpc,
+            &mut listener,
+            clusters,
+        );
+        hosts.extend(listener.virtual_hosts);
+        outside.services.push(described(own, service, names));
+        services.push(destination);
+    }
+    let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
+    for mut cluster in backends.into_clusters() {
+        let service = Destination::of_tags(&cluster.destination);
+        let known = services
+            .iter()
+            .find(|s| s.kuma_service == service.kuma_service);
+        policies::upstream(&policies, known.unwrap_or(&service), &mut cluster);
+        clusters.push(cluster);
+    }
+    (hosts, outside)
+}
+
+fn destination(service: &Resource<MeshExternalService>) -> Destination {
+    Destination {
+        kind: "MeshExternalService".to_owned(),
+        name: service.meta.name.clone(),
+        kuma_service: external_name(service),
+    }
+}
+
+fn listener(name: String, origin: Origin) -> Listener {
+    Listener {
+        other_hostnames: Vec::new(),
+        tls: ServerTls::default(),
+        name,
+        hostname: HostPattern::Any,
+        tags: Tags::default(),
+        permission: None,
+        certificates: Vec::new(),
+        passes_tls: false,
+        virtual_hosts: Vec::new(),
+        connections: Vec::new(),
+        policy: ListenerPolicy::default(),
+        origin,
+    }
+}
