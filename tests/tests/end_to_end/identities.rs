@@ -18,6 +18,7 @@ on_each_envoy! {
     proxies_of_any_mesh_are_served
     impostors_of_other_meshes_are_refused
     a_ca_signs_for_its_own_mesh_only
+    another_ca_of_a_mesh_takes_the_place_of_the_first
     no_request_fails_while_identities_are_renewed
 }
 
@@ -133,6 +134,26 @@ async fn a_ca_signs_for_its_own_mesh_only(version: &str) -> anyhow::Result<()> {
     ] {
         assert!(ask(uris, false).await.is_err(), "{uris:?}");
     }
+    Ok(())
+}
+
+async fn another_ca_of_a_mesh_takes_the_place_of_the_first(version: &str) -> anyhow::Result<()> {
+    let world = World::start(version, "foo-1").await?;
+    let client = |authority: &str| {
+        let identity = signed(authority, "spiffe://other/client", false)?;
+        anyhow::Ok(between().identity(&identity))
+    };
+    let first = client(&world.authority("other")?)?;
+    assert_eq!(world.get_between(&first).await?.status, 200);
+    world.forget_authority("other")?;
+    world.certs(&[])?;
+    let second = client(&world.authority("other")?)?;
+    until("the new CA to be believed", async || {
+        let response = world.get_between(&second).await.ok()?;
+        (response.status == 200).then_some(())
+    })
+    .await?;
+    assert!(world.get_between(&first).await.is_err());
     Ok(())
 }
 

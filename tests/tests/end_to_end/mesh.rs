@@ -188,6 +188,12 @@ impl World {
         )?)
     }
 
+    /// Lets the next `meshgate certs` make another CA for a mesh.
+    pub(crate) fn forget_authority(&self, mesh: &str) -> anyhow::Result<()> {
+        let authorities = self.work().join("meshes").join(mesh);
+        Ok(fs::remove_file(authorities.join("ca-1.pem"))?)
+    }
+
     fn work(&self) -> PathBuf {
         self.dir.path().join("work")
     }
