@@ -28,6 +28,11 @@ pub enum Command {
     /// Become a program that ends with its parent: how `run` starts Envoy.
     #[command(hide = true)]
     Exec(ExecArgs),
+    /// Send access log lines from a named pipe to TCP servers, beside an Envoy that `run` did not start.
+    StreamLogs {
+        /// The pipe, which is made; the one of `bootstrap --log-pipe`.
+        pipe: PathBuf,
+    },
     /// Explain the finding with this code, or all codes.
     Rule {
         /// e.g. MG0107
@@ -46,7 +51,7 @@ pub struct Paths {
     /// Files, folders (searched for *.yaml, *.yml and *.json), or - for standard input.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Take everything that is known and not served (codes from 400) for an error.
+    /// Take everything that is known and has no effect (codes from 400, and keys given twice) for an error.
     #[arg(long)]
     pub strict: bool,
 }
@@ -140,6 +145,9 @@ pub struct BootstrapArgs {
     /// Where Envoy writes its access log, - for its standard output; no log without it.
     #[arg(long, value_name = "FILE")]
     pub access_log: Option<String>,
+    /// The named pipe that `meshgate stream-logs` reads: where Envoy writes lines for TCP servers.
+    #[arg(long, value_name = "FILE")]
+    pub log_pipe: Option<String>,
 }
 
 /// The forms of Envoy's configuration.

@@ -14,9 +14,10 @@ use prost_reflect::prost_types::{
 };
 
 /// The files of the messages that the loader packs into an `Any`, and that of the bootstrap. The rest is imported.
-const ROOTS: [&str; 26] = [
+const ROOTS: [&str; 27] = [
     "envoy/config/bootstrap/v3/bootstrap.proto",
     "envoy/extensions/access_loggers/file/v3/file.proto",
+    "envoy/extensions/access_loggers/filters/cel/v3/cel.proto",
     "envoy/extensions/access_loggers/open_telemetry/v3/logs_service.proto",
     "envoy/extensions/access_loggers/stream/v3/stream.proto",
     "envoy/extensions/compression/gzip/compressor/v3/gzip.proto",

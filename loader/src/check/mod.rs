@@ -107,7 +107,8 @@ impl Served {
         self.shadowed.add(ports);
         for route in routes {
             self.routes.insert(route.origin.resource.clone());
-            self.routes.extend(route.also.iter().cloned());
+            let also = route.also.iter().map(|part| part.origin.resource.clone());
+            self.routes.extend(also);
         }
     }
 }

@@ -60,8 +60,11 @@ impl Code {
     }
 
     /// Whether the finding is about something that is known and has no effect.
-    pub fn is_not_served(self) -> bool {
-        matches!(self, Self::NotServedKind | Self::NotServedField)
+    pub fn is_dropped(self) -> bool {
+        matches!(
+            self,
+            Self::NotServedKind | Self::NotServedField | Self::DuplicateKey
+        )
     }
 }
 

@@ -218,7 +218,9 @@ fn protocol_options(cluster: &model::Cluster) -> HashMap<String, Any> {
         UpstreamProtocol::Http1 => explicit(ProtocolConfig::HttpProtocolOptions(
             Http1ProtocolOptions::default(),
         )),
-        UpstreamProtocol::Http2 => explicit(ProtocolConfig::Http2ProtocolOptions(http2)),
+        UpstreamProtocol::Http2 | UpstreamProtocol::Grpc => {
+            explicit(ProtocolConfig::Http2ProtocolOptions(http2))
+        }
         UpstreamProtocol::AsClient => {
             UpstreamProtocolOptions::UseDownstreamProtocolConfig(UseDownstreamHttpConfig {
                 http2_protocol_options: Some(http2),

@@ -17,14 +17,15 @@ use std::net::IpAddr;
 
 use ::policy::{HostPattern, Tags};
 
-use self::policy::{ClusterPolicy, ListenerPolicy};
+use self::policy::{ClusterPolicy, ListenerPolicy, LogTarget};
 
 pub(crate) use certificates::PrivateKey;
 pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
 pub use role::{Clients, CrossMeshGateway, Inbound, Outbound, Permission, Refusal, Role, Who};
 pub use route::{
     Action, BackendChanges, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror,
-    PathMatch, PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost, WeightedCluster,
+    Part, PathMatch, PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost,
+    WeightedCluster,
 };
 pub use tls::{CertificateFiles, ClientValidation, ServerTls, Source, TlsOrigination, TlsVersion};
 
@@ -50,6 +51,16 @@ pub struct Proxy {
 }
 
 impl Proxy {
+    /// The TCP servers that access log lines go to, `host:port`.
+    pub fn log_servers(&self) -> impl Iterator<Item = &str> {
+        let listeners = self.ports.iter().flat_map(|port| &port.listeners);
+        let logs = listeners.flat_map(|listener| &listener.policy.access_logs);
+        logs.filter_map(|log| match &log.target {
+            LogTarget::Tcp(address, _) => Some(address.as_str()),
+            LogTarget::File(..) | LogTarget::OpenTelemetry(_) => None,
+        })
+    }
+
     /// Opens on `address` what would be opened on the address of the Dataplane.
     pub fn listen_on(&mut self, address: IpAddr) {
         for port in &mut self.ports {
@@ -210,6 +221,8 @@ pub enum UpstreamProtocol {
     Http1,
     /// HTTP/2 without negotiation.
     Http2,
+    /// gRPC, and so HTTP/2 without negotiation.
+    Grpc,
     /// What the client speaks.
     AsClient,
 }
@@ -279,7 +292,7 @@ impl fmt::Debug for Certificate {
 }
 
 /// The place in the user's resources that something was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// `MeshGateway/default/edge-gateway`.
     pub resource: String,

@@ -17,6 +17,8 @@ pub struct ListenerPolicy {
     pub stream_idle: Option<Duration>,
     /// How long a request may take to arrive.
     pub request: Option<Duration>,
+    /// How often a connection to an endpoint is tried; the first attempt counts.
+    pub connect_attempts: Option<u32>,
     /// Where a line for each request goes.
     pub access_logs: Vec<AccessLog>,
     /// Whether gRPC-Web becomes gRPC.
@@ -297,15 +299,61 @@ pub struct FailurePercentage {
     pub threshold: Option<u32>,
 }
 
-/// A line for each request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A line for each request or connection.
+#[derive(Clone, Debug, PartialEq)]
 pub struct AccessLog {
-    /// The file that it goes to.
-    pub file: String,
-    /// What is in it.
+    /// Where it goes.
+    pub target: LogTarget,
+    /// Only for clients that ask for this server name in TLS; for all if absent.
+    pub sni: Option<String>,
+}
+
+/// Where lines go, and what is in them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LogTarget {
+    /// To the end of a file.
+    File(String, Lines),
+    /// To the TCP server at this `host:port`, which needs somebody beside Envoy who sends them.
+    Tcp(String, Lines),
+    /// To a collector.
+    OpenTelemetry(OtelLog),
+}
+
+/// What is in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lines {
+    /// The format.
     pub format: LogFormat,
     /// Whether commands without a value leave nothing, and not `-`.
     pub omit_empty: bool,
+}
+
+/// Records for a collector, in Envoy's commands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OtelLog {
+    /// The cluster of the collector.
+    pub cluster: String,
+    /// The `:authority` of the calls.
+    pub authority: String,
+    /// The record.
+    pub body: AnyValue,
+    /// What comes with each record.
+    pub attributes: Vec<(String, String)>,
+    /// What comes with all of them.
+    pub resource: Vec<(String, String)>,
+}
+
+/// A value of OTLP (`opentelemetry/proto/common/v1/common.proto`).
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "named as in the protocol")]
+pub enum AnyValue {
+    String(String),
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+    Bytes(Vec<u8>),
+    Array(Vec<AnyValue>),
+    List(Vec<(String, AnyValue)>),
 }
 
 /// What is in a line, in Envoy's commands.
@@ -356,9 +404,11 @@ pub enum Probe {
         headers: Vec<(String, String, bool)>,
         statuses: Vec<u32>,
     },
+    /// A call of gRPC's health service.
+    Grpc { service: String, authority: String },
     /// A connection, with what is sent and what has to come back.
     Tcp {
-        send: Option<String>,
-        receive: Vec<String>,
+        send: Option<Vec<u8>>,
+        receive: Vec<Vec<u8>>,
     },
 }

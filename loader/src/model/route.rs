@@ -58,8 +58,8 @@ pub struct Route {
     pub policy: RoutePolicy,
     /// The rule.
     pub origin: Origin,
-    /// Other resources that had a part in it.
-    pub also: Vec<String>,
+    /// Other rules with the same matches.
+    pub also: Vec<Part>,
 }
 
 impl Route {
@@ -254,4 +254,13 @@ pub struct BackendChanges {
     pub response: HeaderChanges,
     /// The host that the backend sees.
     pub host: Option<String>,
+}
+
+/// A rule that a route was made of beside the one that it is named for.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The rule.
+    pub origin: Origin,
+    /// Whether anything of it is left.
+    pub serves: bool,
 }

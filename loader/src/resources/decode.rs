@@ -28,8 +28,10 @@ pub struct Decoded<T> {
     pub value: T,
     /// The mistakes, each with its path in the value.
     pub findings: Vec<Diagnostic>,
-    /// Where a mistake has been named already, and where a value is missing because of one.
+    /// Where a mistake has been named already.
     pub named: Vec<Path>,
+    /// Where a value is missing, probably because its name is misspelt.
+    pub misspelt: Vec<Path>,
 }
 
 /// Who would read a resource.
@@ -87,6 +89,7 @@ pub fn decode<T: DeserializeOwned + Default>(
         value,
         findings: found.findings,
         named: found.named,
+        misspelt: found.misspelt,
     }
 }
 
@@ -100,6 +103,7 @@ struct State {
 struct Found {
     findings: Vec<Diagnostic>,
     named: Vec<Path>,
+    misspelt: Vec<Path>,
 }
 
 /// The way to a node, built while reading goes down; a [`Path`] is made of it only when there is a finding.

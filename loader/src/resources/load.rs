@@ -49,6 +49,14 @@ pub fn load(documents: Vec<Document>, resource_only: bool) -> (Resources, Vec<Di
         loader.unread
     };
     loader.findings.extend(secrets);
+    if resource_only {
+        // Kuma's readers allow them (`AllowUnknownFields` in `pkg/util/proto/proto.go` at 2.14.3, and schemas of the
+        // newer kinds without `additionalProperties`).
+        let unknown = |finding: &&mut Diagnostic| finding.code == Code::UnknownField;
+        for finding in loader.findings.iter_mut().filter(unknown) {
+            finding.severity = Severity::Warning;
+        }
+    }
     (loader.resources, loader.findings)
 }
 
@@ -169,6 +177,9 @@ impl Loader {
             "MeshMultiZoneService" => keep!(mesh_multi_zone_services, Json),
             "MeshTCPRoute" => keep!(mesh_tcp_routes, Json),
             "MeshAccessLog" => keep!(mesh_access_logs, Json),
+            "TrafficLog" => keep!(traffic_logs, Proto),
+            "MeshOpenTelemetryBackend" => keep!(mesh_open_telemetry_backends, Json),
+            "HealthCheck" => keep!(health_checks, Proto),
             "MeshHealthCheck" => keep!(mesh_health_checks, Json),
             "MeshTimeout" => keep!(mesh_timeouts, Json),
             "Timeout" => keep!(timeouts, Proto),
@@ -285,8 +296,10 @@ impl Loader {
                 .map(|finding| about(finding, &name, &prefix)),
         );
         let mut faults = decoded.named;
-        if head.is_misplaced {
-            faults.push(Path::root());
+        // Kuma says what is missing, and not why.
+        if !self.resource_only {
+            faults.extend(decoded.misspelt);
+            faults.extend(head.is_misplaced.then(Path::root));
         }
         let mut resource = Resource {
             meta: head.meta,

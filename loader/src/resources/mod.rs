@@ -21,6 +21,7 @@ use crate::source::{Node, Path, Span};
 
 use kuma::dataplane::Dataplane;
 use kuma::external_service::ExternalService;
+use kuma::health_check::HealthCheck;
 use kuma::mesh::Mesh;
 use kuma::mesh_access_log::MeshAccessLog;
 use kuma::mesh_circuit_breaker::{CircuitBreaker, MeshCircuitBreaker};
@@ -29,6 +30,7 @@ use kuma::mesh_gateway::MeshGateway;
 use kuma::mesh_gateway_route::MeshGatewayRoute;
 use kuma::mesh_health_check::MeshHealthCheck;
 use kuma::mesh_http_route::MeshHttpRoute;
+use kuma::mesh_open_telemetry_backend::MeshOpenTelemetryBackend;
 use kuma::mesh_rate_limit::{MeshRateLimit, RateLimit};
 use kuma::mesh_retry::{MeshRetry, Retry};
 use kuma::mesh_service::{MeshMultiZoneService, MeshService};
@@ -37,6 +39,7 @@ use kuma::mesh_timeout::{MeshTimeout, Timeout};
 use kuma::mesh_tls::MeshTls;
 use kuma::mesh_traffic_permission::MeshTrafficPermission;
 use kuma::secret::Secret;
+use kuma::traffic_log::TrafficLog;
 use kuma::traffic_permission::TrafficPermission;
 
 /// All resources of the kinds that are served, in the order of the input.
@@ -66,6 +69,12 @@ pub struct Resources {
     pub mesh_gateway_routes: Vec<Resource<MeshGatewayRoute>>,
     /// `MeshAccessLog`.
     pub mesh_access_logs: Vec<Resource<MeshAccessLog>>,
+    /// `TrafficLog`.
+    pub traffic_logs: Vec<Resource<TrafficLog>>,
+    /// `MeshOpenTelemetryBackend`.
+    pub mesh_open_telemetry_backends: Vec<Resource<MeshOpenTelemetryBackend>>,
+    /// `HealthCheck`.
+    pub health_checks: Vec<Resource<HealthCheck>>,
     /// `MeshHealthCheck`.
     pub mesh_health_checks: Vec<Resource<MeshHealthCheck>>,
     /// `MeshTimeout`.

@@ -68,7 +68,7 @@ use Severity::{Error, Warning};
 /// The group of Kuma's kinds in a cluster.
 pub const KUMA: &str = "kuma.io";
 
-const SIGNALS: &str = "its logs, traces and metrics are not written";
+const SIGNALS: &str = "its traces and metrics are not written";
 const BACKENDS: &str = "routes to it have no endpoints";
 const ENVOY: &str = "what it changes in Envoy's configuration, refusals included, would be missing";
 const ZONES: &str = "other zones are not reached";
@@ -87,7 +87,7 @@ pub const KINDS: &[Kind] = &[
     kind("ExternalService", Served),
     kind("FaultInjection", LeftOut(Warning, "nothing goes wrong on purpose; Kuma does not apply it to gateways either")),
     global("GlobalSecret", LeftOut(Warning, PLANE)),
-    kind("HealthCheck", LeftOut(Warning, "endpoints are not probed")),
+    kind("HealthCheck", Served),
     global("HostnameGenerator", Checked(Warning, "no host names are made for services")),
     global("Mesh", Served),
     kind("MeshAccessLog", Served),
@@ -105,7 +105,7 @@ pub const KINDS: &[Kind] = &[
     kind("MeshLoadBalancingStrategy", LeftOut(Warning, "all endpoints of a service are used in turn")),
     kind("MeshMetric", LeftOut(Warning, SIGNALS)),
     kind("MeshMultiZoneService", Served),
-    kind("MeshOpenTelemetryBackend", LeftOut(Warning, SIGNALS)),
+    kind("MeshOpenTelemetryBackend", Served),
     kind("MeshPassthrough", Checked(Warning, "Kuma does not apply it to gateways either")),
     kind("MeshProxyPatch", LeftOut(Error, ENVOY)),
     kind("MeshRateLimit", Served),
@@ -125,7 +125,7 @@ pub const KINDS: &[Kind] = &[
     kind("ServiceInsight", Report),
     kind("ServiceOverview", Report),
     kind("Timeout", Served),
-    kind("TrafficLog", LeftOut(Warning, SIGNALS)),
+    kind("TrafficLog", Served),
     kind("TrafficPermission", Served),
     kind("TrafficRoute", LeftOut(Warning, SIDECARS)),
     kind("TrafficTrace", LeftOut(Warning, SIGNALS)),
@@ -190,6 +190,7 @@ pub fn has_spec(kind: &str) -> bool {
             | "MeshHTTPRoute"
             | "MeshHealthCheck"
             | "MeshMultiZoneService"
+            | "MeshOpenTelemetryBackend"
             | "MeshPassthrough"
             | "MeshRateLimit"
             | "MeshRetry"

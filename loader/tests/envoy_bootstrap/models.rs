@@ -79,6 +79,7 @@ fn case(name: &'static str, ports: Vec<Port>) -> Case {
             clusters: clusters(),
         },
         options: Options {
+            log_pipe: None,
             admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)),
             wasm: "gateway.wasm".to_owned(),
             mode: Mode::Enforce,

@@ -4,6 +4,7 @@ mod crash;
 mod gateway;
 mod lifecycle;
 mod load;
+mod logs;
 mod observed;
 mod refusal;
 mod reload;

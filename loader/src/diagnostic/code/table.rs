@@ -61,7 +61,7 @@ codes! {
         fix "Look at the line and the one before it: same level means same column."
     DuplicateKey 4 "key given twice"
         means "A map has the same key twice, or a field in both of its spellings."
-        why "YAML forbids it, and readers differ in which of the two they take."
+        why "YAML forbids it, and Kuma takes the last one in silence: what the first one asks for, a policy or a tag, is gone. Of a Kubernetes resource it is an error, as for `kubectl`; with `--strict` always."
         example "tags:\n  version: \"1\"\n  version: \"2\""
         fix "Remove one."
     UnusableKey 5 "key that is no text"

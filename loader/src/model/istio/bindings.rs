@@ -116,7 +116,7 @@ impl<'a> Bindings<'a> {
             .collect();
         for route in routes {
             used.insert(&route.origin.resource);
-            used.extend(route.also.iter().map(String::as_str));
+            used.extend(route.also.iter().map(|part| part.origin.resource.as_str()));
         }
         for binding in &self.all {
             let mut servers = slots.iter().flat_map(|slot| &slot.servers);

@@ -110,7 +110,7 @@ fn attach_routes<'a>(
     let by_http_route = http_routes::any_attaches(input, gateway, ports);
     let by_tcp_route = connections::any_attaches(input, gateway, ports);
     for port in ports {
-        if connections::takes_connections(port) {
+        if connections::takes_connections(port.protocol) {
             if by_tcp_route {
                 connections::attach_tcp_routes(input, gateway, port, backends, findings);
             } else {

@@ -166,7 +166,7 @@ impl<'p> Fields<'p> {
                 .help(format!("write `{near}:`"));
             // What is missing because it was misspelt is no mistake of its own.
             let mut found = self.parent.state.found.borrow_mut();
-            found.named.push(place.field(near));
+            found.misspelt.push(place.field(near));
         } else {
             let mut names: Vec<_> = self.main_names().collect();
             names.sort_unstable();

@@ -27,6 +27,14 @@ pub struct Policy<C> {
     pub rules: Vec<InboundRule<C>>,
 }
 
+impl<C> Policy<C> {
+    /// All configurations.
+    pub(crate) fn confs(&self) -> impl Iterator<Item = &C> {
+        let entries = self.to.iter().chain(&self.from).map(|entry| &entry.conf);
+        entries.chain(self.rules.iter().map(|rule| &rule.conf))
+    }
+}
+
 /// An entry of `to` or `from`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]

@@ -159,7 +159,7 @@ impl Head {
             if has_spec {
                 head.beside_spec(node, &[UNIVERSAL, &["spec"]], findings);
             }
-            head.names(node, &decoded.named, findings);
+            head.names(node, &[decoded.named, decoded.misspelt].concat(), findings);
         }
         Some(head)
     }
@@ -227,7 +227,7 @@ impl Head {
             if dialect != Dialect::Kubernetes {
                 head.beside_spec(node, &known, findings);
             }
-            head.names(node, &decoded.named, findings);
+            head.names(node, &[decoded.named, decoded.misspelt].concat(), findings);
         }
         Some(head)
     }

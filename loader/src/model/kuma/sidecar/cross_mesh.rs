@@ -241,7 +241,8 @@ pub(super) fn by_hostname(
     };
     let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
     let all = Destination::default();
-    policies::outbound(&policies, &own.for_logs(), &all, &mut listener);
+    let for_logs = own.for_logs();
+    policies::outbound(&policies, &for_logs, &all, false, &mut listener, clusters);
     for cluster in &mut made {
         let service = Destination::of_tags(&cluster.destination);
         policies::upstream(&policies, &service, cluster);

@@ -44,7 +44,8 @@ pub(super) fn ports(
         let resources = own.input.resources;
         let policies = Policies::of_any(resources, side, std::slice::from_ref(&inbound.tags));
         policies::name_partial(&policies, findings);
-        policies::inbound(&policies, &own.for_logs(), &mut listener, &mut cluster);
+        let for_logs = own.for_logs();
+        policies::inbound(&policies, &for_logs, &mut listener, &mut cluster, clusters);
         clusters.push(cluster);
         let mesh = own.mesh();
         ports.push(Port {

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use policy::Tags;
 
 use super::policies::{self, Side};
-use super::{Input, identity, service_of};
+use super::{Input, ZONE_TAG, identity, service_of, workload, zone};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Dialect, Port, Proxy};
 use crate::resources::Resource;
@@ -49,12 +49,19 @@ impl Sidecar<'_> {
     }
 
     fn for_logs(&self) -> policies::Proxy<'_> {
-        let mut zones = self.tags.iter().filter_map(|tags| tags.get("kuma.io/zone"));
+        let meta = &self.dataplane.meta;
+        let zones = self.tags.iter().filter_map(|tags| tags.get(ZONE_TAG));
         policies::Proxy {
+            input: self.input,
             mesh: self.mesh(),
             service: self.service(),
             address: self.address,
-            zone: zones.next().unwrap_or_default(),
+            zone: zone(meta)
+                .into_iter()
+                .chain(zones)
+                .next()
+                .unwrap_or_default(),
+            workload: workload(meta),
         }
     }
 }

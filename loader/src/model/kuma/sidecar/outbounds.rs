@@ -26,6 +26,7 @@ struct Target {
     service: Destination,
     cluster: String,
     protocol: Protocol,
+    is_grpc: bool,
 }
 
 /// A port for each outbound, and the clusters behind them.
@@ -86,7 +87,14 @@ pub(super) fn ports(
             ));
         }
         let for_logs = own.for_logs();
-        policies::outbound(&policies, &for_logs, &target.service, &mut listener);
+        policies::outbound(
+            &policies,
+            &for_logs,
+            &target.service,
+            target.is_grpc,
+            &mut listener,
+            clusters,
+        );
         ports.push(Port {
             name: format!("outbound:{address}:{number}"),
             role: Role::Outbound(OutboundRole {
@@ -117,9 +125,9 @@ pub(super) fn ports(
 /// Proxies speak HTTP/2 with each other, whatever the services behind them speak.
 fn between_sidecars(cluster: Cluster) -> Cluster {
     Cluster {
-        protocol: match cluster.tls {
-            Some(_) => UpstreamProtocol::Http2,
-            None => cluster.protocol,
+        protocol: match (&cluster.tls, cluster.protocol) {
+            (Some(_), UpstreamProtocol::Http1) => UpstreamProtocol::Http2,
+            (_, other) => other,
         },
         ..cluster
     }
@@ -146,6 +154,7 @@ fn target(
             service: Destination::of_tags(&cluster.destination),
             cluster: cluster.name.clone(),
             protocol: Protocol::Http,
+            is_grpc: false,
         };
         clusters.push(cluster);
         return Some(target);
@@ -172,6 +181,7 @@ fn target(
         } else {
             Protocol::Tcp
         },
+        is_grpc: backends.speaks_grpc(&destination),
     })
 }
 
