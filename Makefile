@@ -9,7 +9,7 @@ WASM_CRATES := policy shell host-match listener-tags cross-mesh external-access 
 CARGO := cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm build demo scale test test-matrix test-smoke soak test-containers containers check fmt fmt-check clippy docs conformance bench bench-quick golden clean
+.PHONY: help setup wasm build demo demo-cross-mesh scale test test-matrix test-smoke soak test-containers containers check fmt fmt-check clippy docs conformance bench bench-quick golden clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -23,11 +23,17 @@ wasm: ## the filters: target/wasm/*.wasm
 build: wasm ## the command: target/debug/meshgate
 	$(CARGO) build --locked --package meshgate
 
+demo: EXAMPLE = kuma-gateway
 demo: ## a gateway with backends on loopback, and requests to it; DEMO_ONCE=1 ends after them
+
+demo-cross-mesh: EXAMPLE = cross-mesh
+demo-cross-mesh: ## the same with three meshes and four Envoys between them
+
+demo demo-cross-mesh:
 	@scripts/build-wasm.sh >/dev/null
 	@scripts/envoy.sh 1.40.0 >/dev/null
 	@$(CARGO) build --quiet --locked --package meshgate
-	@exec $(CARGO) run --quiet --locked --package system-tests --bin demo
+	@exec $(CARGO) run --quiet --locked --package system-tests --bin demo -- $(EXAMPLE)
 
 scale: ## time and memory of each step for 1,000 hosts and 10,000 routes
 	@scripts/build-wasm.sh >/dev/null

@@ -102,7 +102,7 @@ impl<'a> Gate<'a> {
         let client = uris.as_deref().and_then(Client::new);
         let prepared = self.table.prepared(listener);
         let meshes = permissions.meshes();
-        let own = client.and_then(Client::mesh);
+        let own = client.map(Client::mesh);
         let index = meshes.iter().position(|mesh| Some(mesh.as_bytes()) == own);
         let mesh = index
             .and_then(|index| meshes.get(index))

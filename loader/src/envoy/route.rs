@@ -83,14 +83,13 @@ pub(super) fn of_sidecar<'a>(port: &'a Port, hosts: &Hosts<'a>) -> RouteConfigur
     let Role::Outbound(outbound) = &port.role else {
         return configuration;
     };
-    let removed = (!outbound.gateways.is_empty()).then(|| CLUSTER_HEADER.to_owned());
     RouteConfiguration {
         request_headers_to_add: vec![header(
             "x-kuma-tags",
             &sidecar::tags_header(outbound),
             OverwriteIfExistsOrAdd,
         )],
-        request_headers_to_remove: removed.into_iter().collect(),
+        request_headers_to_remove: vec![CLUSTER_HEADER.to_owned()],
         ..configuration
     }
 }
@@ -100,13 +99,15 @@ fn configuration(
     name: String,
     virtual_hosts: Vec<VirtualHost>,
 ) -> RouteConfiguration {
+    // Only meshgate writes these headers, so no backend may get one that a client wrote. Trailers with such a name go on,
+    // and lead nowhere: Envoy and the filters decide by headers.
     let of_dialect = match dialect {
-        // Only meshgate writes this header, so no backend may get one that a client wrote.
         Dialect::Kuma => RouteConfiguration {
-            request_headers_to_remove: vec!["x-kuma-tags".to_owned()],
+            request_headers_to_remove: vec!["x-kuma-tags".to_owned(), CLUSTER_HEADER.to_owned()],
             ..RouteConfiguration::default()
         },
         Dialect::Istio => RouteConfiguration {
+            request_headers_to_remove: vec![CLUSTER_HEADER.to_owned()],
             max_direct_response_body_size_bytes: Some(proto::number(1_048_576)),
             ..RouteConfiguration::default()
         },

@@ -1,6 +1,7 @@
 //! Resources in, responses out: `meshgate bootstrap` on stock Envoys with real backends and clients.
 
 mod connections;
+mod cross_mesh_clients;
 mod gateway;
 mod hosts;
 mod identities;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 
+use hyper::Request;
+use hyper::header::HeaderName;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use system_tests::client::{Connection, Response, get, request};
 use system_tests::echo::Backend;
@@ -25,6 +27,7 @@ on_each_envoy! {
     routes_and_resources
     gateways_of_other_meshes_by_tags
     gateways_of_other_meshes_by_hostname
+    headers_that_only_proxies_write_are_not_the_clients
 }
 
 /// `web` calls `backend`, which speaks HTTP on port 7001 and something else on port 7002.
@@ -470,16 +473,21 @@ impl Far {
         })
     }
 
-    async fn by_hostname(&self, host: &str, cluster: Option<&str>) -> anyhow::Result<Response> {
+    async fn by_hostname(&self, host: &str, headers: &[Header]) -> anyhow::Result<Response> {
         let connection = Connection::open(SocketAddr::from(([127, 0, 0, 1], self.port))).await?;
-        let mut request = get(host, "/");
-        if let Some(cluster) = cluster {
-            request
-                .headers_mut()
-                .insert("x-meshgate-cluster", cluster.parse()?);
-        }
-        connection.http1(request).await
+        connection.http1(with(get(host, "/"), headers)?).await
     }
+}
+
+type Header = (&'static str, &'static str);
+
+/// The request with further headers.
+fn with<T>(mut request: Request<T>, headers: &[Header]) -> anyhow::Result<Request<T>> {
+    for &(name, value) in headers {
+        let name = HeaderName::from_bytes(name.as_bytes())?;
+        request.headers_mut().append(name, value.parse()?);
+    }
+    Ok(request)
 }
 
 /// A port of 127.0.0.1, where the port for hostnames is: free a moment ago.
@@ -501,16 +509,35 @@ async fn gateways_of_other_meshes_by_tags(version: &str) -> anyhow::Result<()> {
 
 async fn gateways_of_other_meshes_by_hostname(version: &str) -> anyhow::Result<()> {
     let far = Far::start(version).await?;
-    for cluster in [None, Some("localhost:1")] {
-        let response = far.by_hostname("internal.api.far.mesh", cluster).await?;
+    let response = far.by_hostname("internal.api.far.mesh", &[]).await?;
+    let echo = response.echo()?;
+    assert_eq!((response.status, &*echo.backend), (200, "far"));
+    let response = far.by_hostname("internal.other.far.mesh", &[]).await?;
+    assert_eq!(response.status, 404, "{response:?}");
+    assert!(!response.header("x-meshgate-reason").is_empty());
+    Ok(())
+}
+
+/// Neither where a request goes nor in whose name is up to headers of the client, on any of the proxies on its way.
+async fn headers_that_only_proxies_write_are_not_the_clients(version: &str) -> anyhow::Result<()> {
+    let far = Far::start(version).await?;
+    let lies = [
+        ("x-meshgate-cluster", "localhost:1"),
+        ("X-Meshgate-Cluster", "localhost:2"),
+        ("x-kuma-tags", "&kuma.io/service=admin&"),
+    ];
+    let by_tags = {
+        let connection = Connection::open(SocketAddr::new(far.web, 8001)).await?;
+        connection.http1(with(get("any.test", "/"), &lies)?).await?
+    };
+    let by_hostname = far.by_hostname("internal.api.far.mesh", &lies).await?;
+    for response in [by_tags, by_hostname] {
         let echo = response.echo()?;
         assert_eq!((response.status, &*echo.backend), (200, "far"));
         assert_eq!(echo.headers.get("x-meshgate-cluster"), None);
+        assert_eq!(echo.headers.get("x-kuma-tags"), None);
     }
-    for cluster in [None, Some("localhost:1")] {
-        let response = far.by_hostname("internal.other.far.mesh", cluster).await?;
-        assert_eq!(response.status, 404, "{response:?}");
-        assert!(!response.header("x-meshgate-reason").is_empty());
-    }
+    let response = far.by_hostname("internal.other.far.mesh", &lies).await?;
+    assert_eq!(response.status, 404, "{response:?}");
     Ok(())
 }

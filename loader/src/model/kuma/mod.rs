@@ -37,6 +37,7 @@ use crate::resources::{Meta, Resource, Resources};
 use crate::source::{Path, Sources};
 
 pub(crate) use certificates::{each as certificates_of, listener_name};
+pub(crate) use cross_mesh_clients::by_policy as policies_decide_about_clients;
 pub use identities::{Nameless, identity};
 pub use meshes::{all as meshes, has_mtls, mtls};
 pub(crate) use policies::{GRPC_CONDITIONS, RETRY_CONDITIONS, bandwidth};
