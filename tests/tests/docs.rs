@@ -22,12 +22,12 @@ fn commands() -> anyhow::Result<()> {
             "envoy-configs/kuma-gateway",
         ),
         (
-            "envoy-configs/istio-gateway/README.md",
-            "envoy-configs/istio-gateway",
-        ),
-        (
             "envoy-configs/cross-mesh/README.md",
             "envoy-configs/cross-mesh",
+        ),
+        (
+            "envoy-configs/istio-gateway/README.md",
+            "envoy-configs/istio-gateway",
         ),
     ] {
         let text = fs::read_to_string(checkout().join(document))?;

@@ -99,9 +99,9 @@ fn configuration(
     name: String,
     virtual_hosts: Vec<VirtualHost>,
 ) -> RouteConfiguration {
-    // Only meshgate writes these headers, so no backend may get one that a client wrote. Trailers with such a name go on,
-    // and lead nowhere: Envoy and the filters decide by headers.
     let of_dialect = match dialect {
+        // Only meshgate writes these headers, so no backend may get one that a client wrote. Trailers with such a name
+        // go on, and lead nowhere: Envoy and the filters decide by headers.
         Dialect::Kuma => RouteConfiguration {
             request_headers_to_remove: vec!["x-kuma-tags".to_owned(), CLUSTER_HEADER.to_owned()],
             ..RouteConfiguration::default()

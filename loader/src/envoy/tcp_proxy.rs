@@ -29,9 +29,13 @@ pub(super) fn tcp_proxy(
     let policy = listeners.first().map(|listener| &listener.policy);
     let idle = policy.and_then(|policy| policy.idle);
     let attempts = policy.and_then(|policy| policy.connect_attempts);
-    let (idle, attempts) = match port.role {
-        Role::Gateway => (idle.or(Some(Duration::from_mins(5))), attempts.or(Some(5))),
-        Role::Inbound(_) | Role::Outbound(_) => (idle, attempts),
+    let (idle, attempts) = match (&port.role, proxy.dialect) {
+        (Role::Gateway, Dialect::Kuma) => {
+            (idle.or(Some(Duration::from_mins(5))), attempts.or(Some(5)))
+        }
+        // Envoy's own hour.
+        (Role::Gateway, Dialect::Istio) => (idle, attempts.or(Some(5))),
+        (Role::Inbound(_) | Role::Outbound(_), _) => (idle, attempts),
     };
     let config = TcpProxy {
         stat_prefix: match port.role {

@@ -42,13 +42,6 @@ pub fn load(documents: Vec<Document>, resource_only: bool) -> (Resources, Vec<Di
     for document in documents {
         loader.unwrap(document.root);
     }
-    // Istio's gateways take their certificates from any Secret, Kuma's do not.
-    let secrets = if loader.resources.istio.is_empty() {
-        loader.unused
-    } else {
-        loader.unread
-    };
-    loader.findings.extend(secrets);
     if resource_only {
         // Kuma's readers allow them (`AllowUnknownFields` in `pkg/util/proto/proto.go` at 2.14.3, and schemas of the
         // newer kinds without `additionalProperties`).
@@ -57,6 +50,13 @@ pub fn load(documents: Vec<Document>, resource_only: bool) -> (Resources, Vec<Di
             finding.severity = Severity::Warning;
         }
     }
+    // Istio's gateways take their certificates from any Secret, Kuma's do not.
+    let secrets = if loader.resources.istio.is_empty() {
+        loader.unused
+    } else {
+        loader.unread
+    };
+    loader.findings.extend(secrets);
     (loader.resources, loader.findings)
 }
 

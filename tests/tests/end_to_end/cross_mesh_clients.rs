@@ -78,7 +78,7 @@ spec:
     Ok(())
 }
 
-/// As in Kuma, where MeshTrafficPermissions are not for gateways.
+/// As in Kuma, where gateways have no permissions.
 async fn without_the_annotation_every_mesh_is_let_in(version: &str) -> anyhow::Result<()> {
     let policy = "
 type: MeshTrafficPermission

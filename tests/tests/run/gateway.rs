@@ -181,7 +181,7 @@ impl Run {
         })
     }
 
-    fn start_files(
+    pub(crate) fn start_files(
         own_args: &[&str],
         envoy_args: &[&str],
         write: impl FnOnce(Ipv4Addr, &Path) -> anyhow::Result<()>,

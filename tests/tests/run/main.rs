@@ -2,6 +2,7 @@
 
 mod crash;
 mod gateway;
+mod identities;
 mod lifecycle;
 mod load;
 mod logs;

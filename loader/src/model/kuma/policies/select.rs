@@ -285,12 +285,23 @@ impl<'a> Policies<'a> {
         all: &'p [Resource<Connection<C>>],
         destination: &Tags,
     ) -> Option<&'p Resource<Connection<C>>> {
-        let is_any = |tags: &Tags| tags.iter().all(|(_, value)| value == "*");
         of_mesh(all, self.side.mesh())
-            .filter(|policy| policy.spec.sources.iter().any(|s| is_any(&s.tags)))
+            .filter(|policy| has_any_source(&policy.spec))
             .filter_map(|policy| Some((best_rank(&policy.spec.destinations, destination)?, policy)))
             .max_by_key(|(rank, policy)| (*rank, &policy.meta.created, Reverse(&policy.meta.name)))
             .map(|(_, policy)| policy)
+    }
+
+    /// The policies with sources and destinations for some who connect to the inbound, and not for everybody.
+    pub(super) fn for_some_sources<'p, C>(
+        &self,
+        all: &'p [Resource<Connection<C>>],
+    ) -> impl Iterator<Item = &'p Resource<Connection<C>>> {
+        of_mesh(all, self.side.mesh()).filter(|policy| {
+            let mut inbounds = self.listeners.iter();
+            !has_any_source(&policy.spec)
+                && inbounds.any(|tags| best_rank(&policy.spec.destinations, tags).is_some())
+        })
     }
 
     /// The policy with sources and destinations for a route to all of `destinations`: one for all services if any of
@@ -307,6 +318,11 @@ impl<'a> Policies<'a> {
             .min_by_key(|policy| (!of_all(policy), &policy.meta.created, &policy.meta.name))
             .map(|policy| &policy.spec.conf)
     }
+}
+
+fn has_any_source<C>(policy: &Connection<C>) -> bool {
+    let is_any = |tags: &Tags| tags.iter().all(|(_, value)| value == "*");
+    policy.sources.iter().any(|source| is_any(&source.tags))
 }
 
 fn merged<'c, C: Overlay + Default + 'c>(confs: impl Iterator<Item = &'c C>) -> Option<C> {

@@ -78,17 +78,14 @@ pub(in crate::model::kuma) fn outbound(
 ) {
     let to = To::Destination(service);
     let tags = service.tags();
-    let times = times(
-        policies,
-        to,
-        &tags,
-        is_grpc,
-        !listener.connections.is_empty(),
-    );
+    let is_tcp = !listener.connections.is_empty();
+    let times = times(policies, to, &tags, is_grpc, is_tcp);
     listener.policy.idle = Some(times.idle);
     listener.policy.stream_idle = Some(times.stream_idle);
     listener.policy.request_headers = times.request_headers;
-    listener.policy.connect_attempts = retry::connections(policies, to, &[&tags]);
+    if is_tcp {
+        listener.policy.connect_attempts = retry::connections(policies, to, &[&tags]);
+    }
     listener.policy.access_logs =
         access_log::outbound(policies, proxy, service, listener, clusters);
     let retry = retry::route(policies, to, &[&tags], is_grpc);
