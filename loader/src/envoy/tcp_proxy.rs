@@ -12,7 +12,7 @@ use envoy_types::util::pack_any;
 use super::access_log::access_logs;
 use super::connection_manager::stat_name;
 use super::{Options, proto, sidecar};
-use crate::model::{Listener, Port, Proxy, Role};
+use crate::model::{Dialect, Listener, Port, Proxy, Role};
 
 /// Forwards the connections of all these listeners, or nothing where they go nowhere: Envoy closes them then.
 pub(super) fn tcp_proxy(
