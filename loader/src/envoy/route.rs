@@ -107,6 +107,7 @@ fn configuration(
             ..RouteConfiguration::default()
         },
         Dialect::Istio => RouteConfiguration {
+            request_headers_to_remove: vec![CLUSTER_HEADER.to_owned()],
             max_direct_response_body_size_bytes: Some(proto::number(1_048_576)),
             ..RouteConfiguration::default()
         },
