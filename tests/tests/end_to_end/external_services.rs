@@ -41,7 +41,7 @@ fn server(identity: Identity) -> Tls<'static> {
     }
 }
 
-/// A MeshExternalService at an address, called on port 80.
+/// A `MeshExternalService` at an address, called on port 80.
 fn service(name: &str, protocol: &str, address: &str, port: u16, tls: &str) -> String {
     format!(
         "
@@ -317,9 +317,10 @@ async fn forbidden_by_default_and_permitted_by_identity(version: &str) -> anyhow
     ];
     let mut resources = FORBIDDEN.to_owned();
     for name in names {
-        let (protocol, to) = match name.ends_with("tcp") {
-            true => ("tcp", &backends[1]),
-            false => ("http", &backends[0]),
+        let (protocol, to) = if name.ends_with("tcp") {
+            ("tcp", &backends[1])
+        } else {
+            ("http", &backends[0])
         };
         resources += &service(name, protocol, "127.0.0.1", to.port(), "");
     }
