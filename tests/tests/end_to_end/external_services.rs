@@ -23,6 +23,7 @@ on_each_envoy! {
     only_who_is_expected_is_talked_to
     forbidden_by_default_and_permitted_by_identity
     by_hostname
+    no_route_leads_round_a_permission
     behind_a_gateway
     a_missing_secret_affects_one_service
     priorities_and_sockets
@@ -40,7 +41,7 @@ fn server(identity: Identity) -> Tls<'static> {
     }
 }
 
-/// A MeshExternalService at an address, called on port 80.
+/// A `MeshExternalService` at an address, called on port 80.
 fn service(name: &str, protocol: &str, address: &str, port: u16, tls: &str) -> String {
     format!(
         "
@@ -316,9 +317,10 @@ async fn forbidden_by_default_and_permitted_by_identity(version: &str) -> anyhow
     ];
     let mut resources = FORBIDDEN.to_owned();
     for name in names {
-        let (protocol, to) = match name.ends_with("tcp") {
-            true => ("tcp", &backends[1]),
-            false => ("http", &backends[0]),
+        let (protocol, to) = if name.ends_with("tcp") {
+            ("tcp", &backends[1])
+        } else {
+            ("http", &backends[0])
         };
         resources += &service(name, protocol, "127.0.0.1", to.port(), "");
     }
@@ -432,6 +434,59 @@ spec:
         assert_eq!(said, expected, "{host}");
     }
     drop(world);
+    Ok(())
+}
+
+async fn no_route_leads_round_a_permission(version: &str) -> anyhow::Result<()> {
+    let backends = [Backend::http("api").await?, Backend::tcp().await?];
+    let [http, tcp] = [&backends[0], &backends[1]].map(Backend::port);
+    let route = |kind: &str, name: &str, rules: &str| {
+        format!(
+            "
+---
+type: {kind}
+mesh: default
+name: {name}
+spec:
+  targetRef: {{kind: Mesh}}
+  to:
+  - targetRef: {{kind: MeshExternalService, name: {name}}}
+    rules: [{rules}]
+"
+        )
+    };
+    let to = |name: &str| {
+        format!("backendRefs: [{{kind: MeshExternalService, name: {name}, port: 80}}]")
+    };
+    let matches = "matches: [{path: {type: PathPrefix, value: /round}}]";
+    let resources = [
+        service("open", "http", "127.0.0.1", http, ""),
+        service("closed", "http", "127.0.0.1", http, ""),
+        service("open-tcp", "tcp", "127.0.0.1", tcp, ""),
+        service("closed-tcp", "tcp", "127.0.0.1", tcp, ""),
+        permission(
+            "closed",
+            "deny: [{spiffeID: {type: Prefix, value: spiffe://default}}]",
+        ),
+        permission(
+            "closed-tcp",
+            "deny: [{spiffeID: {type: Prefix, value: spiffe://default}}]",
+        ),
+        route(
+            "MeshHTTPRoute",
+            "open",
+            &format!("{{{matches}, default: {{{}}}}}", to("closed")),
+        ),
+        route(
+            "MeshTCPRoute",
+            "open-tcp",
+            &format!("{{default: {{{}}}}}", to("closed-tcp")),
+        ),
+    ];
+    let world = World::start(version, &["open", "open-tcp"], &resources.concat()).await?;
+    assert_eq!(world.get(0, "/").await?.status, 200);
+    assert_eq!(world.get(0, "/round").await?.status, 403);
+    assert!(!world.answers(1).await?);
     Ok(())
 }
 
