@@ -13,7 +13,7 @@
     clippy::unwrap_used
 )]
 
-use policy::config::{Mode, Unused};
+use policy::config::{Listeners, Mode, Unused};
 use policy::telemetry::tagged_counter;
 use policy::{Decision, PluginConfig, RequestView};
 use shell::{Action, Config, Exit, Filter, Gate};
@@ -31,7 +31,7 @@ impl Filter for ListenerTags {
 
     type CrossMesh = Unused;
     type ExternalAccess = Unused;
-    type Permissions = Unused;
+    type Listeners = Listeners<Unused>;
 
     fn check(config: &Config<Self>) -> Result<(), String> {
         let field = match config {

@@ -33,6 +33,7 @@ pub mod client;
 pub mod config;
 pub mod decision;
 pub mod hostname;
+mod index;
 pub mod json;
 pub mod outbound;
 pub mod path;

@@ -16,8 +16,8 @@ pub(crate) struct Settings {
     port: Option<u16>,
 }
 
-impl<C, E, P> From<&PluginConfig<C, E, P>> for Settings {
-    fn from(config: &PluginConfig<C, E, P>) -> Self {
+impl<C, E, L> From<&PluginConfig<C, E, L>> for Settings {
+    fn from(config: &PluginConfig<C, E, L>) -> Self {
         Self {
             mode: config.mode,
             reasons: config.reasons,
