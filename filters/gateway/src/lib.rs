@@ -40,7 +40,7 @@ impl Filter for Gateway {
         let request = RequestView::new(authority.as_deref_mut());
         match gate.decide(&request) {
             Decision::Forward(listener) => {
-                gate.publish(listener);
+                gate.announce(listener);
                 if let Some(permissions) = &listener.permissions {
                     return gate.ask(permissions, listener, &request);
                 }

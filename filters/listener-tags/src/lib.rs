@@ -13,7 +13,7 @@
     clippy::unwrap_used
 )]
 
-use policy::config::{Listeners, Mode, Unused};
+use policy::config::{Listeners, Mode, Publish, Unused};
 use policy::telemetry::tagged_counter;
 use policy::{Decision, PluginConfig, RequestView};
 use shell::{Action, Config, Exit, Filter, Gate};
@@ -36,6 +36,7 @@ impl Filter for ListenerTags {
     fn check(config: &Config<Self>) -> Result<(), String> {
         let field = match config {
             PluginConfig { port: Some(_), .. } => "port",
+            PluginConfig { publish, .. } if *publish != Publish::default() => "publish",
             PluginConfig { mode, .. } if *mode != Mode::default() => "mode",
             _ => return Ok(()),
         };

@@ -56,6 +56,9 @@ pub struct PluginConfig<C = CrossMeshConfig, E = ExternalAccessConfig, L = Vec<L
     /// How much a refused client is told. The access log always gets all.
     #[serde(default, skip_serializing_if = "is_default")]
     pub reasons: Reasons,
+    /// Which requests say in the filter state whose they are.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub publish: Publish,
     /// The port that answers name; it decides nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
@@ -126,7 +129,21 @@ pub enum Reasons {
     None,
 }
 
+/// Which requests say in the filter state which listener they belong to and with which tags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Publish {
+    /// All.
+    #[default]
+    All,
+    /// Those that are refused, or would be in audit mode: where nobody asks about the others, or knows it from the
+    /// filter chain. This is two calls less for each request that passes.
+    Refused,
+}
+
 named!(Mode { "enforce" => Enforce, "audit" => Audit });
+named!(Publish { "all" => All, "refused" => Refused });
 named!(Reasons { "full" => Full, "short" => Short, "none" => None });
 
 impl PluginConfig {
@@ -136,6 +153,7 @@ impl PluginConfig {
             version: VERSION,
             mode: Mode::default(),
             reasons: Reasons::default(),
+            publish: Publish::default(),
             port: None,
             table: None,
             listeners: None,

@@ -2,6 +2,7 @@
 
 use core::ops::Deref;
 
+use policy::config::Publish;
 use policy::telemetry::{OTHER_MESH, clients_counter, state};
 use policy::{
     Client, Decision, Facts, Listener, NoTrace, Outcome, Permissions, Permit, Policy, Reason,
@@ -73,6 +74,13 @@ impl<'a> Gate<'a> {
         }
     }
 
+    /// Says in the filter state that a request that passes belongs to `listener`, if anybody wants to know.
+    pub fn announce(&self, listener: &Listener) {
+        if self.settings.publish == Publish::All {
+            self.publish(listener);
+        }
+    }
+
     /// Says in the filter state that the request belongs to `listener`.
     pub fn publish(&self, listener: &Listener) {
         host::set_filter_state(state::LISTENER, &listener.name);
@@ -114,7 +122,12 @@ impl<'a> Gate<'a> {
                 }
                 Action::Continue
             }
-            Ok(Permit::Shadow) => Settings::AUDIT.refuse(&Refusal::CLIENT, request, name),
+            Ok(Permit::Shadow) => {
+                if self.settings.publish == Publish::Refused {
+                    self.publish(listener);
+                }
+                Settings::AUDIT.refuse(&Refusal::CLIENT, request, name)
+            }
             Err(refusal) => {
                 self.publish(listener);
                 self.settings.refuse(&refusal, request, name)

@@ -1,7 +1,7 @@
 //! meshgate's own filter: where its code is, what it may call, and what it decides by.
 
 use ::policy::config::{
-    CrossMeshConfig, CrossMeshGatewayConfig, ListenerConfig, PermissionsConfig, RuleConfig,
+    CrossMeshConfig, CrossMeshGatewayConfig, ListenerConfig, PermissionsConfig, Publish, RuleConfig,
 };
 use ::policy::telemetry::state;
 use ::policy::{HostPattern, PluginConfig};
@@ -23,6 +23,7 @@ use envoy_types::pb::envoy::extensions::wasm::v3::{
 use envoy_types::pb::google::protobuf::StringValue;
 use envoy_types::util::pack_any;
 
+use super::access_log::asks_whose;
 use super::{EnvoyRange, Options, connection_manager, proto};
 use crate::model::{
     Clients, CrossMeshGateway, Listener, Permission, Port, Protocol, Proxy, Role, SpiffeIds, Who,
@@ -180,6 +181,11 @@ fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> Pl
         reasons: options.reasons,
         port: Some(port.number),
         table,
+        publish: if asks_whose(port, chain, options) {
+            Publish::All
+        } else {
+            Publish::Refused
+        },
         listeners: Some(listeners),
         chain: chain.map(|chain| chain.name.clone()),
         elsewhere,

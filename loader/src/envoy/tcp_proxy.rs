@@ -41,8 +41,12 @@ pub(super) fn tcp_proxy(
         },
         max_connect_attempts: matches!(port.role, Role::Gateway).then(|| proto::number(5)),
         access_log: match port.role {
-            Role::Gateway => options.access_log.iter().map(access_log).collect(),
-            Role::Inbound(_) | Role::Outbound(_) => access_logs(policy, options),
+            Role::Gateway => options
+                .access_log
+                .iter()
+                .map(|target| access_log(target, None))
+                .collect(),
+            Role::Inbound(_) | Role::Outbound(_) => access_logs(policy, None, options),
         },
         ..TcpProxy::default()
     };

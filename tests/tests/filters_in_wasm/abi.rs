@@ -93,6 +93,7 @@ fn modules_are_small() {
 #[test]
 fn a_request_that_passes_reads_one_value_and_changes_no_header() {
     let with_tags = r#"{"version": 1, "listeners": [{"name": "foo", "tags": {"a": "b"}}]}"#;
+    let refused_only = with_tags.replace("1,", r#"1, "publish": "refused","#);
     let tagged = "increment_metric meshgate.tagged.listener=foo;";
     let counted = "increment_metric meshgate.requests.listener=foo;decision=forward;reason=;";
     let authority = "get_header_map_value :authority";
@@ -121,6 +122,7 @@ fn a_request_that_passes_reads_one_value_and_changes_no_header() {
                 counted,
             ],
         ),
+        ("gateway", &refused_only, &[authority, counted]),
     ] {
         let mut filter = Host::load(filter);
         let root = filter.configure(config).unwrap();

@@ -85,6 +85,11 @@ fn fields_that_a_filter_would_ignore_are_refused() {
         ),
         (
             "listener_tags",
+            r#"{"version":1,"publish":"refused","listeners":[{"name":"a"}]}"#,
+            "`publish` is about refused requests, and this filter refuses none: leave it out",
+        ),
+        (
+            "listener_tags",
             r#"{"version":1,"port":80,"listeners":[{"name":"a"}]}"#,
             "`port` is about refused requests, and this filter refuses none: leave it out",
         ),
