@@ -49,6 +49,9 @@ async fn main() -> anyhow::Result<()> {
     let floors = tempfile::tempdir()?;
     let nothing = compile("nothing", floors.path())?;
     compile("authority", floors.path())?;
+    for (module, _) in variants::PRICES {
+        compile(module, floors.path())?;
+    }
     let variants = variants::all(floors.path())?;
     let mut costs = Vec::new();
     {

@@ -8,7 +8,9 @@ use serde::Serialize;
 use crate::load::Protocol;
 use crate::measure::Cost;
 use crate::scale::{Scale, milliseconds};
-use crate::variants::{CHAIN, FLOOR, FUSED, LUA, NO_FILTER, NO_FILTER_ANY, sized};
+use crate::variants::{
+    CHAIN, EXTERNAL, FLOOR, FUSED, FUSED_QUIET, LUA, NO_FILTER, NO_FILTER_ANY, PRICES, RBAC, sized,
+};
 
 /// Everything that was measured in one run.
 #[derive(Debug, Serialize)]
@@ -113,9 +115,24 @@ impl Report {
 
     fn ratios(&self, page: &mut String, protocol: Protocol) {
         let ratios = [
-            (FUSED, FLOOR, "the fused filter to the floor"),
-            (FUSED, CHAIN, "the fused filter to the filters in a chain"),
-            (FUSED, LUA, "the fused filter to the same decision in Lua"),
+            (FUSED, FLOOR, "gateway.wasm to the floor"),
+            (
+                FUSED_QUIET,
+                FLOOR,
+                "gateway.wasm with `publish: refused` to the floor (goal: 1.3)",
+            ),
+            (
+                FUSED,
+                CHAIN,
+                "gateway.wasm to the four filters in a chain (goal: 0.5)",
+            ),
+            (FUSED, LUA, "gateway.wasm to the same decision in Lua"),
+            (
+                FUSED_QUIET,
+                LUA,
+                "gateway.wasm with `publish: refused` to the same decision in Lua",
+            ),
+            (EXTERNAL, RBAC, "external_access.wasm to native RBAC"),
         ];
         for (name, to, what) in ratios {
             if let Some(ratio) = self.ratio(protocol, name, to) {
@@ -125,9 +142,21 @@ impl Report {
         for kind in ["exact", "wildcard"] {
             let (many, few) = (sized(100_000, kind), sized(10, kind));
             if let Some(ratio) = self.ratio(protocol, &many, &few) {
-                let _ = writeln!(page, "- 100,000 {kind} hostnames to 10: {ratio:.2}");
+                let _ = writeln!(
+                    page,
+                    "- 100,000 {kind} hostnames to 10: {ratio:.2} (goal: 1.15)"
+                );
             }
         }
+        page.push_str("\nWhat each call adds to the floor, in µs: ");
+        let price = |(_, name): (&str, &str)| {
+            let price = self.over(protocol, name)? - self.over(protocol, FLOOR)?;
+            let what = name.trim_start_matches("floor and ");
+            Some(format!("{what} {price:+.2}"))
+        };
+        let prices: Vec<_> = PRICES.into_iter().filter_map(price).collect();
+        page.push_str(&prices.join(", "));
+        page.push_str(".\n");
         page.push('\n');
     }
 
