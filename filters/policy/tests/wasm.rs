@@ -160,7 +160,7 @@ fn what_is_told() {
 
 #[test]
 fn a_configuration_is_the_same_after_writing_and_reading() {
-    let mut config = PluginConfig::from_json(LISTENERS.as_bytes()).unwrap();
+    let config = PluginConfig::from_json(LISTENERS.as_bytes()).unwrap();
     let json = serde_json::to_vec(&config).unwrap();
     assert_eq!(PluginConfig::from_json(&json).unwrap(), config);
     for (json, mistake) in [
