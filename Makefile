@@ -2,14 +2,14 @@
 
 # The newest and the oldest Envoy that meshgate is tested on, and all: of each minor version the newest patch.
 ENVOYS := 1.40.0 1.36.4
-MATRIX := 1.40.0 1.39.3 1.38.3 1.37.0 1.36.4
+MATRIX := 1.40.0 1.39.3 1.38.2 1.37.0 1.36.4
 END_TO_END := --package system-tests --test fixture --test end_to_end
 WASM_TARGET := wasm32-unknown-unknown
 WASM_CRATES := policy shell host-match listener-tags cross-mesh external-access gateway
 CARGO := cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm build demo test test-matrix test-smoke soak test-containers containers check fmt fmt-check clippy docs conformance bench bench-quick golden clean
+.PHONY: help setup wasm build demo demo-cross-mesh scale test test-matrix test-smoke soak test-containers containers check fmt fmt-check clippy docs conformance bench bench-quick golden clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -23,11 +23,22 @@ wasm: ## the filters: target/wasm/*.wasm
 build: wasm ## the command: target/debug/meshgate
 	$(CARGO) build --locked --package meshgate
 
+demo: EXAMPLE = kuma-gateway
 demo: ## a gateway with backends on loopback, and requests to it; DEMO_ONCE=1 ends after them
+
+demo-cross-mesh: EXAMPLE = cross-mesh
+demo-cross-mesh: ## the same with three meshes and four Envoys between them
+
+demo demo-cross-mesh:
 	@scripts/build-wasm.sh >/dev/null
 	@scripts/envoy.sh 1.40.0 >/dev/null
 	@$(CARGO) build --quiet --locked --package meshgate
-	@exec $(CARGO) run --quiet --locked --package system-tests --bin demo
+	@exec $(CARGO) run --quiet --locked --package system-tests --bin demo -- $(EXAMPLE)
+
+scale: ## time and memory of each step for 1,000 hosts and 10,000 routes
+	@scripts/build-wasm.sh >/dev/null
+	@scripts/envoy.sh 1.40.0 >/dev/null
+	@exec $(CARGO) run --release --quiet --locked --package system-tests --bin scale
 
 test: setup ## every test
 	scripts/test-policy-in-node.sh
@@ -39,7 +50,7 @@ test-matrix: wasm ## the end-to-end tests on every supported Envoy: writes docs/
 	$(CARGO) test --locked --no-fail-fast $(END_TO_END) -- --include-ignored envoy_1_ 2>&1 | \
 		$(CARGO) run --quiet --locked --package system-tests --bin compatibility
 
-test-smoke: setup ## the fixture's tests on one Envoy; ENVOY=1.38.3
+test-smoke: setup ## the fixture's tests on one Envoy; ENVOY=1.38.2
 	@scripts/envoy.sh $(ENVOY) >/dev/null
 	$(CARGO) test --locked --package system-tests --test fixture -- --include-ignored envoy_$(subst .,_,$(ENVOY))
 

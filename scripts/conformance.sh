@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs Kuma's conformance rows, which live outside of the project, against meshgate and stock Envoy.
 #
-#   scripts/conformance.sh                    all cases of kuma/gateway
-#   scripts/conformance.sh 'gw-listener*' …   the cases with these names
+#   scripts/conformance.sh                    all cases of kuma/gateway, and those of kuma/sidecar that are served
+#   scripts/conformance.sh 'gw-listener*' …   those of them with these names
 #
 # The rows are in ../shared next to the checkout, or in $MESHGATE_SHARED; without them nothing is run. What is expected
 # to differ is in tests/conformance/kuma-exceptions.json. Needs python3 with pip, and openssl.
@@ -15,7 +15,8 @@ if [[ ! -d $rows ]]; then
     exit 0
 fi
 rows=$(cd "$rows" && pwd)
-store=${ORACLE_STORE:-$rows/gateway}
+# Of the proxies next to services; zone egresses, MeshExternalServices and transparent proxying are not served.
+sidecars=('crossmesh-*')
 
 chosen() { # whether a case matches one of the patterns
     local case=$1 pattern
@@ -26,10 +27,12 @@ chosen() { # whether a case matches one of the patterns
 }
 
 [[ $# -gt 0 ]] || set -- '*'
-cases=()
-for file in "$store"/rows/*.json; do
+cases=() # as set/name
+for file in "$rows"/{gateway,sidecar}/rows/*.json; do
     case=$(basename "$file" .json)
-    if chosen "$case" "$@"; then cases+=("$case"); fi
+    set=$(basename "$(dirname "$(dirname "$file")")")
+    if [[ $set == sidecar ]] && ! chosen "$case" "${sidecars[@]}"; then continue; fi
+    if chosen "$case" "$@"; then cases+=("$set/$case"); fi
 done
 [[ ${#cases[@]} -gt 0 ]] || { echo "no case matches $*" >&2; exit 2; }
 
@@ -37,7 +40,6 @@ cargo build --quiet --locked --package meshgate
 target=$(realpath "${CARGO_TARGET_DIR:-target}")
 ENVOY=${MESHGATE_ENVOY:-$(scripts/envoy.sh 1.40.0)}
 export ENVOY
-export MESHGATE_WORK_DIR=$target/conformance
 if ! python3 -c 'import yaml' 2>/dev/null; then
     python3 -m pip install --quiet --disable-pip-version-check --target "$target/python" PyYAML
     export PYTHONPATH=$target/python
@@ -67,24 +69,36 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-for ((shard = 0; shard < shards; shard++)); do
-    dealt=()
-    for ((i = shard; i < ${#cases[@]}; i += shards)); do dealt+=("${cases[i]}"); done
-    check=(python3 "$rows/tools/check.py"
-        --generate "$target/debug/meshgate bootstrap {input} --dataplane {dataplane} --format json -o {out}"
-        --cases "$(IFS=,; echo "${dealt[*]}")" --exceptions tests/conformance/kuma-exceptions.json)
-    if [[ ${#isolated[@]} -gt 0 ]]; then
-        check=("${isolated[@]}" sh -c 'ip link set lo up && exec "$@"' sh "${check[@]}")
-    fi
-    ORACLE_RUN=$work/$shard "${check[@]}" >"$work/$shard.log" 2>&1 &
-    children+=($!)
+# One run for each set and shard, all of them at once.
+runs=()
+for set in gateway sidecar; do
+    for ((shard = 0; shard < shards; shard++)); do
+        dealt=()
+        for ((i = shard; i < ${#cases[@]}; i += shards)); do
+            if [[ ${cases[i]} == "$set"/* ]]; then dealt+=("${cases[i]#*/}"); fi
+        done
+        [[ ${#dealt[@]} -gt 0 ]] || continue
+        store=$rows/$set
+        check=(python3 "$rows/tools/check.py"
+            --generate "python3 tests/conformance/generate.py $target/debug/meshgate $store/pki {input} {dataplane} {out}"
+            --cases "$(IFS=,; echo "${dealt[*]}")" --exceptions tests/conformance/kuma-exceptions.json)
+        if [[ ${#isolated[@]} -gt 0 ]]; then
+            check=("${isolated[@]}" sh -c 'ip link set lo up && exec "$@"' sh "${check[@]}")
+        fi
+        run=$work/$set-$shard
+        ORACLE_STORE=$store ORACLE_RUN=$run "${check[@]}" >"$run.log" 2>&1 &
+        children+=($!)
+        runs+=("$run")
+        # Without networks of their own they take turns.
+        [[ ${#isolated[@]} -gt 0 ]] || wait $! || true
+    done
 done
 
 passed=0 failed=0 broken=0
-for ((shard = 0; shard < shards; shard++)); do
-    wait "${children[shard]}" || true
-    grep -vE '^[0-9]+ passed, [0-9]+ failed$' "$work/$shard.log" || true
-    if [[ $(tail -n 1 "$work/$shard.log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+for ((i = 0; i < ${#runs[@]}; i++)); do
+    wait "${children[i]}" || true
+    grep -vE '^[0-9]+ passed, [0-9]+ failed$' "${runs[i]}.log" || true
+    if [[ $(tail -n 1 "${runs[i]}.log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
         passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2]))
     else
         broken=1

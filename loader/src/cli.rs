@@ -28,6 +28,11 @@ pub enum Command {
     /// Become a program that ends with its parent: how `run` starts Envoy.
     #[command(hide = true)]
     Exec(ExecArgs),
+    /// Send access log lines from a named pipe to TCP servers, beside an Envoy that `run` did not start.
+    StreamLogs {
+        /// The pipe, which is made; the one of `bootstrap --log-pipe`.
+        pipe: PathBuf,
+    },
     /// Explain the finding with this code, or all codes.
     Rule {
         /// e.g. MG0107
@@ -46,7 +51,7 @@ pub struct Paths {
     /// Files, folders (searched for *.yaml, *.yml and *.json), or - for standard input.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Take everything that is known and not served (codes from 400) for an error.
+    /// Take everything that is known and has no effect (codes from 400, and keys given twice) for an error.
     #[arg(long)]
     pub strict: bool,
 }
@@ -89,7 +94,14 @@ pub struct ProxyArgs {
     /// The mesh of the Dataplane; not needed where the name says it.
     #[arg(long, value_name = "NAME")]
     pub mesh: Option<String>,
-    /// The IP address that listeners are opened on, instead of `networking.address` of the Dataplane; 0.0.0.0 for all.
+    /// Istio: the labels of the gateway's workload; not needed where a Deployment, a Pod or one selector says them.
+    #[arg(long, value_name = "K=V", value_delimiter = ',', value_parser = label, conflicts_with_all = ["dataplane", "mesh"])]
+    pub gateway_labels: Vec<(String, String)>,
+    /// Istio: the namespace of the gateway's workload; it has the credentials.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["dataplane", "mesh"])]
+    pub namespace: Option<String>,
+    /// The IP address that listeners are opened on, instead of `networking.address` of the Dataplane, or on Istio where
+    /// `bind` says none; 0.0.0.0 for all.
     #[arg(long, value_name = "IP", env = "MESHGATE_ADDRESS")]
     pub address: Option<IpAddr>,
     /// Where Envoy's admin interface listens. It can stop Envoy: keep it on loopback.
@@ -133,6 +145,9 @@ pub struct BootstrapArgs {
     /// Where Envoy writes its access log, - for its standard output; no log without it.
     #[arg(long, value_name = "FILE")]
     pub access_log: Option<String>,
+    /// The named pipe that `meshgate stream-logs` reads: where Envoy writes lines for TCP servers.
+    #[arg(long, value_name = "FILE")]
+    pub log_pipe: Option<String>,
 }
 
 /// The forms of Envoy's configuration.
@@ -277,4 +292,11 @@ pub struct TlsCertificateArgs {
     /// The file for the certificate, or - for standard output.
     #[arg(long, value_name = "FILE", default_value = "cert.pem")]
     pub cert_file: PathBuf,
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a label is written NAME=VALUE".to_owned()),
+    }
 }

@@ -106,10 +106,46 @@ fn validate_as_sarif() {
     let folder = Folder::with(&[("a.yaml", &GATEWAY.replace("hostname:", "hostnam:"))]);
     let args = ["validate", "--resource-only", "--format", "sarif", "a.yaml"];
     let output = folder.meshgate(&args).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(0));
     let sarif: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(sarif["version"], "2.1.0");
     assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "MG0107");
+}
+
+#[test]
+fn unknown_fields_do_not_change_kumas_verdict() {
+    let https = "      tls: {mode: TERMINATE, certificate: [{secret: own}]}\n";
+    let https = GATEWAY.replace("HTTP\n", "HTTPS\n") + https;
+    for (text, said, status) in [
+        (&*GATEWAY.replace("hostname:", "hostnam:"), "hostnam", 0),
+        (&*https, "cannot be empty in TLS termination mode", 1),
+    ] {
+        let folder = Folder::with(&[("a.yaml", text)]);
+        let all = folder.meshgate(&["validate", "a.yaml"]).output().unwrap();
+        assert_eq!(all.status.code(), Some(1));
+        let args = ["validate", "--resource-only", "a.yaml"];
+        let output = folder.meshgate(&args).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(said), "{text}");
+        assert_eq!(output.status.code(), Some(status), "{text}");
+    }
+}
+
+#[test]
+fn of_a_key_given_twice_the_last_one_counts_as_on_kuma() {
+    let twice = GATEWAY.replace("conf:", "conf: {}\nconf:");
+    let kubernetes = "apiVersion: kuma.io/v1alpha1\nkind: Mesh\nmetadata:\n  name: a\n  name: b\n";
+    for (text, args, status) in [
+        (&*twice, &["validate", "."][..], 0),
+        (&*twice, &["validate", "--strict", "."], 1),
+        (kubernetes, &["validate", "."], 1),
+    ] {
+        let folder = Folder::with(&[("a.yaml", text)]);
+        let output = folder.meshgate(args).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains("MG0004"), "{said}");
+        assert_eq!(output.status.code(), Some(status), "{said}");
+    }
 }
 
 #[test]

@@ -7,6 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use insta_cmd::get_cargo_bin;
+use tempfile::TempDir;
+
+/// Where the examples have the files of identities, in the place of `$MESHGATE_WORK_DIR`.
+const WORK: &str = "/var/lib/meshgate";
+
+/// The examples with several proxies, and the Dataplanes of those.
+const SEVERAL: [(&str, &[&str]); 1] = [("cross-mesh", &["api-1", "backend-1", "guest-1", "web-1"])];
 
 #[test]
 fn each_example_has_the_configuration_of_its_resources() {
@@ -14,24 +21,42 @@ fn each_example_has_the_configuration_of_its_resources() {
     assert!(!examples.is_empty());
     for example in examples {
         assert!(example.join("README.md").exists(), "{}", example.display());
-        let output = Command::new(get_cargo_bin("meshgate"))
-            .args(["bootstrap", "resources", "--wasm", "gateway.wasm"])
-            .current_dir(&example)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", example.display());
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-        let file = example.join("envoy.yaml");
-        if std::env::var_os("UPDATE").is_some() {
-            fs::write(&file, &output.stdout).unwrap();
+        let name = example.file_name().unwrap_or_default();
+        match SEVERAL.iter().find(|(several, _)| name == *several) {
+            None => compare(&example, &[], "envoy.yaml"),
+            Some((_, dataplanes)) => {
+                for dataplane in *dataplanes {
+                    let file = format!("envoy/{dataplane}.yaml");
+                    compare(&example, &["--dataplane", dataplane], &file);
+                }
+            }
         }
-        let is_fresh = fs::read(&file).is_ok_and(|old| old == output.stdout);
-        assert!(
-            is_fresh,
-            "{} is stale, UPDATE=1 rewrites it",
-            file.display()
-        );
     }
+}
+
+fn compare(example: &Path, args: &[&str], file: &str) {
+    let work = TempDir::new().unwrap();
+    let output = Command::new(get_cargo_bin("meshgate"))
+        .args(["bootstrap", "resources", "--wasm", "gateway.wasm"])
+        .args(args)
+        .env("MESHGATE_WORK_DIR", work.path())
+        .current_dir(example)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", example.display());
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let made = String::from_utf8(output.stdout).unwrap();
+    let made = made.replace(work.path().to_str().unwrap(), WORK);
+    let file = example.join(file);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&file, &made).unwrap();
+    }
+    let is_fresh = fs::read_to_string(&file).is_ok_and(|old| old == made);
+    assert!(
+        is_fresh,
+        "{} is stale, UPDATE=1 rewrites it",
+        file.display()
+    );
 }
 
 /// The folders of `envoy-configs` that hold resources.

@@ -80,6 +80,7 @@ fn translate(input: &Path) -> (String, Option<Proxy>) {
 
 fn configuration(proxy: &Proxy) -> String {
     let options = Options {
+        log_pipe: Some("/run/logs".to_owned()),
         admin: "127.0.0.1:9901".parse().unwrap(),
         wasm: "gateway.wasm".to_owned(),
         mode: policy::config::Mode::Enforce,

@@ -120,7 +120,7 @@ mod tests {
     fn a_matrix_without_gaps_is_complete() {
         let line =
             |version: &str| format!("test a::envoy_{}::b ... ok\n", version.replace('.', "_"));
-        assert!(Matrix::read(&VERSIONS.map(|version| line(version)).concat()).is_complete());
+        assert!(Matrix::read(&VERSIONS.map(line).concat()).is_complete());
         assert!(!Matrix::read("").is_complete());
     }
 }

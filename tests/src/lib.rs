@@ -2,6 +2,8 @@
 //!
 //! - [`envoy`]: stock Envoy as a child process
 //! - [`echo`]: backends that answer with what reached them
+//! - [`calls`]: a backend for gRPC
+//! - [`collector`]: a receiver of OpenTelemetry's logs
 //! - [`client`]: connections with control over every byte, SNI, ALPN and version
 //! - [`tls`]: TLS as a client that looks at certificates and does not judge them
 //! - [`compatibility`]: what tests said on each Envoy
@@ -9,7 +11,9 @@
 //! - [`shared`]: test data from outside of the project, where it is there
 //! - [`wasm_host`]: Envoy's part of the Wasm ABI, with a record of every call
 
+pub mod calls;
 pub mod client;
+pub mod collector;
 pub mod compatibility;
 pub mod echo;
 pub mod envoy;

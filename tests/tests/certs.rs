@@ -328,7 +328,13 @@ conf:
         meshgate::command(&project.work())
             .arg("run")
             .arg(project.dir.path().join("resources.yaml"))
-            .args(["--admin", "127.0.0.1:0", "--envoy"])
+            .args([
+                "--admin",
+                "127.0.0.1:0",
+                "--status",
+                "127.0.0.1:0",
+                "--envoy",
+            ])
             .arg(envoy::binary(envoy::NEWEST)?),
     )?;
     until_renewed(&project.file("edge-1")).await?;

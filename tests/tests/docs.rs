@@ -21,6 +21,14 @@ fn commands() -> anyhow::Result<()> {
             "envoy-configs/kuma-gateway/README.md",
             "envoy-configs/kuma-gateway",
         ),
+        (
+            "envoy-configs/cross-mesh/README.md",
+            "envoy-configs/cross-mesh",
+        ),
+        (
+            "envoy-configs/istio-gateway/README.md",
+            "envoy-configs/istio-gateway",
+        ),
     ] {
         let text = fs::read_to_string(checkout().join(document))?;
         let commands: Vec<_> = code_lines(&text)
@@ -41,7 +49,12 @@ fn shell(command: &str, folder: &Path) -> anyhow::Result<()> {
     let command = command.split(" #").next().unwrap_or_default().trim_end();
     // Envoy reads the whole configuration, and does not stay.
     let command = if command.starts_with("meshgate run ") {
-        format!("{command} --status 127.0.0.1:0 -- --mode validate")
+        let status = if command.contains(" --status ") {
+            ""
+        } else {
+            "--status 127.0.0.1:0"
+        };
+        format!("{command} {status} -- --mode validate")
     } else {
         command.to_owned()
     };

@@ -2,32 +2,57 @@
 //!
 //! A certificate of Kuma has `spiffe://<mesh>/<service>` for each service of the proxy, and `kuma://<tag>/<value>` for
 //! each tag (Kuma `pkg/core/ca/issuer/issuer.go` at 2.14.3).
+//!
+//! A CA can speak for its own mesh only: Envoy looks at the trust domain of the first URI to choose the CAs that may
+//! have signed the certificate. The other URIs are not looked at there, so they are here.
 
 /// The URIs of a client's certificate with commas between them, as Envoy's `%DOWNSTREAM_PEER_URI_SAN%` writes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Client<'a>(&'a [u8]);
+pub struct Client<'a> {
+    uris: &'a [u8],
+    mesh: &'a [u8],
+}
 
 impl<'a> Client<'a> {
-    /// A client with these URIs; none if there is not even one.
+    /// A client with these URIs; none unless the first one is a SPIFFE ID and all further SPIFFE IDs are of its mesh.
+    ///
+    /// A URI may have a comma, and its parts are then URIs of their own here. They can name nobody of another mesh,
+    /// and about its own mesh a CA can sign whatever it likes.
     pub fn new(uris: &'a [u8]) -> Option<Self> {
-        // Envoy writes a dash for what it does not have.
-        (!uris.is_empty() && uris != b"-").then_some(Self(uris))
+        let mut all = split(uris);
+        let mesh = mesh_of(all.next()?)?;
+        let is_spiffe = |uri: &&[u8]| {
+            let scheme = uri.get(..SPIFFE_SCHEME.len());
+            scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(SPIFFE_SCHEME))
+        };
+        let is_same = all.filter(is_spiffe).all(|uri| mesh_of(uri) == Some(mesh));
+        is_same.then_some(Self { uris, mesh })
     }
 
     /// The URIs.
     pub fn uris(self) -> impl Iterator<Item = &'a [u8]> {
-        self.0.split(|&byte| byte == b',')
+        split(self.uris)
     }
 
-    /// The mesh of its first SPIFFE ID.
-    pub fn mesh(self) -> Option<&'a [u8]> {
-        self.uris().find_map(|uri| {
-            let rest = uri.strip_prefix(SPIFFE.as_bytes())?;
-            rest.split(|&byte| byte == b'/').next()
-        })
+    /// The mesh of its SPIFFE IDs.
+    pub fn mesh(self) -> &'a [u8] {
+        self.mesh
     }
 }
 
+fn split(uris: &[u8]) -> impl Iterator<Item = &[u8]> {
+    uris.split(|&byte| byte == b',')
+}
+
+/// The mesh of a SPIFFE ID; nothing if it is none, or names nobody in its mesh.
+fn mesh_of(uri: &[u8]) -> Option<&[u8]> {
+    let rest = uri.strip_prefix(SPIFFE.as_bytes())?;
+    let end = rest.iter().position(|&byte| byte == b'/')?;
+    let (mesh, path) = rest.split_at_checked(end)?;
+    (!mesh.is_empty() && path.len() > 1).then_some(mesh)
+}
+
+const SPIFFE_SCHEME: &[u8] = b"spiffe:";
 const SPIFFE: &str = "spiffe://";
 const KUMA: &str = "kuma://";
 
@@ -120,15 +145,52 @@ mod tests {
     }
 
     #[test]
-    fn the_mesh_of_a_client_is_that_of_its_first_spiffe_id() {
-        let mesh = |uris: &'static str| Client::new(uris.as_bytes()).and_then(Client::mesh);
-        assert_eq!(
-            mesh("kuma://a/b,spiffe://east/web,spiffe://west/web"),
-            Some(&b"east"[..])
-        );
-        assert_eq!(mesh("kuma://a/b"), None);
-        assert_eq!(mesh("-"), None);
-        assert_eq!(mesh(""), None);
+    fn a_client_is_of_the_one_mesh_of_its_spiffe_ids() {
+        for (uris, mesh) in [
+            ("spiffe://east/web", Some("east")),
+            ("spiffe://east/web,spiffe://east/api", Some("east")),
+            ("spiffe://east/web,kuma://a/b,https://c/d", Some("east")),
+            ("spiffe://cluster.local/ns/a/sa/b", Some("cluster.local")),
+        ] {
+            let client = Client::new(uris.as_bytes()).map(Client::mesh);
+            assert_eq!(client, mesh.map(str::as_bytes), "{uris}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_of_two_meshes_or_of_none() {
+        for uris in [
+            "",
+            "-",
+            ",",
+            "spiffe://east",
+            "spiffe://east/",
+            "spiffe:///web",
+            "SPIFFE://east/web",
+            "kuma://a/b",
+            // Its CA was not chosen by a SPIFFE ID.
+            "kuma://a/b,spiffe://east/web",
+            ",spiffe://east/web",
+            "spiffe://west/web,spiffe://east/web",
+            "spiffe://west/web,kuma://a/b,spiffe://east/web",
+            "spiffe://west/web,spiffe://west",
+            "spiffe://west/web,Spiffe://east/web",
+            "spiffe://west/web,spiffe:east",
+            // One URI of the west that has commas.
+            "spiffe://west/a,spiffe://east/web",
+            "spiffe://west,spiffe://east/web",
+            "spiffe://west/a,,spiffe://east/web,",
+        ] {
+            assert_eq!(Client::new(uris.as_bytes()), None, "{uris}");
+        }
+    }
+
+    #[test]
+    fn a_beginning_that_a_comma_has_cut_off_names_nobody_else() {
+        let client = Client::new(b"spiffe://east/we,b").unwrap();
+        assert_eq!(client.uris().count(), 2);
+        let web = UriPattern::parse("spiffe://east/web").unwrap();
+        assert!(!client.uris().any(|uri| web.matches(uri)));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! ```
 //!
 //! - [`hostname`], [`pattern`], [`authority`]: names, and what they may look like
+//! - [`istio`]: the same names as Istio reads them
 //! - [`table`]: the listeners of one port, and which of them owns a host
 //! - [`tags`]: Kuma's tags, merged and written down
 //! - [`decision`]: `decide`, its verdicts and their reasons
@@ -34,6 +35,7 @@ pub mod config;
 pub mod decision;
 pub mod hostname;
 mod index;
+pub mod istio;
 pub mod json;
 pub mod outbound;
 pub mod path;

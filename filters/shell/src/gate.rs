@@ -107,7 +107,7 @@ impl<'a> Gate<'a> {
         let uris = uris.flatten();
         let client = uris.as_deref().and_then(Client::new);
         let meshes = permissions.meshes();
-        let own = client.and_then(Client::mesh);
+        let own = client.map(Client::mesh);
         let index = meshes.iter().position(|mesh| Some(mesh.as_bytes()) == own);
         let mesh = index
             .and_then(|index| meshes.get(index))

@@ -28,6 +28,7 @@ pub fn certificates(input: Input<'_>, now: OffsetDateTime) -> Vec<Diagnostic> {
             }
         }
     }
+    findings.extend(super::istio::certificates(input.resources, now));
     findings
 }
 

@@ -1,6 +1,7 @@
 //! Findings about resources together: what each says alone is right, and still it does not work.
 
 mod certificates;
+mod istio;
 mod meshes;
 mod permissions;
 mod shadowed;
@@ -19,6 +20,7 @@ use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::source::Path;
 
 pub use certificates::certificates;
+pub use istio::unnamed;
 pub use meshes::authorities;
 
 /// Everything that is wrong with the resources together.
@@ -67,6 +69,7 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
     unattached(input, &served, &mut findings);
     permissions::unused(input, &mut findings);
     served.shadowed.report(input, &mut findings);
+    findings.extend(istio::all(input));
     // Several Dataplanes of one gateway find the same.
     let mut seen = HashSet::new();
     findings.retain(|f| seen.insert((f.code, f.span, f.message.clone())));
@@ -104,7 +107,8 @@ impl Served {
         self.shadowed.add(ports);
         for route in routes {
             self.routes.insert(route.origin.resource.clone());
-            self.routes.extend(route.also.iter().cloned());
+            let also = route.also.iter().map(|part| part.origin.resource.clone());
+            self.routes.extend(also);
         }
     }
 }

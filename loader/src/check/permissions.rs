@@ -8,7 +8,13 @@ use crate::source::Path;
 pub(super) fn unused(input: Input<'_>, findings: &mut Vec<Diagnostic>) {
     let resources = input.resources;
     for permission in &resources.mesh_traffic_permissions {
-        if let Some((message, help)) = why(input, &permission.meta) {
+        let mut gateways = resources.mesh_gateways.iter();
+        let is_for_gateways = !permission.spec.rules.is_empty()
+            && gateways.any(|gateway| {
+                gateway.meta.mesh == permission.meta.mesh
+                    && kuma::policies_decide_about_clients(gateway)
+            });
+        if let Some((message, help)) = why(input, &permission.meta).filter(|_| !is_for_gateways) {
             let finding = permission.warning(Code::PermissionUnused, &Path::root(), message);
             findings.push(finding.help(help));
         }

@@ -22,8 +22,16 @@ impl Shadowed {
             let mut seen = HashSet::new();
             for route in &host.routes {
                 self.made.insert(route.origin.clone());
-                if seen.insert((&route.path, &route.method, &route.headers, &route.query)) {
+                let is_first =
+                    seen.insert((&route.path, &route.method, &route.headers, &route.query));
+                if is_first {
                     self.reached.insert(route.origin.clone());
+                }
+                for part in &route.also {
+                    self.made.insert(part.origin.clone());
+                    if is_first && part.serves {
+                        self.reached.insert(part.origin.clone());
+                    }
                 }
             }
         }

@@ -1,5 +1,8 @@
 //! `meshgate bootstrap`: the Envoy configuration of one proxy.
 
+use anyhow::bail;
+
+use super::options::Logs;
 use super::{Exit, choose, options};
 use crate::cli::{BootstrapArgs, ConfigFormat};
 use crate::envoy::{self, EnvoyRange};
@@ -10,9 +13,17 @@ pub(super) fn run(args: &BootstrapArgs, output: &Output) -> anyhow::Result<Exit>
     let Some(chosen) = choose::proxy(&args.proxy, output)? else {
         return Ok(Exit::Findings);
     };
-    let access_log = args.access_log.as_deref().map(options::access_log);
+    if let (None, Some(server)) = (&args.log_pipe, chosen.proxy.log_servers().next()) {
+        bail!(
+            "access log lines for the TCP server {server}: Envoy alone cannot send them; start the proxy with `meshgate run`, which can, or write `type: File` or `type: OpenTelemetry`, or give the pipe of `meshgate stream-logs` with --log-pipe"
+        );
+    }
+    let logs = Logs {
+        own: args.access_log.as_deref().map(options::access_log),
+        pipe: args.log_pipe.clone(),
+    };
     let range = EnvoyRange::From1_36;
-    let options = options::options(&chosen.proxy, &args.proxy, access_log, range)?;
+    let options = options::options(&chosen.proxy, &args.proxy, logs, range)?;
     let format = match args.format {
         ConfigFormat::Yaml => envoy::Format::Yaml,
         ConfigFormat::Json => envoy::Format::Json,

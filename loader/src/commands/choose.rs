@@ -4,15 +4,17 @@ use anyhow::bail;
 use time::OffsetDateTime;
 
 use super::load::{Loaded, load};
+use super::workloads;
 use crate::cli::ProxyArgs;
-use crate::diagnostic::{Diagnostic, render};
+use crate::diagnostic::{Code, Diagnostic, render};
 use crate::identity::{Keeper, Renewal, Store};
 use crate::model::Proxy;
+use crate::model::istio::{self, Workload};
 use crate::model::kuma::{self, Input};
 use crate::output::Output;
 use crate::resources::kuma::dataplane::Dataplane;
 use crate::resources::{Resource, Resources};
-use crate::{files, source};
+use crate::{check, files, source};
 
 /// One proxy, and who keeps its identity.
 pub(super) struct Chosen {
@@ -34,24 +36,38 @@ impl Loaded {
     /// The proxy that the arguments name, with an identity if its mesh has mTLS; nothing if there are errors that may
     /// concern it. What was not found before is added to the findings.
     pub(super) fn choose(&mut self, args: &ProxyArgs) -> anyhow::Result<Option<Chosen>> {
+        if workloads::are_named(args) {
+            self.forget_other_workloads();
+        }
         if self.has_fatal_errors() {
             return Ok(None);
         }
-        let dataplane = choose(args, self)?;
         let input = Input {
             resources: &self.resources,
             sources: &self.sources,
         };
         let mut more = Vec::new();
-        let proxy = kuma::proxy(input, dataplane, &mut more);
-        let name = dataplane.meta.to_string();
+        let (proxy, nothing) = match choose(args, self)? {
+            Candidate::Dataplane(dataplane) => (
+                kuma::proxy(input, dataplane, &mut more),
+                format!("{}: no MeshGateway selects it", dataplane.meta),
+            ),
+            Candidate::Workload(workload) => {
+                let proxy = istio::gateway(input, &workload, &mut more);
+                more = check::unnamed(more, &self.findings);
+                (
+                    proxy,
+                    format!("{workload}: no server of a Gateway is left for it"),
+                )
+            }
+        };
         let meshes = kuma::meshes(input);
         self.add(more);
         if self.has_fatal_errors() {
             return Ok(None);
         }
         let Some(mut proxy) = proxy else {
-            bail!("{name}: no MeshGateway selects it, so there is nothing to serve");
+            bail!("{nothing}, so there is nothing to serve");
         };
         if let Some(address) = args.address {
             proxy.listen_on(address);
@@ -67,20 +83,76 @@ impl Loaded {
         Ok(Some(Chosen { proxy, renewal }))
     }
 
+    /// What is wrong with a workload that only selectors tell of, or that there is none, is nothing to somebody who names
+    /// one.
+    fn forget_other_workloads(&mut self) {
+        let others = istio::check(Input {
+            resources: &self.resources,
+            sources: &self.sources,
+        });
+        let is_about_other = |f: &Diagnostic| others.iter().any(|other| is_same(f, other));
+        let is_none = |f: &Diagnostic| f.code == Code::SelectorWithoutWorkload;
+        self.findings.retain(|f| !is_about_other(f) && !is_none(f));
+    }
+
     /// Adds findings. Checks make proxies too, so most of those about one are there.
     fn add(&mut self, more: Vec<Diagnostic>) {
-        let is_new = |f: &Diagnostic| {
-            let mut known = self.findings.iter();
-            !known.any(|k| (k.code, k.span, &k.message) == (f.code, f.span, &f.message))
-        };
+        let is_new = |f: &Diagnostic| !self.findings.iter().any(|known| is_same(f, known));
         let more: Vec<_> = more.into_iter().filter(is_new).collect();
         self.findings.extend(more);
         render::sort(&mut self.findings);
     }
 }
 
+fn is_same(one: &Diagnostic, other: &Diagnostic) -> bool {
+    (one.code, one.span, &one.message) == (other.code, other.span, &other.message)
+}
+
+/// Whose proxy can be made.
+enum Candidate<'a> {
+    /// A built-in gateway of Kuma, or the proxy next to a service.
+    Dataplane(&'a Resource<Dataplane>),
+    /// A gateway of Istio.
+    Workload(Workload),
+}
+
+/// What is named, or the only one there is.
+fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<Candidate<'a>> {
+    let named_dataplane = args.dataplane.is_some() || args.mesh.is_some();
+    let workloads = if named_dataplane {
+        Vec::new()
+    } else {
+        workloads::of(args, &loaded.resources)
+    };
+    let is_istio = workloads::are_named(args);
+    if is_istio || loaded.resources.dataplanes.is_empty() && !workloads.is_empty() {
+        return match workloads.as_slice() {
+            [one] => Ok(Candidate::Workload(one.clone())),
+            [] => bail!("no Gateway of Istio selects a workload with these labels"),
+            several => bail!(
+                "{} gateways of Istio can be built from these resources; choose one with --gateway-labels and --namespace\n{}",
+                several.len(),
+                workloads::list(several)
+            ),
+        };
+    }
+    if !workloads.is_empty() {
+        let dataplanes: Vec<_> = loaded.resources.dataplanes.iter().collect();
+        bail!(
+            "{} proxies can be built from these resources; choose one with --dataplane, or with --gateway-labels and --namespace\n{}\n{}",
+            dataplanes.len() + workloads.len(),
+            list(&dataplanes, loaded),
+            workloads::list(&workloads)
+        );
+    }
+    choose_dataplane(args, loaded).map(Candidate::Dataplane)
+}
+
 /// The Dataplane that is named, or the only one.
-fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<&'a Resource<Dataplane>> {
+fn choose_dataplane<'a>(
+    args: &ProxyArgs,
+    loaded: &'a Loaded,
+) -> anyhow::Result<&'a Resource<Dataplane>> {
     let candidates: Vec<_> = loaded.resources.dataplanes.iter().collect();
     let in_mesh = |d: &&Resource<Dataplane>| {
         let mesh = args.mesh.as_ref();
@@ -100,7 +172,7 @@ fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<&'a Resour
     match (named.as_slice(), candidates.as_slice()) {
         ([one], _) => Ok(one),
         ([], []) => bail!(
-            "these resources have no Dataplane; add one, for a gateway with `networking.gateway: {{type: BUILTIN, tags: …}}`"
+            "these resources have no Dataplane, and no Gateway of Istio; add one, for a gateway of Kuma with `networking.gateway: {{type: BUILTIN, tags: …}}`"
         ),
         ([], all) => bail!(
             "no Dataplane has that name; there are\n{}",

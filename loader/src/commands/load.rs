@@ -71,8 +71,8 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
         findings.extend(check::authorities(input, now));
     }
     if args.strict {
-        let not_served = |finding: &&mut Diagnostic| finding.code.is_not_served();
-        for finding in findings.iter_mut().filter(not_served) {
+        let is_dropped = |finding: &&mut Diagnostic| finding.code.is_dropped();
+        for finding in findings.iter_mut().filter(is_dropped) {
             finding.severity = Severity::Error;
         }
     }

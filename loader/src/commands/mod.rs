@@ -8,7 +8,9 @@ mod load;
 mod options;
 mod run;
 mod status;
+mod stream_logs;
 mod validate;
+mod workloads;
 
 use std::process::ExitCode;
 
@@ -47,6 +49,7 @@ pub fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Run(args) => run::run(&args, output),
         Command::Status(args) => status::run(&args, output),
         Command::Exec(args) => Err(run::exec(&args)),
+        Command::StreamLogs { pipe } => stream_logs::run(&pipe, output),
         Command::Rule { code } => validate::rule(code.as_deref(), output),
         Command::Certs(args) => certs::run(&args, output),
         Command::Generate(command) => generate::run(command, output),

@@ -8,11 +8,19 @@ use crate::identity::Store;
 use crate::model::Proxy;
 use crate::{files, wasm};
 
+/// Where lines for requests go.
+pub(super) struct Logs {
+    /// That of the user of the command.
+    pub(super) own: Option<AccessLog>,
+    /// The pipe for lines that go to TCP servers.
+    pub(super) pipe: Option<String>,
+}
+
 /// What the arguments say about Envoy.
 pub(super) fn options(
     proxy: &Proxy,
     args: &ProxyArgs,
-    access_log: Option<AccessLog>,
+    logs: Logs,
     range: EnvoyRange,
 ) -> anyhow::Result<envoy::Options> {
     Ok(envoy::Options {
@@ -31,7 +39,8 @@ pub(super) fn options(
             Reasons::Short => policy::config::Reasons::Short,
             Reasons::None => policy::config::Reasons::None,
         },
-        access_log,
+        access_log: logs.own,
+        log_pipe: logs.pipe,
         secrets: match &proxy.identity {
             Some(own) => Store::new(files::work_dir()?).proxy(&own.mesh, &own.dataplane)?,
             None => PathBuf::new(),

@@ -5,6 +5,7 @@ use std::path::absolute;
 use std::time::Duration;
 
 use super::load::Loaded;
+use super::options::Logs;
 use super::{Exit, load, options};
 use crate::cli::{ExecArgs, LogFormat, ProxyArgs, RunArgs};
 use crate::envoy;
@@ -47,8 +48,11 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
             ));
         };
         loaded.print(output);
-        let log = Some(options::access_log(&args.access_log));
-        let options = options::options(&chosen.proxy, &args.proxy, log, range).map_err(failed)?;
+        let logs = Logs {
+            own: Some(options::access_log(&args.access_log)),
+            pipe: Some(run::log_pipe(&chosen.proxy).map_err(failed)?),
+        };
+        let options = options::options(&chosen.proxy, &args.proxy, logs, range).map_err(failed)?;
         Ok(Wanted {
             bootstrap: envoy::bootstrap(&chosen.proxy, &options),
             proxy: chosen.proxy,
@@ -64,7 +68,9 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
 
 /// What tells a gateway from others while its resources cannot be read.
 fn arguments(args: &ProxyArgs) -> anyhow::Result<String> {
-    let mut key = format!("{:?} {:?}", args.mesh, args.dataplane);
+    let (mesh, dataplane) = (&args.mesh, &args.dataplane);
+    let (labels, namespace) = (&args.gateway_labels, &args.namespace);
+    let mut key = format!("{mesh:?} {dataplane:?} {labels:?} {namespace:?}");
     for path in &args.paths.paths {
         // Writing to a string cannot fail.
         let _ = write!(key, " {}", absolute(path)?.display());

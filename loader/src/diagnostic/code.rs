@@ -50,6 +50,8 @@ impl Code {
                 | Self::InvalidCertificate
                 | Self::KeyMismatch
                 | Self::RefusedCertificate
+                | Self::MissingCredential
+                | Self::UnusableCredential
                 | Self::InvalidAuthority
                 | Self::NoAuthority
                 | Self::AuthorityTime
@@ -58,8 +60,11 @@ impl Code {
     }
 
     /// Whether the finding is about something that is known and has no effect.
-    pub fn is_not_served(self) -> bool {
-        matches!(self, Self::NotServedKind | Self::NotServedField)
+    pub fn is_dropped(self) -> bool {
+        matches!(
+            self,
+            Self::NotServedKind | Self::NotServedField | Self::DuplicateKey
+        )
     }
 }
 
@@ -71,13 +76,14 @@ impl fmt::Display for Code {
 
 /// The reference of all codes, as Markdown: `docs/diagnostics.md`.
 pub fn reference() -> String {
-    const GROUPS: [(u16, &str); 6] = [
+    const GROUPS: [(u16, &str); 7] = [
         (0, "Reading files"),
         (1, "A resource by itself"),
         (2, "Resources together"),
         (3, "Certificates"),
         (4, "Not served"),
         (5, "A running gateway"),
+        (6, "Istio"),
     ];
     let mut out = String::from(
         "# Diagnostics\n\nGenerated from `loader/src/diagnostic/code/table.rs`: do not edit here.\n\

@@ -1,23 +1,30 @@
-//! A line for each request, with the filter's decision.
+//! A line for each request or connection: with the filter's decision, and those of policies.
+
+mod otel;
 
 use std::fmt;
 
 use ::policy::telemetry::state;
 
 use super::Options;
-use crate::model::policy::{self, ListenerPolicy, LogFormat};
+use crate::model::policy::{self, Lines, ListenerPolicy, LogFormat, LogTarget};
 use crate::model::{Listener, Port};
 use envoy_types::pb::envoy::config::accesslog::v3 as accesslog;
+use envoy_types::pb::envoy::config::accesslog::v3::access_log_filter::FilterSpecifier;
+use envoy_types::pb::envoy::config::accesslog::v3::{
+    AccessLogFilter, ExtensionFilter, extension_filter,
+};
 use envoy_types::pb::envoy::config::core::v3::{
     SubstitutionFormatString, substitution_format_string::Format,
 };
 use envoy_types::pb::envoy::extensions::access_loggers::file::v3::{
     FileAccessLog, file_access_log,
 };
+use envoy_types::pb::envoy::extensions::access_loggers::filters::cel::v3::ExpressionFilter;
 use envoy_types::pb::envoy::extensions::access_loggers::stream::v3::{
     StdoutAccessLog, stdout_access_log,
 };
-use envoy_types::pb::google::protobuf::{Any, value::Kind};
+use envoy_types::pb::google::protobuf::{Any, Struct, value::Kind};
 use envoy_types::util::pack_any;
 
 /// Where the lines go.
@@ -40,24 +47,71 @@ pub(super) fn access_logs(
         .iter()
         .map(|target| access_log(target, chain));
     let logs = policy.into_iter().flat_map(|policy| &policy.access_logs);
-    own.chain(logs.map(of_policy)).collect()
+    own.chain(logs.filter_map(|log| of_policy(log, options)))
+        .collect()
 }
 
-fn of_policy(log: &policy::AccessLog) -> accesslog::AccessLog {
-    let format = match &log.format {
+fn of_policy(log: &policy::AccessLog, options: &Options) -> Option<accesslog::AccessLog> {
+    let made = match &log.target {
+        LogTarget::File(path, lines) => file(path, of_lines(lines)),
+        LogTarget::Tcp(address, lines) => file(options.log_pipe.as_ref()?, packet(address, lines)),
+        LogTarget::OpenTelemetry(log) => otel::access_log(log, options.range),
+    };
+    Some(accesslog::AccessLog {
+        filter: log.sni.as_deref().map(only_for),
+        ..made
+    })
+}
+
+fn of_lines(lines: &Lines) -> SubstitutionFormatString {
+    let format = match &lines.format {
         LogFormat::Plain(text) => Format::TextFormatSource(super::proto::inline(text)),
-        LogFormat::Json(fields) => Format::JsonFormat(super::proto::structure(
-            fields
-                .iter()
-                .map(|(key, value)| (key, Kind::StringValue(value.clone()))),
-        )),
+        LogFormat::Json(fields) => Format::JsonFormat(structure(fields)),
     };
-    let format = SubstitutionFormatString {
+    SubstitutionFormatString {
         format: Some(format),
-        omit_empty_values: log.omit_empty,
+        omit_empty_values: lines.omit_empty,
         ..SubstitutionFormatString::default()
+    }
+}
+
+/// A line with its receiver, as Kuma's own streamer takes it from a pipe (`TCPBackendSFS` at 2.14.3).
+fn packet(address: &str, lines: &Lines) -> SubstitutionFormatString {
+    let message = match &lines.format {
+        LogFormat::Plain(text) => Kind::StringValue(text.clone()),
+        LogFormat::Json(fields) => Kind::StructValue(structure(fields)),
     };
-    file(&log.file, format)
+    let fields = [
+        ("address", Kind::StringValue(address.to_owned())),
+        ("message", message),
+    ];
+    SubstitutionFormatString {
+        format: Some(Format::JsonFormat(super::proto::structure(fields))),
+        omit_empty_values: lines.omit_empty,
+        ..SubstitutionFormatString::default()
+    }
+}
+
+fn structure(fields: &[(String, String)]) -> Struct {
+    let field = |(key, value): &(String, String)| (key.clone(), Kind::StringValue(value.clone()));
+    super::proto::structure(fields.iter().map(field))
+}
+
+/// `MatchToCEL` in Kuma's `pkg/plugins/policies/meshaccesslog/plugin/xds/rules.go` at 2.14.3.
+fn only_for(sni: &str) -> AccessLogFilter {
+    let sni = serde_json::Value::from(sni);
+    let expression = ExpressionFilter {
+        expression: format!("connection.requested_server_name == {sni}"),
+        ..ExpressionFilter::default()
+    };
+    AccessLogFilter {
+        filter_specifier: Some(FilterSpecifier::ExtensionFilter(ExtensionFilter {
+            name: "envoy.access_loggers.extension_filters.cel".to_owned(),
+            config_type: Some(extension_filter::ConfigType::TypedConfig(pack_any(
+                expression,
+            ))),
+        })),
+    }
 }
 
 fn file(path: &str, format: SubstitutionFormatString) -> accesslog::AccessLog {
@@ -84,15 +138,19 @@ pub(super) fn asks_whose(port: &Port, chain: Option<&Listener>, options: &Option
         let mut keys = [state::LISTENER, state::TAGS].iter();
         keys.any(|key| text.contains(key))
     };
-    let asks = |log: &policy::AccessLog| match &log.format {
-        LogFormat::Plain(text) => names_state(text),
-        LogFormat::Json(fields) => fields.iter().any(|(_, value)| names_state(value)),
+    let asks = |log: &policy::AccessLog| match &log.target {
+        LogTarget::File(_, lines) | LogTarget::Tcp(_, lines) => match &lines.format {
+            LogFormat::Plain(text) => names_state(text),
+            LogFormat::Json(fields) => fields.iter().any(|(_, value)| names_state(value)),
+        },
+        // Wherever in the record it may be.
+        LogTarget::OpenTelemetry(log) => names_state(&format!("{log:?}")),
     };
     let logs = port.listeners.iter().flat_map(|l| &l.policy.access_logs);
     options.access_log.is_some() && chain.is_none() || logs.into_iter().any(asks)
 }
 
-pub(super) fn access_log(target: &AccessLog, chain: Option<&Listener>) -> accesslog::AccessLog {
+fn access_log(target: &AccessLog, chain: Option<&Listener>) -> accesslog::AccessLog {
     let format = SubstitutionFormatString {
         format: Some(Format::TextFormatSource(super::proto::inline(line(chain)))),
         ..SubstitutionFormatString::default()

@@ -9,27 +9,32 @@ use envoy_types::pb::envoy::config::cluster::v3::cluster::common_lb_config::{
     LocalityConfigSpecifier, ZoneAwareLbConfig,
 };
 use envoy_types::pb::envoy::config::cluster::v3::cluster::{
-    ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily,
+    ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily, LbConfig, LbPolicy,
+    MaglevLbConfig, RingHashLbConfig,
 };
-use envoy_types::pb::envoy::config::cluster::v3::{CircuitBreakers, Cluster};
+use envoy_types::pb::envoy::config::cluster::v3::{
+    CircuitBreakers, Cluster, UpstreamConnectionOptions,
+};
 use envoy_types::pb::envoy::config::core::v3::{
     HealthCheck, Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions as CommonOptions,
+    TcpKeepalive, UpstreamHttpProtocolOptions,
 };
 use envoy_types::pb::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint::HostIdentifier,
 };
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::{
-    ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
+    ExplicitHttpConfig, UpstreamProtocolOptions, UseDownstreamHttpConfig,
+    explicit_http_config::ProtocolConfig,
 };
 use envoy_types::pb::envoy::r#type::v3::Percent;
-use envoy_types::pb::google::protobuf::Any;
+use envoy_types::pb::google::protobuf::{Any, UInt64Value};
 use envoy_types::util::pack_any;
 
 use super::health::health_check;
 use super::outliers::outlier_detection;
-use super::{Options, mesh_tls, proto, upstream_tls};
-use crate::model::policy::{ClusterPolicy, Limits};
+use super::{Options, mesh_tls, proto, tls, upstream_tls};
+use crate::model::policy::{Balancing, ClusterPolicy, Keepalive, Limits};
 use crate::model::{self, UpstreamProtocol};
 
 /// The key of [`protocol_options`] (Envoy looks for the type's name).
@@ -61,7 +66,11 @@ pub(super) fn cluster(
         transport_socket: cluster
             .tls
             .as_ref()
-            .map(|tls| mesh_tls::upstream(proxy, tls, options)),
+            .map(|tls| mesh_tls::upstream(proxy, tls, options))
+            .or_else(|| cluster.origination.as_ref().map(tls::originate)),
+        lb_policy: lb_policy(policy),
+        lb_config: lb_config(policy),
+        upstream_connection_options: policy.keepalive.as_ref().map(keepalive),
         transport_socket_matches: upstream_tls::matches(cluster),
         metadata: Some(proto::metadata(&cluster.origin)),
         ..Cluster::default()
@@ -98,6 +107,7 @@ fn load_assignment(cluster: &model::Cluster) -> ClusterLoadAssignment {
 
 fn endpoint(endpoint: &model::Endpoint) -> LbEndpoint {
     LbEndpoint {
+        load_balancing_weight: endpoint.weight.map(proto::number),
         host_identifier: Some(HostIdentifier::Endpoint(Endpoint {
             address: Some(proto::address(&endpoint.address, endpoint.port)),
             ..Endpoint::default()
@@ -119,6 +129,47 @@ fn circuit_breakers(limits: &Limits) -> CircuitBreakers {
             ..Thresholds::default()
         }],
         ..CircuitBreakers::default()
+    }
+}
+
+fn lb_policy(policy: &ClusterPolicy) -> i32 {
+    match policy.balancing {
+        None | Some(Balancing::RoundRobin) => LbPolicy::RoundRobin,
+        Some(Balancing::LeastRequest) => LbPolicy::LeastRequest,
+        Some(Balancing::Random) => LbPolicy::Random,
+        Some(Balancing::RingHash(_)) => LbPolicy::RingHash,
+        Some(Balancing::Maglev(_)) => LbPolicy::Maglev,
+    }
+    .into()
+}
+
+fn lb_config(policy: &ClusterPolicy) -> Option<LbConfig> {
+    let size = |value| UInt64Value { value };
+    match policy.balancing {
+        Some(Balancing::RingHash(Some(least))) => {
+            Some(LbConfig::RingHashLbConfig(RingHashLbConfig {
+                minimum_ring_size: Some(size(least)),
+                ..RingHashLbConfig::default()
+            }))
+        }
+        Some(Balancing::Maglev(Some(entries))) => Some(LbConfig::MaglevLbConfig(MaglevLbConfig {
+            table_size: Some(size(entries)),
+        })),
+        _ => None,
+    }
+}
+
+fn keepalive(keepalive: &Keepalive) -> UpstreamConnectionOptions {
+    let seconds = |time: Option<Duration>| {
+        time.map(|time| proto::number(u32::try_from(time.as_secs()).unwrap_or(u32::MAX)))
+    };
+    UpstreamConnectionOptions {
+        tcp_keepalive: Some(TcpKeepalive {
+            keepalive_probes: keepalive.probes.map(proto::number),
+            keepalive_time: seconds(keepalive.time),
+            keepalive_interval: seconds(keepalive.interval),
+        }),
+        ..UpstreamConnectionOptions::default()
     }
 }
 
@@ -147,28 +198,50 @@ fn common_lb_config(policy: &ClusterPolicy) -> Option<CommonLbConfig> {
 /// HTTP/1.1 is what Envoy speaks where nothing is said. The windows are those of Kuma's `Http2FromEdge`.
 fn protocol_options(cluster: &model::Cluster) -> HashMap<String, Any> {
     let times = cluster.policy.http.as_ref();
-    let protocol = match cluster.protocol {
-        UpstreamProtocol::Http1 if times.is_none() => return HashMap::new(),
-        UpstreamProtocol::Http1 => {
-            ProtocolConfig::HttpProtocolOptions(Http1ProtocolOptions::default())
-        }
-        UpstreamProtocol::Http2 => ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions {
-            initial_stream_window_size: Some(proto::number(65_536)),
-            initial_connection_window_size: Some(proto::number(1_048_576)),
-            ..Http2ProtocolOptions::default()
-        }),
+    let policy = &cluster.policy;
+    // The name that is asked for is the host of the request.
+    let auto_sni = cluster.origination.as_ref().filter(|tls| tls.sni.is_none());
+    let has_limits = policy.requests_per_connection.is_some() || auto_sni.is_some();
+    let http2 = Http2ProtocolOptions {
+        initial_stream_window_size: Some(proto::number(65_536)),
+        initial_connection_window_size: Some(proto::number(1_048_576)),
+        max_concurrent_streams: policy.streams_per_connection.map(proto::number),
+        ..Http2ProtocolOptions::default()
     };
-    let explicit = ExplicitHttpConfig {
-        protocol_config: Some(protocol),
+    let explicit = |protocol| {
+        UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig {
+            protocol_config: Some(protocol),
+        })
+    };
+    let protocol = match cluster.protocol {
+        UpstreamProtocol::Http1 if times.is_none() && !has_limits => return HashMap::new(),
+        UpstreamProtocol::Http1 => explicit(ProtocolConfig::HttpProtocolOptions(
+            Http1ProtocolOptions::default(),
+        )),
+        UpstreamProtocol::Http2 | UpstreamProtocol::Grpc => {
+            explicit(ProtocolConfig::Http2ProtocolOptions(http2))
+        }
+        UpstreamProtocol::AsClient => {
+            UpstreamProtocolOptions::UseDownstreamProtocolConfig(UseDownstreamHttpConfig {
+                http2_protocol_options: Some(http2),
+                ..UseDownstreamHttpConfig::default()
+            })
+        }
     };
     let options = HttpProtocolOptions {
-        common_http_protocol_options: times.map(|times| CommonOptions {
-            idle_timeout: Some(proto::duration(times.idle)),
-            max_stream_duration: times.max_stream.map(proto::duration),
-            max_connection_duration: times.max_connection.map(proto::duration),
+        common_http_protocol_options: (times.is_some() || has_limits).then(|| CommonOptions {
+            idle_timeout: times.map(|times| proto::duration(times.idle)),
+            max_stream_duration: times.and_then(|t| t.max_stream).map(proto::duration),
+            max_connection_duration: times.and_then(|t| t.max_connection).map(proto::duration),
+            max_requests_per_connection: policy.requests_per_connection.map(proto::number),
             ..CommonOptions::default()
         }),
-        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(explicit)),
+        upstream_http_protocol_options: auto_sni.map(|tls| UpstreamHttpProtocolOptions {
+            auto_sni: true,
+            auto_san_validation: tls.authority.is_some() && tls.names.is_empty(),
+            ..UpstreamHttpProtocolOptions::default()
+        }),
+        upstream_protocol_options: Some(protocol),
         ..HttpProtocolOptions::default()
     };
     HashMap::from([(PROTOCOL_OPTIONS.to_owned(), pack_any(options))])

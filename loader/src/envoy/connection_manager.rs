@@ -12,13 +12,16 @@ use envoy_types::pb::envoy::extensions::compression::gzip::compressor::v3::Gzip;
 use envoy_types::pb::envoy::extensions::filters::http::compressor::v3::{
     Compressor, compressor::ResponseDirectionConfig,
 };
+use envoy_types::pb::envoy::extensions::filters::http::cors::v3::Cors;
+use envoy_types::pb::envoy::extensions::filters::http::grpc_web::v3::GrpcWeb;
 use envoy_types::pb::envoy::extensions::filters::http::local_ratelimit::v3::LocalRateLimit;
 use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
     HttpConnectionManager, HttpFilter, http_filter,
 };
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::{
-    InternalAddressConfig, PathWithEscapedSlashesAction, RouteSpecifier, UpgradeConfig,
+    ForwardClientCertDetails, InternalAddressConfig, PathWithEscapedSlashesAction, RouteSpecifier,
+    SetCurrentClientCertDetails, UpgradeConfig,
 };
 use envoy_types::util::pack_any;
 
@@ -26,7 +29,7 @@ use super::access_log::access_logs;
 use super::filter as gateway;
 use super::{Options, policy, proto};
 use crate::model::policy::ListenerPolicy;
-use crate::model::{Listener, Port, Proxy};
+use crate::model::{Dialect, Listener, Port, Proxy};
 
 /// The connection manager of a port, or on TLS that of one of its filter chains.
 pub(super) fn connection_manager(
@@ -43,12 +46,51 @@ pub(super) fn connection_manager(
     let time = |of: fn(&ListenerPolicy) -> Option<Duration>, otherwise| {
         Some(proto::duration(policy.and_then(of).unwrap_or(otherwise)))
     };
+    let of_dialect = match proxy.dialect {
+        Dialect::Kuma => kuma(proxy),
+        Dialect::Istio => istio(port),
+    };
+    let own = gateway::filter(proxy, port, chain, options);
     let manager = HttpConnectionManager {
-        stat_prefix: stat_name(&proxy.service),
         route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
-        http_filters: http_filters(gateway::filter(proxy, port, chain, options), port),
+        http_filters: match proxy.dialect {
+            Dialect::Kuma => kuma_filters(own, port),
+            Dialect::Istio => istio_filters(own, port, policy),
+        },
         common_http_protocol_options: Some(HttpProtocolOptions {
             idle_timeout: time(|policy| policy.idle, Duration::from_mins(5)),
+            ..of_dialect.common_http_protocol_options.unwrap_or_default()
+        }),
+        stream_idle_timeout: time(|policy| policy.stream_idle, Duration::from_secs(5)),
+        request_headers_timeout: time(|policy| policy.request_headers, Duration::from_millis(500)),
+        request_timeout: policy
+            .and_then(|policy| policy.request)
+            .map(proto::duration),
+        access_log: access_logs(policy, chain, options),
+        use_remote_address: Some(proto::boolean(true)),
+        // Kuma has none (kumahq/kuma#4256). Filters here would replace the chain, and the gateway's with it.
+        upgrade_configs: vec![UpgradeConfig {
+            upgrade_type: "websocket".to_owned(),
+            ..UpgradeConfig::default()
+        }],
+        normalize_path: Some(proto::boolean(true)),
+        ..of_dialect
+    };
+    filter(manager)
+}
+
+pub(super) fn filter(manager: HttpConnectionManager) -> Filter {
+    Filter {
+        name: "envoy.filters.network.http_connection_manager".to_owned(),
+        config_type: Some(filter::ConfigType::TypedConfig(pack_any(manager))),
+    }
+}
+
+/// What Kuma's gateway has and nobody can change.
+fn kuma(proxy: &Proxy) -> HttpConnectionManager {
+    HttpConnectionManager {
+        stat_prefix: stat_name(&proxy.service),
+        common_http_protocol_options: Some(HttpProtocolOptions {
             headers_with_underscores_action: HeadersWithUnderscoresAction::RejectRequest.into(),
             ..HttpProtocolOptions::default()
         }),
@@ -60,32 +102,43 @@ pub(super) fn connection_manager(
             ..Http2ProtocolOptions::default()
         }),
         server_name: "Kuma Gateway".to_owned(),
-        stream_idle_timeout: time(|policy| policy.stream_idle, Duration::from_secs(5)),
-        request_headers_timeout: time(|policy| policy.request_headers, Duration::from_millis(500)),
-        request_timeout: policy
-            .and_then(|policy| policy.request)
-            .map(proto::duration),
-        access_log: access_logs(policy, chain, options),
-        use_remote_address: Some(proto::boolean(true)),
         internal_address_config: Some(internal_addresses()),
-        // Kuma has none (kumahq/kuma#4256). Filters here would replace the chain, and the gateway's with it.
-        upgrade_configs: vec![UpgradeConfig {
-            upgrade_type: "websocket".to_owned(),
-            ..UpgradeConfig::default()
-        }],
-        normalize_path: Some(proto::boolean(true)),
         merge_slashes: true,
         path_with_escaped_slashes_action: PathWithEscapedSlashesAction::UnescapeAndRedirect.into(),
         ..HttpConnectionManager::default()
-    };
-    filter(manager)
+    }
 }
 
-pub(super) fn filter(manager: HttpConnectionManager) -> Filter {
-    Filter {
-        name: "envoy.filters.network.http_connection_manager".to_owned(),
-        config_type: Some(filter::ConfigType::TypedConfig(pack_any(manager))),
+/// What Istio's gateway has (`buildGatewayConnectionManager` in `pilot/pkg/networking/core/gateway.go` at 1.32).
+fn istio(port: &Port) -> HttpConnectionManager {
+    HttpConnectionManager {
+        stat_prefix: format!("outbound_{}", port.name),
+        server_name: "istio-envoy".to_owned(),
+        forward_client_cert_details: ForwardClientCertDetails::SanitizeSet.into(),
+        set_current_client_cert_details: Some(SetCurrentClientCertDetails {
+            subject: Some(proto::boolean(true)),
+            cert: true,
+            dns: true,
+            uri: true,
+            ..SetCurrentClientCertDetails::default()
+        }),
+        proxy_100_continue: true,
+        ..HttpConnectionManager::default()
     }
+}
+
+/// The gateway's filter comes first here too, and of Istio's those that do something.
+fn istio_filters(own: HttpFilter, port: &Port, policy: Option<&ListenerPolicy>) -> Vec<HttpFilter> {
+    let mut filters = vec![own];
+    if policy.is_some_and(|policy| policy.grpc_web) {
+        filters.push(http_filter("envoy.filters.http.grpc_web", GrpcWeb {}));
+    }
+    filters.extend(policy::fault_filters(port));
+    if policy::has_cors(port) {
+        filters.push(http_filter(policy::CORS, Cors {}));
+    }
+    filters.push(http_filter("envoy.filters.http.router", Router::default()));
+    filters
 }
 
 /// Who may say more about a request than others: the machine itself.
@@ -98,7 +151,7 @@ pub(super) fn internal_addresses() -> InternalAddressConfig {
 
 /// The gateway's filter comes first: no other filter answers, counts or compresses for a request that it refuses. A
 /// filter after it that chose another route could get round it, but the others leave requests as they are.
-fn http_filters(own: HttpFilter, port: &Port) -> Vec<HttpFilter> {
+fn kuma_filters(own: HttpFilter, port: &Port) -> Vec<HttpFilter> {
     // Without limits, as on Kuma, whose policies give them to routes.
     let rate_limit = LocalRateLimit {
         stat_prefix: "rate_limit".to_owned(),

@@ -169,7 +169,7 @@ fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> Pl
     }
     let first = port
         .with_certificate()
-        .next()
+        .find(|listener| port.takes_requests(listener))
         .map(|listener| &listener.name);
     let table = (port.protocol == Protocol::Https).then(|| port.name.clone());
     let (listeners, table, elsewhere) = match chain {
@@ -204,10 +204,12 @@ fn cross_mesh(gateway: &CrossMeshGateway) -> CrossMeshGatewayConfig {
 }
 
 fn of_chain(port: &Port, chain: &Listener) -> Vec<ListenerConfig> {
-    if let HostPattern::Exact(_) = chain.hostname {
+    let is_exact = |name: &HostPattern| matches!(name, HostPattern::Exact(_));
+    if chain.hostnames().all(is_exact) {
         return vec![listener(chain)];
     }
-    let is_inside = |other: &&Listener| chain.hostname.contains(&other.hostname);
+    let takes = |name: &HostPattern| chain.hostnames().any(|own| own.contains(name));
+    let is_inside = |other: &&Listener| other.hostnames().any(takes);
     port.listeners
         .iter()
         .filter(is_inside)
@@ -216,14 +218,11 @@ fn of_chain(port: &Port, chain: &Listener) -> Vec<ListenerConfig> {
 }
 
 fn listener(listener: &Listener) -> ListenerConfig {
-    let hostname = listener.hostname.to_string();
+    let takes_all = listener.hostname == HostPattern::Any && listener.other_hostnames.is_empty();
+    let hostnames = listener.hostnames().map(ToString::to_string);
     ListenerConfig {
         name: listener.name.clone(),
-        hostnames: if hostname == "*" {
-            Vec::new()
-        } else {
-            vec![hostname]
-        },
+        hostnames: hostnames.filter(|_| !takes_all).collect(),
         tags: listener.tags.clone(),
         permissions: listener.permission.as_ref().map(permissions),
     }

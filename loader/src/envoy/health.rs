@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use envoy_types::pb::envoy::config::core::v3::HealthCheck;
 use envoy_types::pb::envoy::config::core::v3::health_check::{
-    HealthChecker, HttpHealthCheck, Payload, TcpHealthCheck, payload,
+    GrpcHealthCheck, HealthChecker, HttpHealthCheck, Payload, TcpHealthCheck, payload,
 };
 use envoy_types::pb::envoy::r#type::v3::{CodecClientType, Int64Range};
 
@@ -39,14 +39,23 @@ pub(super) fn health_check(check: &model::HealthCheck, protocol: UpstreamProtoco
                 request_headers_to_add: headers.iter().map(policy::header_option).collect(),
                 expected_statuses: statuses.iter().map(|&status| range(status)).collect(),
                 codec_client_type: match protocol {
-                    UpstreamProtocol::Http1 => CodecClientType::Http1.into(),
-                    UpstreamProtocol::Http2 => CodecClientType::Http2.into(),
+                    UpstreamProtocol::Http1 | UpstreamProtocol::AsClient => {
+                        CodecClientType::Http1.into()
+                    }
+                    UpstreamProtocol::Http2 | UpstreamProtocol::Grpc => {
+                        CodecClientType::Http2.into()
+                    }
                 },
                 ..HttpHealthCheck::default()
             }),
+            Probe::Grpc { service, authority } => HealthChecker::GrpcHealthCheck(GrpcHealthCheck {
+                service_name: service.clone(),
+                authority: authority.clone(),
+                ..GrpcHealthCheck::default()
+            }),
             Probe::Tcp { send, receive } => HealthChecker::TcpHealthCheck(TcpHealthCheck {
                 send: send.as_deref().map(hex),
-                receive: receive.iter().map(|text| hex(text)).collect(),
+                receive: receive.iter().map(|bytes| hex(bytes)).collect(),
                 ..TcpHealthCheck::default()
             }),
         }),
@@ -61,8 +70,8 @@ fn range(status: u32) -> Int64Range {
     }
 }
 
-fn hex(text: &str) -> Payload {
-    let digits = text.bytes().fold(String::new(), |mut digits, byte| {
+fn hex(bytes: &[u8]) -> Payload {
+    let digits = bytes.iter().fold(String::new(), |mut digits, byte| {
         // Writing to a text does not fail.
         let _ = write!(digits, "{byte:02x}");
         digits

@@ -3,7 +3,7 @@
 //! Envoy chooses a virtual host by the narrowest domain, and knows nothing of listeners. So that it cannot choose
 //! wider than the filter decides, a listener has no virtual host for hosts that a narrower listener owns.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ::policy::HostPattern;
 
@@ -12,18 +12,24 @@ use crate::model::{Listener, Port, VirtualHost};
 /// The listeners of a port by hostname.
 pub(super) struct Hosts<'a> {
     listeners: HashMap<String, &'a Listener>,
-    narrower: HashMap<String, Vec<&'a Listener>>,
+    narrower: HashMap<String, Vec<(&'a HostPattern, &'a Listener)>>,
 }
 
 impl<'a> Hosts<'a> {
     pub(super) fn new(port: &'a Port) -> Self {
-        let by_hostname = |listener: &'a Listener| (listener.hostname.to_string(), listener);
-        let listeners: HashMap<_, _> = port.listeners.iter().map(by_hostname).collect();
-        let mut narrower: HashMap<String, Vec<&Listener>> = HashMap::new();
-        for listener in &port.listeners {
-            for pattern in with_wider(&listener.hostname).skip(1) {
+        let hostnames = || {
+            let listeners = port.listeners.iter();
+            listeners.flat_map(|listener| listener.hostnames().map(move |name| (name, listener)))
+        };
+        let listeners: HashMap<_, _> = hostnames()
+            .map(|(name, listener)| (name.to_string(), listener))
+            .collect();
+        let mut narrower: HashMap<String, Vec<_>> = HashMap::new();
+        for (hostname, listener) in hostnames() {
+            for pattern in with_wider(hostname).skip(1) {
                 if listeners.contains_key(&pattern) {
-                    narrower.entry(pattern).or_default().push(listener);
+                    let list = narrower.entry(pattern).or_default();
+                    list.push((hostname, listener));
                 }
             }
         }
@@ -38,14 +44,22 @@ impl<'a> Hosts<'a> {
         listener.virtual_hosts.iter().filter(|virtual_host| {
             let owner =
                 with_wider(&virtual_host.domain).find_map(|pattern| self.listeners.get(&pattern));
-            owner.is_some_and(|owner| owner.hostname == listener.hostname)
+            owner.is_some_and(|owner| std::ptr::eq(*owner, listener))
         })
     }
 
-    /// The listeners that own some of the hosts that `listener` would have without them.
-    pub(super) fn narrower(&self, listener: &Listener) -> &[&'a Listener] {
-        let narrower = self.narrower.get(&listener.hostname.to_string());
-        narrower.map_or(&[], Vec::as_slice)
+    /// The hostnames of other listeners that `listener` would have without them.
+    pub(super) fn narrower(&self, listener: &'a Listener) -> Vec<&'a HostPattern> {
+        let mut narrower: Vec<_> = listener
+            .hostnames()
+            .filter_map(|hostname| self.narrower.get(&hostname.to_string()))
+            .flatten()
+            .filter(|(_, owner)| !std::ptr::eq(*owner, listener))
+            .map(|(hostname, _)| *hostname)
+            .collect();
+        let mut seen = HashSet::new();
+        narrower.retain(|hostname| seen.insert(*hostname));
+        narrower
     }
 }
 

@@ -1,35 +1,32 @@
 //! One Envoy listener for each port, and its filter chains.
 
+use std::time::Duration as StdDuration;
+
 use ::policy::HostPattern;
-use envoy_types::pb::envoy::config::core::v3::TrafficDirection;
+use envoy_types::pb::envoy::config::core::v3::{Address, TrafficDirection};
 use envoy_types::pb::envoy::config::listener::v3 as envoy;
 use envoy_types::pb::envoy::config::listener::v3::{FilterChain, FilterChainMatch, ListenerFilter};
 use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
+use envoy_types::pb::google::protobuf::Duration;
 use envoy_types::util::pack_any;
 
 use super::connection_manager::connection_manager;
 use super::hosts::Hosts;
 use super::tcp_proxy::tcp_proxy;
 use super::{Options, mesh_tls, proto, route, sidecar, tls};
-use crate::model::{Listener, Port, Protocol, Proxy, Role};
+use crate::model::{Dialect, Listener, Port, Protocol, Proxy, Role};
 
 /// A port with all its listeners.
 pub(super) fn listener(proxy: &Proxy, port: &Port, options: &Options) -> envoy::Listener {
     let listener = envoy::Listener {
         name: port.name.clone(),
-        address: Some(proto::address(&port.address, port.number)),
+        address: Some(address(port)),
         metadata: Some(proto::metadata(&port.origin)),
         traffic_direction: TrafficDirection::Inbound.into(),
         ..envoy::Listener::default()
     };
     match &port.role {
-        Role::Gateway => envoy::Listener {
-            filter_chains: filter_chains(proxy, port, options),
-            per_connection_buffer_limit_bytes: Some(proto::number(32_768)),
-            listener_filters: vec![tls_inspector()],
-            enable_reuse_port: Some(proto::boolean(true)),
-            ..listener
-        },
+        Role::Gateway => gateway(proxy, port, options, listener),
         Role::Inbound(inbound) => envoy::Listener {
             filter_chains: sidecar::inbound(proxy, port, inbound, options),
             listener_filters: sidecar::inspects_tls(inbound)
@@ -46,11 +43,45 @@ pub(super) fn listener(proxy: &Proxy, port: &Port, options: &Options) -> envoy::
     }
 }
 
+fn gateway(
+    proxy: &Proxy,
+    port: &Port,
+    options: &Options,
+    listener: envoy::Listener,
+) -> envoy::Listener {
+    let begins_with_tls = matches!(port.protocol, Protocol::Https | Protocol::Tls);
+    let listener = envoy::Listener {
+        filter_chains: filter_chains(proxy, port, options),
+        enable_reuse_port: port.socket.is_none().then(|| proto::boolean(true)),
+        ..listener
+    };
+    match proxy.dialect {
+        Dialect::Kuma => envoy::Listener {
+            per_connection_buffer_limit_bytes: Some(proto::number(32_768)),
+            listener_filters: vec![tls_inspector()],
+            ..listener
+        },
+        // None where the server may speak first: it would wait for the client.
+        Dialect::Istio => envoy::Listener {
+            listener_filters: begins_with_tls.then(tls_inspector).into_iter().collect(),
+            traffic_direction: TrafficDirection::Outbound.into(),
+            ..listener
+        },
+    }
+}
+
+fn address(port: &Port) -> Address {
+    match &port.socket {
+        Some(path) => proto::pipe(path),
+        None => proto::address(&port.address, port.number),
+    }
+}
+
 fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterChain> {
     let hosts = Hosts::new(port);
     match port.protocol {
         Protocol::Http => {
-            let routes = route::shared(port, &hosts);
+            let routes = route::shared(proxy.dialect, port, &hosts);
             vec![FilterChain {
                 filters: vec![connection_manager(proxy, port, None, routes, options)],
                 ..client_chain(proxy, port, options)
@@ -58,13 +89,17 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
         }
         Protocol::Https => {
             let chain = |listener: &Listener| {
-                let routes = route::of_chain(port, listener, &hosts);
+                if !port.takes_requests(listener) {
+                    return tls_chain(proxy, port, listener, options);
+                }
+                let routes = route::of_chain(proxy.dialect, port, listener, &hosts);
                 let manager = connection_manager(proxy, port, Some(listener), routes, options);
                 FilterChain {
                     name: listener.name.clone(),
-                    filter_chain_match: Some(chain_match(&listener.hostname)),
+                    filter_chain_match: Some(chain_match(listener)),
                     filters: vec![manager],
-                    transport_socket: Some(tls::terminate(listener, &["h2", "http/1.1"])),
+                    transport_socket: Some(tls::terminate(listener, &tls::HTTP)),
+                    transport_socket_connect_timeout: handshake_timeout(proxy),
                     metadata: Some(proto::metadata(&listener.origin)),
                     ..FilterChain::default()
                 }
@@ -80,15 +115,28 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
             ..FilterChain::default()
         }],
         Protocol::Tls => {
-            let chain = |listener: &Listener| FilterChain {
-                name: listener.name.clone(),
-                filter_chain_match: Some(chain_match(&listener.hostname)),
-                metadata: Some(proto::metadata(&listener.origin)),
-                ..connection_chain(proxy, port, listener, options)
-            };
-            port.listeners.iter().map(chain).collect()
+            let listeners = port.listeners.iter();
+            listeners
+                .map(|listener| tls_chain(proxy, port, listener, options))
+                .collect()
         }
     }
+}
+
+/// The connections of a listener by SNI.
+fn tls_chain(proxy: &Proxy, port: &Port, listener: &Listener, options: &Options) -> FilterChain {
+    FilterChain {
+        name: listener.name.clone(),
+        filter_chain_match: Some(chain_match(listener)),
+        metadata: Some(proto::metadata(&listener.origin)),
+        ..connection_chain(proxy, port, listener, options)
+    }
+}
+
+/// How long a handshake may take: as long as Istio lets it (`PILOT_GATEWAY_TRANSPORT_SOCKET_CONNECT_TIMEOUT`).
+fn handshake_timeout(proxy: &Proxy) -> Option<Duration> {
+    let limit = StdDuration::from_secs(15);
+    (proxy.dialect == Dialect::Istio).then(|| proto::duration(limit))
 }
 
 /// A chain for the port's clients: with mTLS if they are proxies of meshes, who negotiate a protocol of their own.
@@ -115,25 +163,35 @@ fn connection_chain(
     listener: &Listener,
     options: &Options,
 ) -> FilterChain {
-    if listener.certificates.is_empty() && !listener.passes_tls {
+    if !listener.has_certificate() && !listener.passes_tls {
         return FilterChain::default();
     }
     let filter = tcp_proxy(proxy, port, std::slice::from_ref(listener), options);
+    // Istio offers the versions of HTTP to every client.
+    let alpn: &[&str] = match proxy.dialect {
+        Dialect::Kuma => &[],
+        Dialect::Istio => &tls::HTTP,
+    };
+    let terminates = !listener.passes_tls;
     FilterChain {
         filters: filter.into_iter().collect(),
-        transport_socket: (!listener.passes_tls).then(|| tls::terminate(listener, &[])),
+        transport_socket: terminates.then(|| tls::terminate(listener, alpn)),
+        transport_socket_connect_timeout: handshake_timeout(proxy).filter(|_| terminates),
         ..FilterChain::default()
     }
 }
 
-/// TLS with an SNI in `hostname`; every SNI and none for `*`.
-fn chain_match(hostname: &HostPattern) -> FilterChainMatch {
-    let server_name = match hostname {
-        HostPattern::Any => None,
-        HostPattern::Exact(_) | HostPattern::Suffix(_) => Some(hostname.to_string()),
-    };
+/// TLS with an SNI that the listener takes; every SNI and none if it takes all.
+fn chain_match(listener: &Listener) -> FilterChainMatch {
+    let takes_all = listener.hostnames().any(|name| *name == HostPattern::Any);
+    let mut server_names: Vec<_> = listener
+        .hostnames()
+        .filter(|_| !takes_all)
+        .map(ToString::to_string)
+        .collect();
+    server_names.sort();
     FilterChainMatch {
-        server_names: server_name.into_iter().collect(),
+        server_names,
         transport_protocol: "tls".to_owned(),
         ..FilterChainMatch::default()
     }

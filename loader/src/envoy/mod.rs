@@ -66,6 +66,8 @@ pub struct Options {
     pub reasons: Reasons,
     /// Where a line for each request goes.
     pub access_log: Option<AccessLog>,
+    /// The named pipe for lines that somebody beside Envoy sends to TCP servers; without one they are not written.
+    pub log_pipe: Option<String>,
     /// The folder of the files that [`mesh_tls::files`] names, as Envoy finds it.
     pub secrets: PathBuf,
     /// The versions of Envoy that have to read the configuration.

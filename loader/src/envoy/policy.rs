@@ -12,10 +12,14 @@ use envoy_types::pb::envoy::config::route::v3::retry_policy::{
     RateLimitedRetryBackOff, ResetHeader as EnvoyResetHeader, ResetHeaderFormat, RetryBackOff,
     RetryHostPredicate, RetryPriority, retry_host_predicate, retry_priority,
 };
+use envoy_types::pb::envoy::config::route::v3::route_action::{
+    HashPolicy, hash_policy, hash_policy::PolicySpecifier,
+};
 use envoy_types::pb::envoy::config::route::v3::{HeaderMatcher, RetryPolicy};
 use envoy_types::pb::envoy::extensions::filters::common::fault::v3::{
     FaultDelay, FaultRateLimit, fault_delay::FaultDelaySecifier, fault_rate_limit,
 };
+use envoy_types::pb::envoy::extensions::filters::http::cors::v3::CorsPolicy;
 use envoy_types::pb::envoy::extensions::filters::http::fault::v3::{
     FaultAbort, HttpFault, fault_abort::ErrorType,
 };
@@ -36,11 +40,14 @@ use envoy_types::util::pack_any;
 use super::{connection_manager, proto};
 use crate::model::Port;
 use crate::model::policy::{
-    Fault, Header, HeaderValue, RateLimit, ResetHeader, Retry, RoutePolicy,
+    Cors, Fault, HashKey, Header, HeaderValue, RateLimit, ResetHeader, Retry, RoutePolicy,
 };
 
 /// The filter that limits rates, which each connection manager has.
 pub(super) const RATE_LIMIT: &str = "envoy.filters.http.local_ratelimit";
+
+/// The filter that answers questions about other sites.
+pub(super) const CORS: &str = "envoy.filters.http.cors";
 
 /// What filters do differently for a route.
 pub(super) fn per_filter(policy: &RoutePolicy) -> HashMap<String, Any> {
@@ -48,7 +55,93 @@ pub(super) fn per_filter(policy: &RoutePolicy) -> HashMap<String, Any> {
     let limit = limit.map(|limit| (RATE_LIMIT.to_owned(), pack_any(rate_limit(limit))));
     let faults = policy.faults.iter().enumerate();
     let faults = faults.map(|(index, f)| (fault_name(index), pack_any(fault(f))));
-    limit.into_iter().chain(faults).collect()
+    let cors = policy.cors.iter();
+    let cors = cors.map(|own| (CORS.to_owned(), pack_any(cors_policy(own))));
+    limit.into_iter().chain(faults).chain(cors).collect()
+}
+
+/// Whether any route says what scripts of other sites may do.
+pub(super) fn has_cors(port: &Port) -> bool {
+    let hosts = port.listeners.iter().flat_map(|l| &l.virtual_hosts);
+    let mut routes = hosts.flat_map(|host| &host.routes);
+    routes.any(|route| route.policy.cors.is_some())
+}
+
+fn cors_policy(cors: &Cors) -> CorsPolicy {
+    let always = RuntimeFractionalPercent {
+        default_value: Some(percent(100.0)),
+        ..RuntimeFractionalPercent::default()
+    };
+    let max_age = cors.max_age.map(|age| age.as_secs().to_string());
+    CorsPolicy {
+        allow_origin_string_match: cors.origins.iter().map(origin).collect(),
+        allow_methods: cors.methods.join(","),
+        allow_headers: cors.headers.join(","),
+        expose_headers: cors.exposed.join(","),
+        max_age: max_age.unwrap_or_default(),
+        allow_credentials: cors.credentials.map(proto::boolean),
+        filter_enabled: Some(always),
+        forward_not_matching_preflights: Some(proto::boolean(cors.forwards_unmatched)),
+        ..CorsPolicy::default()
+    }
+}
+
+fn origin(value: &HeaderValue) -> StringMatcher {
+    let regex = |regex: &str| {
+        MatchPattern::SafeRegex(RegexMatcher {
+            regex: regex.to_owned(),
+            ..RegexMatcher::default()
+        })
+    };
+    StringMatcher {
+        match_pattern: Some(match value {
+            HeaderValue::Exact(text) => MatchPattern::Exact(text.clone()),
+            HeaderValue::Prefix(text) => MatchPattern::Prefix(text.clone()),
+            HeaderValue::Regex(text) => regex(text),
+            HeaderValue::Present => regex(".*"),
+            HeaderValue::Absent => MatchPattern::Exact(String::new()),
+        }),
+        ..StringMatcher::default()
+    }
+}
+
+/// What is the same in requests that go to the same endpoint.
+pub(super) fn hash_key(key: &HashKey) -> HashPolicy {
+    let specifier = match key {
+        HashKey::Header(name) => PolicySpecifier::Header(hash_policy::Header {
+            header_name: name.clone(),
+            ..hash_policy::Header::default()
+        }),
+        HashKey::Cookie {
+            name,
+            path,
+            ttl,
+            attributes,
+        } => PolicySpecifier::Cookie(hash_policy::Cookie {
+            name: name.clone(),
+            path: path.clone(),
+            ttl: ttl.map(proto::duration),
+            attributes: attributes
+                .iter()
+                .map(|(name, value)| hash_policy::CookieAttribute {
+                    name: name.clone(),
+                    value: value.clone(),
+                })
+                .collect(),
+        }),
+        HashKey::Address => {
+            PolicySpecifier::ConnectionProperties(hash_policy::ConnectionProperties {
+                source_ip: true,
+            })
+        }
+        HashKey::Query(name) => {
+            PolicySpecifier::QueryParameter(hash_policy::QueryParameter { name: name.clone() })
+        }
+    };
+    HashPolicy {
+        policy_specifier: Some(specifier),
+        terminal: true,
+    }
 }
 
 /// As many fault filters as the route with the most of them needs. They do nothing where a route does not say.
@@ -203,10 +296,15 @@ pub(super) fn header_option((key, value, appends): &(String, String, bool)) -> H
 }
 
 fn fault(fault: &Fault) -> HttpFault {
+    let grpc = fault.grpc_abort;
+    let grpc = grpc.map(|(status, share)| (ErrorType::GrpcStatus(status), share));
+    let http = fault.abort;
+    let http = http.map(|(status, share)| (ErrorType::HttpStatus(status), share));
+    let abort = http.or(grpc);
     HttpFault {
-        abort: fault.abort.map(|(status, share)| FaultAbort {
+        abort: abort.map(|(error, share)| FaultAbort {
             percentage: Some(percent(share)),
-            error_type: Some(ErrorType::HttpStatus(status)),
+            error_type: Some(error),
             ..FaultAbort::default()
         }),
         delay: fault.delay.map(|(duration, share)| FaultDelay {

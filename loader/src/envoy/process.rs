@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ::policy::telemetry::STATS_TAGS;
+use ::policy::telemetry::{OUTBOUND_STATS_TAGS, STATS_TAGS};
 use envoy_types::pb::envoy::config::bootstrap::v3::{
     Admin, LayeredRuntime, RuntimeLayer, runtime_layer::LayerSpecifier,
 };
@@ -44,9 +44,11 @@ pub fn admin(address: SocketAddr) -> Admin {
     }
 }
 
-/// The labels of the filters' counters.
+/// The labels of the filters' counters, also of those that this proxy has not got yet: `run` can give it them later,
+/// and Envoy keeps the labels that it was started with.
 pub(super) fn stats_config() -> StatsConfig {
-    let tags = STATS_TAGS.iter().map(|tag| TagSpecifier {
+    let tags = STATS_TAGS.iter().chain(&OUTBOUND_STATS_TAGS);
+    let tags = tags.map(|tag| TagSpecifier {
         tag_name: tag.name.to_owned(),
         tag_value: Some(TagValue::Regex(tag.regex.to_owned())),
     });

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration as StdDuration;
 
 use envoy_types::pb::envoy::config::core::v3::{
-    Address, DataSource, Metadata, SocketAddress, TypedExtensionConfig, address,
+    Address, DataSource, Metadata, Pipe, SocketAddress, TypedExtensionConfig, address,
     data_source::Specifier, socket_address::PortSpecifier,
 };
 use envoy_types::pb::google::protobuf::{
@@ -12,7 +12,7 @@ use envoy_types::pb::google::protobuf::{
 };
 use envoy_types::util::pack_any;
 
-use crate::model::Origin;
+use crate::model::{Origin, Source};
 
 /// The namespace of the metadata that names resource, file and line.
 pub const METADATA: &str = "meshgate";
@@ -55,6 +55,23 @@ pub(super) fn address(address: &impl ToString, port: u16) -> Address {
             port_specifier: Some(PortSpecifier::PortValue(port.into())),
             ..SocketAddress::default()
         })),
+    }
+}
+
+/// A Unix socket; the name of an abstract one begins with `@`.
+pub(super) fn pipe(path: &str) -> Address {
+    Address {
+        address: Some(address::Address::Pipe(Pipe {
+            path: path.to_owned(),
+            ..Pipe::default()
+        })),
+    }
+}
+
+pub(super) fn source(source: &Source) -> DataSource {
+    match source {
+        Source::Inline(text) => inline(text),
+        Source::File(name) => file(name),
     }
 }
 

@@ -18,18 +18,25 @@ use envoy_types::pb::envoy::config::route::v3::{
 use super::hosts::Hosts;
 use super::{policy, proto, sidecar};
 use crate::model::policy::RoutePolicy;
-use crate::model::{self, Action, HeaderChanges, Listener, PathMatch, Port, Role};
+use crate::model::{self, Action, Dialect, HeaderChanges, Listener, PathMatch, Port, Role};
 
 /// The routes of all listeners of a port without TLS.
 ///
 /// A listener has a virtual host for its hostname even if it has no routes for it: Envoy would go on to the virtual
 /// host of a wider listener.
-pub(super) fn shared(port: &Port, hosts: &Hosts<'_>) -> RouteConfiguration {
+pub(super) fn shared<'a>(
+    dialect: Dialect,
+    port: &'a Port,
+    hosts: &Hosts<'a>,
+) -> RouteConfiguration {
     let mut all: Vec<(&HostPattern, VirtualHost)> = Vec::new();
     for listener in &port.listeners {
-        all.extend(hosts.own(listener).map(|v| (&v.domain, virtual_host(v))));
+        let own = hosts.own(listener);
+        all.extend(own.map(|v| (&v.domain, virtual_host(dialect, v))));
         let domains = listener.virtual_hosts.iter().map(|v| &v.domain);
-        if !domains.into_iter().any(|d| *d == listener.hostname) {
+        let is_there = domains.into_iter().any(|d| *d == listener.hostname);
+        // On Istio the servers of a port are one listener.
+        if !is_there && dialect == Dialect::Kuma {
             all.push((&listener.hostname, without_routes(listener)));
         }
     }
@@ -40,61 +47,92 @@ pub(super) fn shared(port: &Port, hosts: &Hosts<'_>) -> RouteConfiguration {
     let virtual_hosts = virtual_hosts
         .map(|v| if is_tls { only_tls(v) } else { v })
         .collect();
-    configuration(port, &HostPattern::Any, virtual_hosts)
+    let name = match (dialect, port.listeners.first()) {
+        (Dialect::Istio, Some(listener)) => listener.name.clone(),
+        _ => format!("{}:*", port.name),
+    };
+    configuration(dialect, name, virtual_hosts)
 }
 
 /// The routes of one listener of a TLS port, which answers for hosts of narrower listeners with 421: the client has
 /// come with the wrong SNI.
-pub(super) fn of_chain(port: &Port, listener: &Listener, hosts: &Hosts<'_>) -> RouteConfiguration {
+pub(super) fn of_chain<'a>(
+    dialect: Dialect,
+    port: &Port,
+    listener: &'a Listener,
+    hosts: &Hosts<'a>,
+) -> RouteConfiguration {
     let mut own: Vec<_> = hosts.own(listener).collect();
     own.sort_by(|a, b| a.domain.exactness_order().cmp(&b.domain.exactness_order()));
-    let own = own.into_iter().map(|v| only_tls(virtual_host(v)));
-    let elsewhere = misdirected(hosts.narrower(listener));
-    configuration(port, &listener.hostname, own.chain(elsewhere).collect())
+    let own = own.into_iter().map(|v| match dialect {
+        Dialect::Kuma => only_tls(virtual_host(dialect, v)),
+        Dialect::Istio => virtual_host(dialect, v),
+    });
+    let elsewhere = misdirected(&hosts.narrower(listener));
+    let name = match dialect {
+        Dialect::Kuma => format!("{}:{}", port.name, listener.hostname),
+        Dialect::Istio => listener.name.clone(),
+    };
+    configuration(dialect, name, own.chain(elsewhere).collect())
 }
 
 /// The routes of a sidecar's port. A caller's tags are those of its proxy, whatever it writes itself; the service
 /// behind an inbound does not get to see them.
-pub(super) fn of_sidecar(port: &Port, hosts: &Hosts<'_>) -> RouteConfiguration {
-    let configuration = shared(port, hosts);
+pub(super) fn of_sidecar<'a>(port: &'a Port, hosts: &Hosts<'a>) -> RouteConfiguration {
+    let configuration = shared(Dialect::Kuma, port, hosts);
     let Role::Outbound(outbound) = &port.role else {
         return configuration;
     };
-    let removed = (!outbound.gateways.is_empty()).then(|| CLUSTER_HEADER.to_owned());
     RouteConfiguration {
         request_headers_to_add: vec![header(
             "x-kuma-tags",
             &sidecar::tags_header(outbound),
             OverwriteIfExistsOrAdd,
         )],
-        request_headers_to_remove: removed.into_iter().collect(),
+        request_headers_to_remove: vec![CLUSTER_HEADER.to_owned()],
         ..configuration
     }
 }
 
 fn configuration(
-    port: &Port,
-    hostname: &HostPattern,
+    dialect: Dialect,
+    name: String,
     virtual_hosts: Vec<VirtualHost>,
 ) -> RouteConfiguration {
+    let of_dialect = match dialect {
+        // Only meshgate writes these headers, so no backend may get one that a client wrote. Trailers with such a name
+        // go on, and lead nowhere: Envoy and the filters decide by headers.
+        Dialect::Kuma => RouteConfiguration {
+            request_headers_to_remove: vec!["x-kuma-tags".to_owned(), CLUSTER_HEADER.to_owned()],
+            ..RouteConfiguration::default()
+        },
+        Dialect::Istio => RouteConfiguration {
+            max_direct_response_body_size_bytes: Some(proto::number(1_048_576)),
+            ..RouteConfiguration::default()
+        },
+    };
     RouteConfiguration {
-        name: format!("{}:{hostname}", port.name),
+        name,
         virtual_hosts,
-        // Only meshgate writes this header, so no backend may get one that a client wrote.
-        request_headers_to_remove: vec!["x-kuma-tags".to_owned()],
         // A reference to a missing cluster is a finding of the loader and a 500 for its requests, not the end of all.
         validate_clusters: Some(proto::boolean(false)),
         ignore_port_in_host_matching: true,
-        ..RouteConfiguration::default()
+        ..of_dialect
     }
 }
 
-fn virtual_host(virtual_host: &model::VirtualHost) -> VirtualHost {
-    let domain = virtual_host.domain.to_string();
+fn virtual_host(dialect: Dialect, virtual_host: &model::VirtualHost) -> VirtualHost {
+    let routes = virtual_host.routes.iter();
     VirtualHost {
-        name: domain.clone(),
-        domains: vec![domain],
-        routes: virtual_host.routes.iter().map(route).collect(),
+        name: virtual_host.name.clone(),
+        domains: vec![virtual_host.domain.to_string()],
+        routes: routes.map(|own| route(dialect, own)).collect(),
+        require_tls: if virtual_host.requires_tls {
+            TlsRequirementType::All.into()
+        } else {
+            TlsRequirementType::None.into()
+        },
+        include_request_attempt_count: dialect == Dialect::Istio,
         metadata: Some(proto::metadata(&virtual_host.origin)),
         ..VirtualHost::default()
     }
@@ -109,26 +147,22 @@ fn only_tls(virtual_host: VirtualHost) -> VirtualHost {
 }
 
 fn without_routes(listener: &Listener) -> VirtualHost {
-    virtual_host(&model::VirtualHost {
-        domain: listener.hostname.clone(),
-        routes: Vec::new(),
-        origin: listener.origin.clone(),
-    })
+    let hostname = listener.hostname.clone();
+    let empty = model::VirtualHost::new(hostname, Vec::new(), listener.origin.clone());
+    virtual_host(Dialect::Kuma, &empty)
 }
 
-fn misdirected(narrower: &[&Listener]) -> Option<VirtualHost> {
+fn misdirected(narrower: &[&HostPattern]) -> Option<VirtualHost> {
     let answer = Action::Respond {
         status: 421,
         body: "misdirected\n".to_owned(),
     };
     let route = Route {
         r#match: Some(matches::path(&PathMatch::Prefix("/".to_owned()))),
-        action: Some(action::of(&answer)),
+        action: Some(action::of(Dialect::Kuma, &answer)),
         ..Route::default()
     };
-    let domains = narrower
-        .iter()
-        .map(|listener| listener.hostname.to_string());
+    let domains = narrower.iter().map(ToString::to_string);
     (!narrower.is_empty()).then(|| VirtualHost {
         name: "misdirected".to_owned(),
         domains: domains.collect(),
@@ -145,22 +179,24 @@ fn strict_transport_security() -> HeaderValueOption {
     )
 }
 
-fn route(route: &model::Route) -> Route {
-    let add = |changes: &HeaderChanges| {
-        let set = changes.set.iter().map(|h| (h, OverwriteIfExistsOrAdd));
-        let add = changes.add.iter().map(|h| (h, AppendIfExistsOrAdd));
-        set.chain(add)
-            .map(|((name, value), how)| header(name, value, how))
-            .collect()
-    };
+/// Headers that are set, then those that are added.
+fn added(changes: &HeaderChanges) -> Vec<HeaderValueOption> {
+    let set = changes.set.iter().map(|h| (h, OverwriteIfExistsOrAdd));
+    let add = changes.add.iter().map(|h| (h, AppendIfExistsOrAdd));
+    set.chain(add)
+        .map(|((name, value), how)| header(name, value, how))
+        .collect()
+}
+
+fn route(dialect: Dialect, route: &model::Route) -> Route {
     Route {
         name: route.name.clone(),
         r#match: Some(matches::of(route)),
-        request_headers_to_add: add(&route.request_headers),
+        request_headers_to_add: added(&route.request_headers),
         request_headers_to_remove: route.request_headers.remove.clone(),
-        response_headers_to_add: add(&route.response_headers),
+        response_headers_to_add: added(&route.response_headers),
         response_headers_to_remove: route.response_headers.remove.clone(),
-        action: Some(governed(action::of(&route.action), &route.policy)),
+        action: Some(governed(action::of(dialect, &route.action), &route.policy)),
         typed_per_filter_config: policy::per_filter(&route.policy),
         metadata: Some(proto::metadata(&route.origin)),
         ..Route::default()
@@ -174,6 +210,7 @@ fn governed(action: EnvoyAction, policy: &RoutePolicy) -> EnvoyAction {
             timeout: policy.timeout.map(proto::duration).or(action.timeout),
             idle_timeout: policy.idle.map(proto::duration).or(action.idle_timeout),
             retry_policy: policy.retry.as_ref().map(policy::retry),
+            hash_policy: policy.hash_keys.iter().map(policy::hash_key).collect(),
             ..action
         }),
         other => other,

@@ -9,10 +9,10 @@ use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::tcp_pro
 };
 use envoy_types::util::pack_any;
 
-use super::access_log::{access_log, access_logs};
+use super::access_log::access_logs;
 use super::connection_manager::stat_name;
 use super::{Options, proto, sidecar};
-use crate::model::{Listener, Port, Proxy, Role};
+use crate::model::{Dialect, Listener, Port, Proxy, Role};
 
 /// Forwards the connections of all these listeners, or nothing where they go nowhere: Envoy closes them then.
 pub(super) fn tcp_proxy(
@@ -25,8 +25,18 @@ pub(super) fn tcp_proxy(
     if clusters.is_empty() {
         return None;
     }
+    // Without TLS all listeners of the port have the same policies for it.
     let policy = listeners.first().map(|listener| &listener.policy);
     let idle = policy.and_then(|policy| policy.idle);
+    let attempts = policy.and_then(|policy| policy.connect_attempts);
+    let (idle, attempts) = match (&port.role, proxy.dialect) {
+        (Role::Gateway, Dialect::Kuma) => {
+            (idle.or(Some(Duration::from_mins(5))), attempts.or(Some(5)))
+        }
+        // Envoy's own hour.
+        (Role::Gateway, Dialect::Istio) => (idle, attempts.or(Some(5))),
+        (Role::Inbound(_) | Role::Outbound(_), _) => (idle, attempts),
+    };
     let config = TcpProxy {
         stat_prefix: match port.role {
             Role::Gateway => proxy.service.clone(),
@@ -35,19 +45,9 @@ pub(super) fn tcp_proxy(
         cluster_specifier: Some(ClusterSpecifier::WeightedClusters(WeightedCluster {
             clusters,
         })),
-        idle_timeout: match port.role {
-            Role::Gateway => Some(proto::duration(Duration::from_mins(5))),
-            Role::Inbound(_) | Role::Outbound(_) => idle.map(proto::duration),
-        },
-        max_connect_attempts: matches!(port.role, Role::Gateway).then(|| proto::number(5)),
-        access_log: match port.role {
-            Role::Gateway => options
-                .access_log
-                .iter()
-                .map(|target| access_log(target, None))
-                .collect(),
-            Role::Inbound(_) | Role::Outbound(_) => access_logs(policy, None, options),
-        },
+        idle_timeout: idle.map(proto::duration),
+        max_connect_attempts: attempts.map(proto::number),
+        access_log: access_logs(policy, None, options),
         ..TcpProxy::default()
     };
     Some(Filter {

@@ -13,7 +13,7 @@ use x509_parser::prelude::{FromDer as _, KeyUsage, X509Certificate};
 
 use crate::certs;
 use crate::hash::sha256_hex;
-use crate::model::kuma::PrivateKey;
+use crate::model::PrivateKey;
 
 /// How far the clocks of other machines may be behind (Kuma `pkg/core/ca/issuer/issuer.go` at 2.14.3).
 pub(super) const CLOCK_SKEW: Duration = Duration::seconds(10);

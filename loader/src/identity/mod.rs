@@ -12,7 +12,7 @@ mod renewal;
 mod sds;
 pub mod store;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -183,23 +183,33 @@ impl Round<'_> {
     /// Writes whom a proxy can believe. A mesh whose CA cannot be used is believed in nothing, and breaks nobody else
     /// (Kuma `pkg/xds/secrets/secrets.go` at 2.14.3).
     fn trust(&self, folder: &Path) -> anyhow::Result<()> {
-        let put = |trust: &Trust, bundle: &str| {
-            let name = names::authority_secret(trust);
-            let file = folder.join(names::authority(trust));
-            store::put(&file, &sds::authority(&name, bundle))
+        let put = |trust: &Trust, secret: &[u8]| {
+            store::put(&folder.join(names::authority(trust)), secret)
         };
-        let mut all = BTreeSet::new();
+        let mut all = Vec::new();
         for (mesh, authority) in &self.authorities {
-            let trust = Trust::Mesh(mesh.clone());
-            match authority {
+            let nobody;
+            let bundle = match authority {
                 Ok(authority) => {
-                    put(&trust, &authority.bundle)?;
-                    all.insert(authority.bundle.as_str());
+                    all.push((mesh.as_str(), authority.bundle.as_str()));
+                    &authority.bundle
                 }
-                Err(_) => put(&trust, &self.nobody()?)?,
-            }
+                Err(_) => {
+                    nobody = self.nobody()?;
+                    &nobody
+                }
+            };
+            let trust = Trust::Mesh(mesh.clone());
+            put(
+                &trust,
+                &sds::authority(&names::authority_secret(&trust), bundle),
+            )?;
         }
-        put(&Trust::AnyMesh, &all.into_iter().collect::<String>())
+        let any = Trust::AnyMesh;
+        put(
+            &any,
+            &sds::authorities(&names::authority_secret(&any), all.into_iter()),
+        )
     }
 
     /// The certificate of an authority that has signed nothing, and never will: its key is gone.

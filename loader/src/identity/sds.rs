@@ -19,13 +19,37 @@ pub(super) fn identity(name: &str, issued: &Issued, version: &str) -> Vec<u8> {
     )
 }
 
-/// Whom to believe: certificates, PEM.
+/// Whom to believe, whoever it is: certificates, PEM.
 pub(super) fn authority(name: &str, bundle: &str) -> Vec<u8> {
     answer(
         "",
         name,
         "validation_context",
         &json!({ "trusted_ca": { "inline_string": bundle } }),
+    )
+}
+
+/// Whom to believe about each mesh: certificates, PEM, by the mesh. Envoy takes the trust domain of a certificate's
+/// first URI, and then believes the authorities of that one only, so that no CA can sign for the mesh of another one
+/// (`source/extensions/transport_sockets/tls/cert_validator/spiffe/spiffe_validator.cc` at 1.36 and 1.40).
+pub(super) fn authorities<'a>(
+    name: &str,
+    meshes: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Vec<u8> {
+    let domain =
+        |(mesh, bundle)| json!({ "name": mesh, "trust_bundle": { "inline_string": bundle } });
+    let validator = json!({
+        "name": "envoy.tls.cert_validator.spiffe",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig",
+            "trust_domains": meshes.map(domain).collect::<Vec<_>>(),
+        },
+    });
+    answer(
+        "",
+        name,
+        "validation_context",
+        &json!({ "custom_validator_config": validator }),
     )
 }
 

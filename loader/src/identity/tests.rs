@@ -1,5 +1,6 @@
 //! What is in the store, and when it changes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -245,6 +246,33 @@ fn a_broken_ca_of_another_mesh_is_believed_in_nothing() {
         format!("{why:#}").contains("the CA of mesh other"),
         "{why:#}"
     );
+}
+
+#[test]
+fn each_mesh_has_authorities_of_its_own() {
+    let folder = TempDir::new().unwrap();
+    let good = authority::make("good", Duration::days(1), None, NOON).unwrap();
+    let meshes = [
+        mtls("default", made()),
+        mtls("good", given(&good)),
+        mtls("other", given("no PEM")),
+    ];
+    keeper(&folder, meshes).keep(&backend(), NOON).unwrap();
+    let secret = |name: &str| {
+        let path = folder.path().join("proxies/default/backend-1").join(name);
+        let secret: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        secret["resources"][0]["validation_context"].clone()
+    };
+    let any = secret("any-ca.json");
+    assert_eq!(any.as_object().unwrap().len(), 1, "{any}");
+    let domains = &any["custom_validator_config"]["typed_config"]["trust_domains"];
+    let domains = domains.as_array().unwrap();
+    let names: Vec<_> = domains.iter().map(|domain| &domain["name"]).collect();
+    assert_eq!(names, ["default", "good"]);
+    for (name, domain) in names.into_iter().zip(domains) {
+        let own = secret(&format!("ca-{}.json", name.as_str().unwrap()));
+        assert_eq!(domain["trust_bundle"], own["trusted_ca"], "{name}");
+    }
 }
 
 #[test]

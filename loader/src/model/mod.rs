@@ -1,34 +1,42 @@
 //! What one proxy has to do, whichever dialect it was written in.
 //!
-//! [`kuma`] makes it from Kuma's resources; [`crate::envoy`] makes Envoy's configuration from it.
+//! [`kuma`] makes it from Kuma's resources, [`istio`] from Istio's; [`crate::envoy`] makes Envoy's configuration from it.
 
+mod certificates;
 pub mod identity;
+pub mod istio;
 pub mod kuma;
 pub mod mesh;
 pub mod policy;
 pub mod role;
 pub mod route;
+pub mod tls;
 
 use std::fmt;
 use std::net::IpAddr;
 
 use ::policy::{HostPattern, Tags};
 
-use self::policy::{ClusterPolicy, ListenerPolicy};
+use self::policy::{ClusterPolicy, ListenerPolicy, LogTarget};
 
+pub(crate) use certificates::PrivateKey;
 pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
 pub use role::{Clients, CrossMeshGateway, Inbound, Outbound, Permission, Refusal, Role, Who};
 pub use route::{
-    Action, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, PathMatch,
-    PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost, WeightedCluster,
+    Action, BackendChanges, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror,
+    Part, PathMatch, PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost,
+    WeightedCluster,
 };
+pub use tls::{CertificateFiles, ClientValidation, ServerTls, Source, TlsOrigination, TlsVersion};
 
 /// One proxy: the listeners that it opens and the clusters that it forwards to.
 #[derive(Clone, Debug)]
 pub struct Proxy {
+    /// Whose gateway it is in all that nobody can write down: names of things, what is sent to whom by itself.
+    pub dialect: Dialect,
     /// The Dataplane's name.
     pub name: String,
-    /// Its mesh.
+    /// Its mesh; on Istio its namespace.
     pub mesh: String,
     /// The service that it is, `kuma.io/service`: Envoy's cluster name in its node and the prefix of statistics.
     pub service: String,
@@ -43,6 +51,16 @@ pub struct Proxy {
 }
 
 impl Proxy {
+    /// The TCP servers that access log lines go to, `host:port`.
+    pub fn log_servers(&self) -> impl Iterator<Item = &str> {
+        let listeners = self.ports.iter().flat_map(|port| &port.listeners);
+        let logs = listeners.flat_map(|listener| &listener.policy.access_logs);
+        logs.filter_map(|log| match &log.target {
+            LogTarget::Tcp(address, _) => Some(address.as_str()),
+            LogTarget::File(..) | LogTarget::OpenTelemetry(_) => None,
+        })
+    }
+
     /// Opens on `address` what would be opened on the address of the Dataplane.
     pub fn listen_on(&mut self, address: IpAddr) {
         for port in &mut self.ports {
@@ -54,6 +72,15 @@ impl Proxy {
     }
 }
 
+/// Whose gateway a proxy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Kuma's built-in gateway.
+    Kuma,
+    /// Istio's ingress gateway.
+    Istio,
+}
+
 /// A port, with all the listeners that share it.
 #[derive(Clone, Debug)]
 pub struct Port {
@@ -63,6 +90,8 @@ pub struct Port {
     pub role: Role,
     /// The address that it is opened on.
     pub address: IpAddr,
+    /// The Unix socket that it is in place of address and number; a name that begins with `@` is an abstract one.
+    pub socket: Option<String>,
     /// The number.
     pub number: u16,
     /// What is spoken on it.
@@ -82,7 +111,13 @@ impl Port {
     pub fn with_certificate(&self) -> impl Iterator<Item = &Listener> {
         self.listeners
             .iter()
-            .filter(|listener| listener.passes_tls || !listener.certificates.is_empty())
+            .filter(|listener| listener.passes_tls || listener.has_certificate())
+    }
+
+    /// Whether a listener of it takes requests, and not connections as a whole.
+    pub fn takes_requests(&self, listener: &Listener) -> bool {
+        let is_http = matches!(self.protocol, Protocol::Http | Protocol::Https);
+        is_http && !listener.passes_tls && listener.connections.is_empty()
     }
 
     /// Whether anything can be served on it.
@@ -112,13 +147,17 @@ pub struct Listener {
     pub name: String,
     /// The hosts that it takes; on TLS also the SNI.
     pub hostname: HostPattern,
+    /// Further hosts that it takes; none on Kuma.
+    pub other_hostnames: Vec<HostPattern>,
     /// The tags of Dataplane, gateway and listener, merged.
     pub tags: Tags,
     /// Its certificates, one for each kind of key; none without TLS. On HTTPS a listener without any is not served, but
     /// its hosts stay its own: no other listener gets them.
     pub certificates: Vec<Certificate>,
-    /// Whether TLS ends at the backend; on TLS only.
+    /// Whether TLS ends at the backend.
     pub passes_tls: bool,
+    /// What TLS is like, where it ends here.
+    pub tls: ServerTls,
     /// Which clients may send requests to it, of those that get a connection; all of them if absent.
     pub permission: Option<Permission>,
     /// Where its requests go.
@@ -129,6 +168,18 @@ pub struct Listener {
     pub policy: ListenerPolicy,
     /// The listener in its gateway.
     pub origin: Origin,
+}
+
+impl Listener {
+    /// All hosts that it takes.
+    pub fn hostnames(&self) -> impl Iterator<Item = &HostPattern> {
+        std::iter::once(&self.hostname).chain(&self.other_hostnames)
+    }
+
+    /// Whether TLS sessions can end here.
+    pub fn has_certificate(&self) -> bool {
+        !self.certificates.is_empty() || !self.tls.files.is_empty()
+    }
 }
 
 /// What happens to connections.
@@ -151,6 +202,8 @@ pub struct Cluster {
     pub endpoints: Vec<Endpoint>,
     /// mTLS with all endpoints, which are proxies of a mesh. Endpoints outside have a TLS of their own, or none.
     pub tls: Option<MeshTls>,
+    /// TLS with all endpoints, none of which has one of its own.
+    pub origination: Option<TlsOrigination>,
     /// The tags that its endpoints have.
     pub destination: Tags,
     /// The merged tags of the listener that calls it.
@@ -168,6 +221,10 @@ pub enum UpstreamProtocol {
     Http1,
     /// HTTP/2 without negotiation.
     Http2,
+    /// gRPC, and so HTTP/2 without negotiation.
+    Grpc,
+    /// What the client speaks.
+    AsClient,
 }
 
 /// Where a service can be reached.
@@ -179,6 +236,8 @@ pub struct Endpoint {
     pub port: u16,
     /// The TLS that is spoken with it; none if absent.
     pub tls: Option<UpstreamTls>,
+    /// Its share, compared to the other endpoints'; 1 if absent.
+    pub weight: Option<u32>,
 }
 
 /// TLS with an endpoint.
@@ -233,7 +292,7 @@ impl fmt::Debug for Certificate {
 }
 
 /// The place in the user's resources that something was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// `MeshGateway/default/edge-gateway`.
     pub resource: String,

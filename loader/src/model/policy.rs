@@ -17,8 +17,12 @@ pub struct ListenerPolicy {
     pub stream_idle: Option<Duration>,
     /// How long a request may take to arrive.
     pub request: Option<Duration>,
+    /// How often a connection to an endpoint is tried; the first attempt counts.
+    pub connect_attempts: Option<u32>,
     /// Where a line for each request goes.
     pub access_logs: Vec<AccessLog>,
+    /// Whether gRPC-Web becomes gRPC.
+    pub grpc_web: bool,
 }
 
 /// What holds for the requests of a route.
@@ -34,6 +38,48 @@ pub struct RoutePolicy {
     pub rate_limit: Option<RateLimit>,
     /// What goes wrong on purpose.
     pub faults: Vec<Fault>,
+    /// What scripts of other sites may do.
+    pub cors: Option<Cors>,
+    /// Requests with the same of these go to the same endpoint; the first that a request has counts.
+    pub hash_keys: Vec<HashKey>,
+}
+
+/// What scripts of other sites may do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cors {
+    /// Which sites.
+    pub origins: Vec<HeaderValue>,
+    /// With which methods.
+    pub methods: Vec<String>,
+    /// With which headers of requests.
+    pub headers: Vec<String>,
+    /// Which headers of responses they see.
+    pub exposed: Vec<String>,
+    /// How long browsers may remember the answer.
+    pub max_age: Option<Duration>,
+    /// Whether with cookies.
+    pub credentials: Option<bool>,
+    /// Whether the backend answers the questions of other sites.
+    pub forwards_unmatched: bool,
+}
+
+/// What is the same in requests that go to the same endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HashKey {
+    /// A header.
+    Header(String),
+    /// A cookie; it is made with this path and lifetime if that is given, and with these attributes.
+    #[expect(missing_docs, reason = "of the cookie")]
+    Cookie {
+        name: String,
+        path: String,
+        ttl: Option<Duration>,
+        attributes: Vec<(String, String)>,
+    },
+    /// The address of the client.
+    Address,
+    /// A parameter of the query.
+    Query(String),
 }
 
 /// When and how often a request is tried again.
@@ -125,6 +171,8 @@ pub struct RateLimit {
 pub struct Fault {
     /// The status that they are answered with, and their share.
     pub abort: Option<(u32, f64)>,
+    /// gRPC's status that they are answered with, and their share.
+    pub grpc_abort: Option<(u32, f64)>,
     /// How long they wait, and their share.
     pub delay: Option<(Duration, f64)>,
     /// The speed of their responses in KiB/s, and their share.
@@ -148,6 +196,40 @@ pub struct ClusterPolicy {
     pub fails_on_panic: bool,
     /// How endpoints are probed.
     pub health_check: Option<HealthCheck>,
+    /// Which endpoint a request gets; they take turns if absent.
+    pub balancing: Option<Balancing>,
+    /// After so many requests a connection is closed.
+    pub requests_per_connection: Option<u32>,
+    /// So many requests at a time on a connection of HTTP/2.
+    pub streams_per_connection: Option<u32>,
+    /// Probes of the kernel on silent connections.
+    pub keepalive: Option<Keepalive>,
+}
+
+/// Which endpoint a request gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balancing {
+    /// They take turns.
+    RoundRobin,
+    /// That of two with fewer requests at work.
+    LeastRequest,
+    /// Any.
+    Random,
+    /// By hash, on a ring with so many places at least.
+    RingHash(Option<u64>),
+    /// By hash, in a table of this size.
+    Maglev(Option<u64>),
+}
+
+/// Probes of the kernel on silent connections; the system's own numbers where one is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keepalive {
+    /// How many are left unanswered.
+    pub probes: Option<u32>,
+    /// The silence before the first one.
+    pub time: Option<Duration>,
+    /// The time between them.
+    pub interval: Option<Duration>,
 }
 
 /// How long connections and requests to endpoints may last; 0 is no limit.
@@ -217,15 +299,61 @@ pub struct FailurePercentage {
     pub threshold: Option<u32>,
 }
 
-/// A line for each request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A line for each request or connection.
+#[derive(Clone, Debug, PartialEq)]
 pub struct AccessLog {
-    /// The file that it goes to.
-    pub file: String,
-    /// What is in it.
+    /// Where it goes.
+    pub target: LogTarget,
+    /// Only for clients that ask for this server name in TLS; for all if absent.
+    pub sni: Option<String>,
+}
+
+/// Where lines go, and what is in them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LogTarget {
+    /// To the end of a file.
+    File(String, Lines),
+    /// To the TCP server at this `host:port`, which needs somebody beside Envoy who sends them.
+    Tcp(String, Lines),
+    /// To a collector.
+    OpenTelemetry(OtelLog),
+}
+
+/// What is in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lines {
+    /// The format.
     pub format: LogFormat,
     /// Whether commands without a value leave nothing, and not `-`.
     pub omit_empty: bool,
+}
+
+/// Records for a collector, in Envoy's commands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OtelLog {
+    /// The cluster of the collector.
+    pub cluster: String,
+    /// The `:authority` of the calls.
+    pub authority: String,
+    /// The record.
+    pub body: AnyValue,
+    /// What comes with each record.
+    pub attributes: Vec<(String, String)>,
+    /// What comes with all of them.
+    pub resource: Vec<(String, String)>,
+}
+
+/// A value of OTLP (`opentelemetry/proto/common/v1/common.proto`).
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "named as in the protocol")]
+pub enum AnyValue {
+    String(String),
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+    Bytes(Vec<u8>),
+    Array(Vec<AnyValue>),
+    List(Vec<(String, AnyValue)>),
 }
 
 /// What is in a line, in Envoy's commands.
@@ -276,9 +404,11 @@ pub enum Probe {
         headers: Vec<(String, String, bool)>,
         statuses: Vec<u32>,
     },
+    /// A call of gRPC's health service.
+    Grpc { service: String, authority: String },
     /// A connection, with what is sent and what has to come back.
     Tcp {
-        send: Option<String>,
-        receive: Vec<String>,
+        send: Option<Vec<u8>>,
+        receive: Vec<Vec<u8>>,
     },
 }

@@ -8,12 +8,29 @@ use super::policy::RoutePolicy;
 /// Routes for some of a listener's hosts.
 #[derive(Clone, Debug)]
 pub struct VirtualHost {
+    /// Its name in statistics: the host on Kuma, on Istio `<host>:<port of the server>`.
+    pub name: String,
     /// The hosts: the listener's, or some of them. No other virtual host of the port has the same.
     pub domain: HostPattern,
     /// The routes; the first that matches serves.
     pub routes: Vec<Route>,
+    /// Whether requests without TLS are sent to the same URL with `https`.
+    pub requires_tls: bool,
     /// The listener or the route resource that it is there for.
     pub origin: Origin,
+}
+
+impl VirtualHost {
+    /// Routes for one host.
+    pub fn new(domain: HostPattern, routes: Vec<Route>, origin: Origin) -> Self {
+        Self {
+            name: domain.to_string(),
+            domain,
+            routes,
+            requires_tls: false,
+            origin,
+        }
+    }
 }
 
 /// What happens to some requests.
@@ -23,6 +40,8 @@ pub struct Route {
     pub name: String,
     /// The paths that it takes.
     pub path: PathMatch,
+    /// Whether letters of the path match in both cases; not with an expression.
+    pub ignores_path_case: bool,
     /// The method that it takes; all if absent.
     pub method: Option<String>,
     /// What the headers have to be, all of them.
@@ -39,8 +58,8 @@ pub struct Route {
     pub policy: RoutePolicy,
     /// The rule.
     pub origin: Origin,
-    /// Other resources that had a part in it.
-    pub also: Vec<String>,
+    /// Other rules with the same matches.
+    pub also: Vec<Part>,
 }
 
 impl Route {
@@ -49,6 +68,7 @@ impl Route {
         Self {
             name: String::new(),
             path: PathMatch::Prefix("/".to_owned()),
+            ignores_path_case: false,
             method: None,
             headers: Vec::new(),
             query: Vec::new(),
@@ -95,6 +115,8 @@ pub enum HeaderTest {
     Present,
     /// Nothing: the header is not there.
     Absent,
+    /// Not this. A header that is not there counts as an empty one.
+    Not(Box<HeaderTest>),
 }
 
 /// What a parameter of the query has to be.
@@ -111,8 +133,12 @@ pub struct QueryMatch {
 pub enum QueryTest {
     /// This.
     Exact(String),
+    /// Anything that begins with this.
+    Prefix(String),
     /// Anything that the whole RE2 expression matches.
     Regex(String),
+    /// Anything.
+    Present,
 }
 
 /// Changes of headers. Values may hold Envoy's format commands, `%…%`, as on Kuma.
@@ -154,7 +180,7 @@ pub struct Forward {
     /// The host that the backend sees; the client's if absent.
     pub host: Option<HostRewrite>,
     /// Who gets a copy.
-    pub mirror: Option<Mirror>,
+    pub mirrors: Vec<Mirror>,
 }
 
 /// Another path. The query stays as it is.
@@ -164,6 +190,13 @@ pub enum PathRewrite {
     Full(String),
     /// In place of the characters that the route's prefix matched.
     Prefix(String),
+    /// In place of all that the RE2 expression matches; `\1` is its first group.
+    Regex {
+        /// The expression.
+        pattern: String,
+        /// What takes its place.
+        substitution: String,
+    },
 }
 
 /// Another host.
@@ -184,7 +217,7 @@ pub struct Mirror {
     pub percent: f64,
 }
 
-/// An answer that sends the client elsewhere, without the query of its request.
+/// An answer that sends the client elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirect {
     /// 301, 302, 303, 307 or 308.
@@ -193,10 +226,12 @@ pub struct Redirect {
     pub scheme: Option<String>,
     /// The host; the request's if absent.
     pub host: Option<String>,
-    /// The port.
+    /// The port; that of the request or its scheme if 0.
     pub port: u16,
     /// The path; the request's if absent.
     pub path: Option<PathRewrite>,
+    /// Whether the query of the request is kept.
+    pub keeps_query: bool,
 }
 
 /// A cluster with its share of the requests.
@@ -206,4 +241,26 @@ pub struct WeightedCluster {
     pub cluster: String,
     /// Its share of the sum of all weights.
     pub weight: u32,
+    /// What is changed for it alone.
+    pub changes: Option<Box<BackendChanges>>,
+}
+
+/// What is changed on the way to one of the clusters of a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BackendChanges {
+    /// Of the request.
+    pub request: HeaderChanges,
+    /// Of the response.
+    pub response: HeaderChanges,
+    /// The host that the backend sees.
+    pub host: Option<String>,
+}
+
+/// A rule that a route was made of beside the one that it is named for.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The rule.
+    pub origin: Origin,
+    /// Whether anything of it is left.
+    pub serves: bool,
 }

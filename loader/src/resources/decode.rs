@@ -28,17 +28,39 @@ pub struct Decoded<T> {
     pub value: T,
     /// The mistakes, each with its path in the value.
     pub findings: Vec<Diagnostic>,
-    /// Where a mistake has been named already, and where a value is missing because of one.
+    /// Where a mistake has been named already.
     pub named: Vec<Path>,
+    /// Where a value is missing, probably because its name is misspelt.
+    pub misspelt: Vec<Path>,
 }
 
-/// Which of the two readers of Kuma would read a resource.
+/// Who would read a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
-    /// `jsonpb`: numbers may stand in quotes.
+    /// Kuma's `jsonpb`: numbers may stand in quotes, and fields may have the names of the `.proto` files.
     Proto,
-    /// Go's `encoding/json`.
+    /// Go's `encoding/json`, in Kuma.
     Json,
+    /// Istio's `jsonpb`.
+    Istio,
+    /// Kubernetes: `encoding/json`. Much of what its resources say is for others, so unknown fields are theirs.
+    Kubernetes,
+}
+
+impl Reader {
+    /// Whether it is `jsonpb`.
+    fn is_proto(self) -> bool {
+        matches!(self, Self::Proto | Self::Istio)
+    }
+
+    /// Who drops unknown fields in silence.
+    fn system(self) -> &'static str {
+        match self {
+            Self::Proto | Self::Json => "Kuma",
+            Self::Istio => "Istio",
+            Self::Kubernetes => "Kubernetes",
+        }
+    }
 }
 
 /// Reads `node`. Fields of it that are in `beside` belong to somebody else; `*` stands for all.
@@ -67,6 +89,7 @@ pub fn decode<T: DeserializeOwned + Default>(
         value,
         findings: found.findings,
         named: found.named,
+        misspelt: found.misspelt,
     }
 }
 
@@ -80,6 +103,7 @@ struct State {
 struct Found {
     findings: Vec<Diagnostic>,
     named: Vec<Path>,
+    misspelt: Vec<Path>,
 }
 
 /// The way to a node, built while reading goes down; a [`Path`] is made of it only when there is a finding.
@@ -196,7 +220,7 @@ impl<'a> Decoder<'a> {
             }
             return T::default();
         };
-        let quoted = !plain && self.state.reader == Reader::Json;
+        let quoted = !plain && !self.state.reader.is_proto();
         match text.parse::<i128>() {
             _ if quoted => self.wrong_type("a number"),
             Ok(number) if !scalar::is_decimal(text) => self.finding(

@@ -19,7 +19,7 @@ use super::kuma::mesh_passthrough::MeshPassthrough;
 use super::kuma::virtual_outbound::VirtualOutbound;
 use super::kuma::zone_egress::ZoneEgress;
 use super::not_served;
-use super::registry::{self, Fate, Kind};
+use super::registry::{self, Dialect, Fate, Kind};
 use super::report::{Report, Validate};
 use super::{Meta, Place, Resource, Resources};
 
@@ -35,11 +35,28 @@ pub fn load(documents: Vec<Document>, resource_only: bool) -> (Resources, Vec<Di
         resource_only,
         resources: Resources::default(),
         findings: Vec::new(),
+        unused: Vec::new(),
+        unread: Vec::new(),
         seen: HashMap::new(),
     };
     for document in documents {
         loader.unwrap(document.root);
     }
+    if resource_only {
+        // Kuma's readers allow them (`AllowUnknownFields` in `pkg/util/proto/proto.go` at 2.14.3, and schemas of the
+        // newer kinds without `additionalProperties`).
+        let unknown = |finding: &&mut Diagnostic| finding.code == Code::UnknownField;
+        for finding in loader.findings.iter_mut().filter(unknown) {
+            finding.severity = Severity::Warning;
+        }
+    }
+    // Istio's gateways take their certificates from any Secret, Kuma's do not.
+    let secrets = if loader.resources.istio.is_empty() {
+        loader.unused
+    } else {
+        loader.unread
+    };
+    loader.findings.extend(secrets);
     (loader.resources, loader.findings)
 }
 
@@ -47,7 +64,11 @@ struct Loader {
     resource_only: bool,
     resources: Resources,
     findings: Vec<Diagnostic>,
-    /// The first resource of each namespace, kind, mesh and name.
+    /// Secrets of Kubernetes, as nobody but Istio reads them.
+    unused: Vec<Diagnostic>,
+    /// What cannot be read of them.
+    unread: Vec<Diagnostic>,
+    /// The first resource of each dialect, namespace, kind, mesh and name.
     seen: HashMap<String, Span>,
 }
 
@@ -95,7 +116,11 @@ impl Loader {
                 self.left_out(&head, &node, severity, effect);
                 self.checked(head, node);
             }
-            Fate::Served => self.served(head, node),
+            Fate::Served => match head.kind.dialect() {
+                Dialect::Kuma => self.served(head, node),
+                Dialect::Istio => self.istio(head, node),
+                Dialect::Kubernetes => self.kubernetes(head, node),
+            },
         }
     }
 
@@ -134,9 +159,7 @@ impl Loader {
     }
 
     fn served(&mut self, head: Head, node: Node) {
-        if secret::is_used(&head, &node) {
-            self.once(&head, &node);
-        }
+        self.once(&head, &node);
         macro_rules! keep {
             ($list:ident, $reader:ident) => {{
                 let resource = self.typed(head, node, Reader::$reader);
@@ -154,6 +177,9 @@ impl Loader {
             "MeshMultiZoneService" => keep!(mesh_multi_zone_services, Json),
             "MeshTCPRoute" => keep!(mesh_tcp_routes, Json),
             "MeshAccessLog" => keep!(mesh_access_logs, Json),
+            "TrafficLog" => keep!(traffic_logs, Proto),
+            "MeshOpenTelemetryBackend" => keep!(mesh_open_telemetry_backends, Json),
+            "HealthCheck" => keep!(health_checks, Proto),
             "MeshHealthCheck" => keep!(mesh_health_checks, Json),
             "MeshTimeout" => keep!(mesh_timeouts, Json),
             "Timeout" => keep!(timeouts, Proto),
@@ -171,16 +197,52 @@ impl Loader {
                 let Some(secret) = secret::read(&head, &node, &mut self.findings) else {
                     return;
                 };
-                let place = Place {
-                    root: Arc::new(node),
-                    spec: Path::root(),
-                    faults: Vec::new(),
-                };
-                self.resources.secrets.push(Resource {
-                    meta: head.meta,
-                    spec: secret,
-                    place,
-                });
+                self.resources.secrets.push(placed(head, node, secret));
+            }
+            _ => {}
+        }
+    }
+
+    fn istio(&mut self, head: Head, node: Node) {
+        self.once(&head, &node);
+        macro_rules! keep {
+            ($list:ident) => {{
+                let resource = self.typed(head, node, Reader::Istio);
+                self.resources.istio.$list.push(resource);
+            }};
+        }
+        match head.kind.name {
+            "Gateway" => keep!(gateways),
+            "VirtualService" => keep!(virtual_services),
+            "DestinationRule" => keep!(destination_rules),
+            "ServiceEntry" => keep!(service_entries),
+            _ => {}
+        }
+    }
+
+    fn kubernetes(&mut self, head: Head, node: Node) {
+        macro_rules! keep {
+            ($list:ident) => {{
+                self.once(&head, &node);
+                let resource = self.typed(head, node, Reader::Kubernetes);
+                self.resources.kubernetes.$list.push(resource);
+            }};
+        }
+        match head.kind.name {
+            "Service" => keep!(services),
+            "Endpoints" => keep!(endpoints),
+            "EndpointSlice" => keep!(endpoint_slices),
+            "ConfigMap" => keep!(config_maps),
+            "Pod" => keep!(pods),
+            "Deployment" => keep!(deployments),
+            "Secret" => {
+                self.unused.push(secret::unused(&head, &node));
+                let findings = self.findings.len();
+                self.once(&head, &node);
+                self.unread.extend(self.findings.drain(findings..));
+                let secret = secret::read_kubernetes(&head, &node, &mut self.unread);
+                let list = &mut self.resources.kubernetes.secrets;
+                list.push(placed(head, node, secret));
             }
             _ => {}
         }
@@ -192,9 +254,10 @@ impl Loader {
             return;
         }
         let name = head.meta.to_string();
-        let namespace = head.meta.namespace.as_deref().unwrap_or_default();
+        let dialect = head.kind.dialect();
+        let namespace = head.meta.namespace();
         let here = node.locate(&head.name_path);
-        match self.seen.entry(format!("{namespace}/{name}")) {
+        match self.seen.entry(format!("{dialect:?}/{namespace}/{name}")) {
             Entry::Vacant(entry) => {
                 entry.insert(here);
             }
@@ -222,6 +285,10 @@ impl Loader {
         let decoded = decode::<T>(spec, reader, head.skip);
         let name = head.meta.to_string();
         let prefix = said_path(head.kind);
+        let refusal = match head.kind.dialect() {
+            Dialect::Kuma => Code::InvalidValue,
+            Dialect::Istio | Dialect::Kubernetes => Code::RefusedByIstio,
+        };
         self.findings.extend(
             decoded
                 .findings
@@ -229,8 +296,10 @@ impl Loader {
                 .map(|finding| about(finding, &name, &prefix)),
         );
         let mut faults = decoded.named;
-        if head.is_misplaced {
-            faults.push(Path::root());
+        // Kuma says what is missing, and not why.
+        if !self.resource_only {
+            faults.extend(decoded.misspelt);
+            faults.extend(head.is_misplaced.then(Path::root));
         }
         let mut resource = Resource {
             meta: head.meta,
@@ -241,7 +310,13 @@ impl Loader {
                 faults,
             },
         };
-        let mut report = Report::new(&resource.meta, &resource.place, prefix);
+        let mut report = Report::new(
+            &resource.meta,
+            &resource.place,
+            prefix,
+            refusal,
+            self.resource_only,
+        );
         resource.spec.validate(&mut report);
         if !self.resource_only {
             resource.spec.pitfalls(&mut report);
@@ -251,6 +326,20 @@ impl Loader {
         self.findings.extend(findings);
         resource.place.faults.extend(faults);
         resource
+    }
+}
+
+/// A resource whose document is its specification.
+fn placed<T>(head: Head, node: Node, spec: T) -> Resource<T> {
+    let place = Place {
+        root: Arc::new(node),
+        spec: Path::root(),
+        faults: Vec::new(),
+    };
+    Resource {
+        meta: head.meta,
+        spec,
+        place,
     }
 }
 
@@ -270,7 +359,7 @@ fn about(mut finding: Diagnostic, resource: &str, prefix: &Path) -> Diagnostic {
 
 /// How Kuma begins the paths of fields: new policies say `spec`, older resources do not.
 fn said_path(kind: &Kind) -> Path {
-    if registry::has_spec(kind.name) {
+    if kind.dialect() == Dialect::Kuma && registry::has_spec(kind.name) {
         Path::of("spec")
     } else {
         Path::root()

@@ -1,12 +1,17 @@
 //! Typed resources: what a document says, in the terms of its own schema.
 
 pub mod decode;
+mod duration;
+pub mod istio;
+pub mod kubernetes;
 pub mod kuma;
 mod load;
 mod not_served;
+mod re2;
 pub mod registry;
 mod report;
 
+pub use duration::Duration;
 pub use load::load;
 
 use std::sync::Arc;
@@ -16,6 +21,7 @@ use crate::source::{Node, Path, Span};
 
 use kuma::dataplane::Dataplane;
 use kuma::external_service::ExternalService;
+use kuma::health_check::HealthCheck;
 use kuma::mesh::Mesh;
 use kuma::mesh_access_log::MeshAccessLog;
 use kuma::mesh_circuit_breaker::{CircuitBreaker, MeshCircuitBreaker};
@@ -24,6 +30,7 @@ use kuma::mesh_gateway::MeshGateway;
 use kuma::mesh_gateway_route::MeshGatewayRoute;
 use kuma::mesh_health_check::MeshHealthCheck;
 use kuma::mesh_http_route::MeshHttpRoute;
+use kuma::mesh_open_telemetry_backend::MeshOpenTelemetryBackend;
 use kuma::mesh_rate_limit::{MeshRateLimit, RateLimit};
 use kuma::mesh_retry::{MeshRetry, Retry};
 use kuma::mesh_service::{MeshMultiZoneService, MeshService};
@@ -32,6 +39,7 @@ use kuma::mesh_timeout::{MeshTimeout, Timeout};
 use kuma::mesh_tls::MeshTls;
 use kuma::mesh_traffic_permission::MeshTrafficPermission;
 use kuma::secret::Secret;
+use kuma::traffic_log::TrafficLog;
 use kuma::traffic_permission::TrafficPermission;
 
 /// All resources of the kinds that are served, in the order of the input.
@@ -61,6 +69,12 @@ pub struct Resources {
     pub mesh_gateway_routes: Vec<Resource<MeshGatewayRoute>>,
     /// `MeshAccessLog`.
     pub mesh_access_logs: Vec<Resource<MeshAccessLog>>,
+    /// `TrafficLog`.
+    pub traffic_logs: Vec<Resource<TrafficLog>>,
+    /// `MeshOpenTelemetryBackend`.
+    pub mesh_open_telemetry_backends: Vec<Resource<MeshOpenTelemetryBackend>>,
+    /// `HealthCheck`.
+    pub health_checks: Vec<Resource<HealthCheck>>,
     /// `MeshHealthCheck`.
     pub mesh_health_checks: Vec<Resource<MeshHealthCheck>>,
     /// `MeshTimeout`.
@@ -87,12 +101,16 @@ pub struct Resources {
     pub mesh_traffic_permissions: Vec<Resource<MeshTrafficPermission>>,
     /// `TrafficPermission`.
     pub traffic_permissions: Vec<Resource<TrafficPermission>>,
+    /// Istio's.
+    pub istio: istio::Istio,
+    /// Kubernetes' own.
+    pub kubernetes: kubernetes::Kubernetes,
 }
 
 /// A resource with its name and its place.
 #[derive(Clone, Debug)]
 pub struct Resource<T> {
-    /// Kind, mesh and name.
+    /// Kind, name, and what the name is relative to.
     pub meta: Meta,
     /// What it says.
     pub spec: T,
@@ -109,7 +127,7 @@ pub struct Meta {
     pub mesh: String,
     /// The name.
     pub name: String,
-    /// The Kubernetes namespace, if it has one.
+    /// The Kubernetes namespace, if it has one; resources of Istio and Kubernetes always do.
     pub namespace: Option<String>,
     /// When it was created, in RFC 3339; exports have it, hand-written files do not.
     pub created: Option<String>,
@@ -117,6 +135,13 @@ pub struct Meta {
     pub labels: std::collections::BTreeMap<String, String>,
     /// The annotations, sorted. Kuma's universal format has none; here they stand beside `labels`.
     pub annotations: std::collections::BTreeMap<String, String>,
+}
+
+impl Meta {
+    /// The namespace, or nothing for what is in none.
+    pub fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or_default()
+    }
 }
 
 /// Where a resource stands: its document, and the part of it that holds the specification.
@@ -164,9 +189,9 @@ impl<T> Resource<T> {
 
 impl std::fmt::Display for Meta {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.mesh.as_str() {
-            "" => write!(f, "{}/{}", self.kind, self.name),
-            mesh => write!(f, "{}/{mesh}/{}", self.kind, self.name),
+        match (self.mesh.as_str(), self.namespace()) {
+            ("", "") => write!(f, "{}/{}", self.kind, self.name),
+            ("", around) | (around, _) => write!(f, "{}/{around}/{}", self.kind, self.name),
         }
     }
 }

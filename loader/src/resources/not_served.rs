@@ -28,7 +28,6 @@ const MESH: &str = "proxies go without";
 #[rustfmt::skip] // One row, one line.
 const FIELDS: &[Field] = &[
     any("Mesh", "tracing", Warning, MESH),
-    any("Mesh", "logging", Warning, MESH),
     any("Mesh", "metrics", Warning, MESH),
     any("Mesh", "routing.zoneEgress", Warning, "there is no way through an egress: ExternalServices of the mesh have no endpoints"),
     any("Mesh", "routing.localityAwareLoadBalancing", Warning, "all endpoints of a service are used in turn"),
@@ -44,14 +43,20 @@ const FIELDS: &[Field] = &[
     only("MeshHealthCheck", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
     only("MeshRetry", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
     only("MeshTimeout", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on requests to it"),
-    any("MeshHealthCheck", "to[].default.grpc", Warning, "gRPC services are not probed"),
-    any("MeshRetry", "to[].default.tcp", Warning, "connections are tried 5 times"),
-    any("MeshRetry", "to[].default.grpc", Warning, "gRPC calls are not tried again"),
-    any("Retry", "conf.tcp", Warning, "connections are tried 5 times"),
-    any("Retry", "conf.grpc", Warning, "gRPC calls are not tried again"),
-    any("Timeout", "conf.tcp", Warning, "connections end after 300 s without traffic"),
-    any("Timeout", "conf.grpc", Warning, "gRPC calls have the times of HTTP requests"),
+    any("MeshOpenTelemetryBackend", "env", Warning, "nothing is taken from the environment of a `kuma-dp`"),
+    only("MeshOpenTelemetryBackend", "protocol", &["http"], Warning, "records are sent with gRPC only, and to this collector none"),
     any("MeshRateLimit", "to[].default.local.tcp", Error, "connections that it would refuse would get in"),
+    any("Gateway", "servers[].defaultEndpoint", Warning, "Istio does not implement it either"),
+    any("Gateway", "servers[].tls.tlsCertificates[].caCertificates", Warning, "as in Istio, the authorities of clients are those of `caCertificates` beside `tlsCertificates`"),
+    any("VirtualService", "tls[].match[].destinationSubnets", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tls[].match[].sourceLabels", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tls[].match[].sourceNamespace", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tcp[].match[].destinationSubnets", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tcp[].match[].sourceLabels", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tcp[].match[].sourceNamespace", Warning, "gateways do not look at it, in Istio either"),
+    any("VirtualService", "tcp[].match[].sourceSubnet", Error, "Istio does not look at it either, and connections from everywhere would get in"),
+    any("DestinationRule", "workloadSelector", Warning, "the rule is for the clients that it selects, and the gateway goes without"),
+    any("ServiceEntry", "workloadSelector", Warning, "no endpoints are found by labels; write them as `endpoints`"),
     only("MeshTCPRoute", "to[].rules[].default.backendRefs[].kind", &["MeshExternalService"], Warning, "connections to it are closed"),
 ];
 
@@ -154,18 +159,16 @@ mod tests {
 
     use super::*;
     use crate::resources::decode::{Reader, decode};
+    use crate::resources::istio::{
+        destination_rule::DestinationRule, gateway::Gateway, service_entry::ServiceEntry,
+        virtual_service::VirtualService,
+    };
     use crate::resources::kuma::{
-        dataplane::Dataplane,
-        mesh::Mesh,
-        mesh_circuit_breaker::MeshCircuitBreaker,
-        mesh_gateway::MeshGateway,
-        mesh_gateway_route::MeshGatewayRoute,
-        mesh_health_check::MeshHealthCheck,
-        mesh_http_route::MeshHttpRoute,
-        mesh_rate_limit::MeshRateLimit,
-        mesh_retry::{MeshRetry, Retry},
-        mesh_tcp_route::MeshTcpRoute,
-        mesh_timeout::{MeshTimeout, Timeout},
+        dataplane::Dataplane, mesh::Mesh, mesh_circuit_breaker::MeshCircuitBreaker,
+        mesh_gateway::MeshGateway, mesh_gateway_route::MeshGatewayRoute,
+        mesh_health_check::MeshHealthCheck, mesh_http_route::MeshHttpRoute,
+        mesh_open_telemetry_backend::MeshOpenTelemetryBackend, mesh_rate_limit::MeshRateLimit,
+        mesh_retry::MeshRetry, mesh_tcp_route::MeshTcpRoute, mesh_timeout::MeshTimeout,
     };
     use crate::source::read_text;
 
@@ -200,11 +203,14 @@ mod tests {
                 "MeshHTTPRoute" => unknown::<MeshHttpRoute>(&yaml),
                 "MeshHealthCheck" => unknown::<MeshHealthCheck>(&yaml),
                 "MeshRetry" => unknown::<MeshRetry>(&yaml),
-                "Retry" => unknown::<Retry>(&yaml),
-                "Timeout" => unknown::<Timeout>(&yaml),
+                "MeshOpenTelemetryBackend" => unknown::<MeshOpenTelemetryBackend>(&yaml),
                 "MeshTimeout" => unknown::<MeshTimeout>(&yaml),
                 "MeshCircuitBreaker" => unknown::<MeshCircuitBreaker>(&yaml),
                 "MeshTCPRoute" => unknown::<MeshTcpRoute>(&yaml),
+                "Gateway" => unknown::<Gateway>(&yaml),
+                "VirtualService" => unknown::<VirtualService>(&yaml),
+                "DestinationRule" => unknown::<DestinationRule>(&yaml),
+                "ServiceEntry" => unknown::<ServiceEntry>(&yaml),
                 kind => vec![format!("unknown kind {kind}")],
             };
             assert_eq!(unknown, [""; 0], "{yaml}");

@@ -1,7 +1,9 @@
-//! Every kind of Kuma 2.14, and what becomes of it here.
+//! Every kind of Kuma 2.14 and of Istio 1.32, and what becomes of it here.
 //!
 //! A kind that is known and not served is an error where leaving it out could let a request in that Kuma keeps out, or
 //! send one elsewhere; where it could not, it is a warning. The text says what the kind would have done.
+
+mod istio;
 
 use crate::diagnostic::Severity;
 
@@ -10,10 +12,34 @@ use crate::diagnostic::Severity;
 pub struct Kind {
     /// `MeshGateway`.
     pub name: &'static str,
+    /// The part of `apiVersion` before the `/`; empty for Kubernetes' oldest kinds.
+    pub group: &'static str,
     /// Whether a resource of it lies in a mesh.
     pub in_mesh: bool,
     /// What becomes of it.
     pub fate: Fate,
+}
+
+/// Whose kinds: several of them have some of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Kuma and Kong Mesh.
+    Kuma,
+    /// Istio.
+    Istio,
+    /// Kubernetes itself.
+    Kubernetes,
+}
+
+impl Kind {
+    /// Whose kind it is.
+    pub fn dialect(&self) -> Dialect {
+        match self.group {
+            KUMA => Dialect::Kuma,
+            group if group.ends_with(".istio.io") => Dialect::Istio,
+            _ => Dialect::Kubernetes,
+        }
+    }
 }
 
 /// What becomes of the resources of a kind.
@@ -39,14 +65,17 @@ impl Fate {
 use Fate::{Checked, LeftOut, Report, Served};
 use Severity::{Error, Warning};
 
-const SIGNALS: &str = "its logs, traces and metrics are not written";
+/// The group of Kuma's kinds in a cluster.
+pub const KUMA: &str = "kuma.io";
+
+const SIGNALS: &str = "its traces and metrics are not written";
 const BACKENDS: &str = "routes to it have no endpoints";
 const ENVOY: &str = "what it changes in Envoy's configuration, refusals included, would be missing";
 const ZONES: &str = "other zones are not reached";
 const SIDECARS: &str = "it would change the proxies next to services, not gateways";
 const PLANE: &str = "only a control plane uses it";
 
-/// All kinds, by name.
+/// All kinds of Kuma, by name.
 #[rustfmt::skip] // One row, one line.
 pub const KINDS: &[Kind] = &[
     kind("CircuitBreaker", Served),
@@ -58,7 +87,7 @@ pub const KINDS: &[Kind] = &[
     kind("ExternalService", Served),
     kind("FaultInjection", LeftOut(Warning, "nothing goes wrong on purpose; Kuma does not apply it to gateways either")),
     global("GlobalSecret", LeftOut(Warning, PLANE)),
-    kind("HealthCheck", LeftOut(Warning, "endpoints are not probed")),
+    kind("HealthCheck", Served),
     global("HostnameGenerator", Checked(Warning, "no host names are made for services")),
     global("Mesh", Served),
     kind("MeshAccessLog", Served),
@@ -76,7 +105,7 @@ pub const KINDS: &[Kind] = &[
     kind("MeshLoadBalancingStrategy", LeftOut(Warning, "all endpoints of a service are used in turn")),
     kind("MeshMetric", LeftOut(Warning, SIGNALS)),
     kind("MeshMultiZoneService", Served),
-    kind("MeshOpenTelemetryBackend", LeftOut(Warning, SIGNALS)),
+    kind("MeshOpenTelemetryBackend", Served),
     kind("MeshPassthrough", Checked(Warning, "Kuma does not apply it to gateways either")),
     kind("MeshProxyPatch", LeftOut(Error, ENVOY)),
     kind("MeshRateLimit", Served),
@@ -96,7 +125,7 @@ pub const KINDS: &[Kind] = &[
     kind("ServiceInsight", Report),
     kind("ServiceOverview", Report),
     kind("Timeout", Served),
-    kind("TrafficLog", LeftOut(Warning, SIGNALS)),
+    kind("TrafficLog", Served),
     kind("TrafficPermission", Served),
     kind("TrafficRoute", LeftOut(Warning, SIDECARS)),
     kind("TrafficTrace", LeftOut(Warning, SIGNALS)),
@@ -116,6 +145,7 @@ pub const KINDS: &[Kind] = &[
 const fn kind(name: &'static str, fate: Fate) -> Kind {
     Kind {
         name,
+        group: KUMA,
         in_mesh: true,
         fate,
     }
@@ -124,14 +154,28 @@ const fn kind(name: &'static str, fate: Fate) -> Kind {
 const fn global(name: &'static str, fate: Fate) -> Kind {
     Kind {
         name,
+        group: KUMA,
         in_mesh: false,
         fate,
     }
 }
 
-/// The kind with this name.
+/// Kuma's kind with this name.
 pub fn find(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
+}
+
+/// The kinds of a group other than Kuma's, if there are some here.
+pub fn of_group(group: &str) -> impl Iterator<Item = &'static Kind> + '_ {
+    istio::KINDS.iter().filter(move |kind| kind.group == group)
+}
+
+/// The versions of a group that are read; nothing for groups without a kind here.
+pub fn versions(group: &str) -> &'static [&'static str] {
+    istio::VERSIONS
+        .iter()
+        .find(|(name, _)| *name == group)
+        .map_or(&[], |(_, versions)| versions)
 }
 
 /// Whether it is one of Kuma's newer kinds, whose specification stands below `spec` in both formats.
@@ -146,6 +190,7 @@ pub fn has_spec(kind: &str) -> bool {
             | "MeshHTTPRoute"
             | "MeshHealthCheck"
             | "MeshMultiZoneService"
+            | "MeshOpenTelemetryBackend"
             | "MeshPassthrough"
             | "MeshRateLimit"
             | "MeshRetry"
@@ -159,26 +204,16 @@ pub fn has_spec(kind: &str) -> bool {
 
 /// What becomes of the kinds of other APIs, by the group in `apiVersion`; nothing for groups that are unknown.
 pub fn foreign(group: &str) -> Option<Fate> {
+    const NONE: Fate = LeftOut(Warning, "it is none of a mesh's resources");
     match group {
-        "security.istio.io" => Some(LeftOut(
-            Error,
-            "Istio's resources have no effect yet, and requests that it refuses would get in",
-        )),
-        "networking.istio.io"
-        | "telemetry.istio.io"
-        | "extensions.istio.io"
-        | "install.istio.io" => Some(LeftOut(Warning, "Istio's resources have no effect yet")),
+        "install.istio.io" => Some(LeftOut(Warning, "it has a control plane installed")),
         "gateway.networking.k8s.io" => Some(LeftOut(
             Warning,
             "resources of the Gateway API are not served",
         )),
         // The groups of Kubernetes itself: `v1`, `apps/v1`, `rbac.authorization.k8s.io/v1`.
-        "" | "apps" | "batch" | "autoscaling" | "policy" | "extensions" => {
-            Some(LeftOut(Warning, "it is none of a mesh's resources"))
-        }
-        _ if group.ends_with(".k8s.io") => {
-            Some(LeftOut(Warning, "it is none of a mesh's resources"))
-        }
+        "" | "apps" | "batch" | "autoscaling" | "policy" | "extensions" => Some(NONE),
+        _ if group.ends_with(".k8s.io") => Some(NONE),
         _ => None,
     }
 }

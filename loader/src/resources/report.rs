@@ -1,7 +1,7 @@
 //! What validators say, and where it goes.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::{Node, Path};
+use crate::source::{Node, Path, Span};
 
 use super::{Meta, Place};
 
@@ -10,10 +10,14 @@ const MAX_FINDINGS: usize = 100;
 
 /// A resource that knows what is wrong with it by itself.
 pub(crate) trait Validate {
-    /// The rules of Kuma's own validator, in its words.
-    fn validate(&self, report: &mut Report<'_>);
+    /// The rules of Kuma's or Istio's own validator, in its words.
+    ///
+    /// Kubernetes has no other rules for its resources than their types here: its API server has checked them.
+    fn validate(&self, report: &mut Report<'_>) {
+        let _ = report;
+    }
 
-    /// What Kuma accepts and then cannot serve, or serves in another way than it reads.
+    /// What Kuma or Istio accepts and then cannot serve, or serves in another way than it reads.
     fn pitfalls(&self, report: &mut Report<'_>) {
         let _ = report;
     }
@@ -25,16 +29,28 @@ pub(crate) struct Report<'a> {
     place: &'a Place,
     /// How Kuma begins the paths of this kind.
     prefix: Path,
+    /// The code of what its own validator refuses.
+    refusal: Code,
+    /// Whether only the verdict of its own validator is asked for.
+    resource_only: bool,
     faults: Vec<Path>,
     findings: Vec<Diagnostic>,
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(meta: &'a Meta, place: &'a Place, prefix: Path) -> Self {
+    pub(crate) fn new(
+        meta: &'a Meta,
+        place: &'a Place,
+        prefix: Path,
+        refusal: Code,
+        resource_only: bool,
+    ) -> Self {
         Self {
             meta,
             place,
             prefix,
+            refusal,
+            resource_only,
             faults: Vec::new(),
             findings: Vec::new(),
         }
@@ -44,17 +60,34 @@ impl<'a> Report<'a> {
         (self.findings, self.faults)
     }
 
-    /// What Kuma's validator says about `path`.
+    /// What the validator of Kuma or Istio says about `path`.
     pub(crate) fn violation(&mut self, path: &Path, text: impl AsRef<str>) {
-        self.say(path, Diagnostic::error(Code::InvalidValue, text.as_ref()));
+        self.say(path, Diagnostic::error(self.refusal, text.as_ref()));
     }
 
-    /// What Kuma's validator says about `path`, and what to write instead.
+    /// What the validator of Kuma or Istio says about `path`, and what to write instead.
     pub(crate) fn advise(&mut self, path: &Path, text: impl AsRef<str>, help: impl Into<String>) {
         self.say(
             path,
-            Diagnostic::error(Code::InvalidValue, text.as_ref()).help(help),
+            Diagnostic::error(self.refusal, text.as_ref()).help(help),
         );
+    }
+
+    /// A finding about what its own validator lets pass.
+    pub(crate) fn beyond(&mut self, path: &Path, finding: Diagnostic) {
+        if !self.resource_only {
+            self.say(path, finding);
+        }
+    }
+
+    /// What the resource is called.
+    pub(crate) fn meta(&self) -> &'a Meta {
+        self.meta
+    }
+
+    /// Where `path` stands.
+    pub(crate) fn locate(&self, path: &Path) -> Span {
+        self.place.root.locate(&self.place.spec.join(path))
     }
 
     /// The resource's name as its author gave it.
@@ -63,10 +96,10 @@ impl<'a> Report<'a> {
         label.unwrap_or(&self.meta.name)
     }
 
-    /// What Kuma's validator says about the name.
+    /// What the validator of Kuma or Istio says about the name.
     pub(crate) fn about_name(&mut self, text: &str) {
         let path = Path::of("name");
-        let finding = Diagnostic::error(Code::InvalidValue, format!("name: {text}"))
+        let finding = Diagnostic::error(self.refusal, format!("name: {text}"))
             .at(self.place.root.locate(&path));
         self.findings.push(finding.about(self.meta, &path));
     }
@@ -78,7 +111,7 @@ impl<'a> Report<'a> {
         }
         let said = self.prefix.join(path);
         if finding.span.is_none() {
-            finding.span = Some(self.place.root.locate(&self.place.spec.join(path)));
+            finding.span = Some(self.locate(path));
         }
         if said != Path::root() {
             finding.message = format!("{said}: {}", finding.message);

@@ -6,6 +6,7 @@
 //!   bootstrap.pb   what Envoy starts with
 //!   last-good.pb   the whole configuration that Envoy last took, in one piece
 //!   base-id        by which another Envoy can take over
+//!   access-log     the pipe for lines that go to TCP servers
 //!   live/          the files that Envoy watches
 //!   next/          those of a change, written before the first of them is swapped
 //!   before/        those that a change replaces, to go back to
@@ -19,7 +20,7 @@ use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use envoy_types::pb::envoy::config::bootstrap::v3::Bootstrap;
 use prost::Message;
 use rustix::fs::{FlockOperation, flock};
@@ -28,9 +29,11 @@ use walkdir::WalkDir;
 use super::discovery::Split;
 use crate::files;
 use crate::hash::sha256_hex;
+use crate::model::Proxy;
 
 /// The permissions of all files: configurations hold private keys.
 const PRIVATE: u32 = 0o600;
+const LOG_PIPE: &str = "access-log";
 
 /// The folder of one proxy, locked.
 #[derive(Debug)]
@@ -104,6 +107,11 @@ impl Directory {
     /// Where Envoy leaves the number by which another one can take over.
     pub(super) fn base_id(&self) -> PathBuf {
         self.path.join("base-id")
+    }
+
+    /// The pipe for access log lines that go to TCP servers.
+    pub(super) fn log_pipe(&self) -> PathBuf {
+        self.path.join(LOG_PIPE)
     }
 
     /// Writes a file of this folder for nobody else to read.
@@ -199,6 +207,15 @@ impl Directory {
         }
         Ok(())
     }
+}
+
+/// The pipe for access log lines of this proxy that go to TCP servers, whether it is there or not.
+pub fn log_pipe(proxy: &Proxy) -> anyhow::Result<String> {
+    let name = format!("{}.{}", proxy.mesh, proxy.name);
+    let pipe = runs()?.join(file_name(&name)).join(LOG_PIPE);
+    pipe.into_os_string()
+        .into_string()
+        .map_err(|path| anyhow!("the path {} is no UTF-8, Envoy needs one", path.display()))
 }
 
 fn runs() -> anyhow::Result<PathBuf> {

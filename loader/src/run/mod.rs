@@ -8,10 +8,11 @@
 //! - `watch`: whether resources have changed
 //! - `envoy`, `admin`: the process, and what it says about itself
 //! - `blame`: the line that Envoy means
+//! - `streamer`: access log lines from a pipe to TCP servers
 //! - `status`, `endpoint`, `overview`: what people and Prometheus get to see
 //!
-//! One thread decides everything. Others only wait: one for signals, one for the end of each Envoy, and that of the
-//! endpoint, which answers while a reload takes its time.
+//! One thread decides everything. Others only wait: one for signals, one for the end of each Envoy, those of log lines,
+//! and that of the endpoint, which answers while a reload takes its time.
 
 mod admin;
 mod blame;
@@ -23,6 +24,7 @@ mod find;
 mod overview;
 mod reload;
 mod status;
+mod streamer;
 mod supervisor;
 mod swap;
 mod watch;
@@ -35,11 +37,13 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 
+pub use directory::log_pipe;
 pub use envoy::become_child;
 pub use find::{find_envoy, version_range};
 pub use overview::Served;
 pub use reload::{Refusal, Wanted};
 pub use status::{CertificateStatus, EnvoyStatus, Loaded, Refused, Reloads, Status};
+pub use streamer::Streamer;
 pub use supervisor::serve;
 
 /// What the user chooses about a running gateway.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use policy::HostPattern;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Action, Listener, Port, Protocol, Proxy};
+use crate::model::{Action, Dialect, Listener, Port, Protocol, Proxy};
 
 /// A listener of the resources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,19 +41,32 @@ pub(super) fn served(proxy: &Proxy) -> Vec<Served> {
             Protocol::Tls => "tls",
         };
         let is_tls = matches!(port.protocol, Protocol::Https | Protocol::Tls);
-        let place = format!("{scheme}://{}", SocketAddr::new(port.address, port.number));
+        let place = format!("{scheme}://{}", place(port));
         all.extend(port.listeners.iter().map(|listener| Served {
             place: place.clone(),
-            hostname: listener.hostname.to_string(),
+            hostname: hostnames(listener),
             backends: backends(proxy, listener),
             name: listener.name.clone(),
-            served: !is_tls || listener.passes_tls || !listener.certificates.is_empty(),
+            served: !is_tls || listener.passes_tls || listener.has_certificate(),
             resource: listener.origin.resource.clone(),
             file: listener.origin.file.clone(),
             line: listener.origin.line,
         }));
     }
     all
+}
+
+/// Where clients find a port.
+fn place(port: &Port) -> String {
+    match &port.socket {
+        Some(path) => format!("unix:{path}"),
+        None => SocketAddr::new(port.address, port.number).to_string(),
+    }
+}
+
+fn hostnames(listener: &Listener) -> String {
+    let names: Vec<_> = listener.hostnames().map(ToString::to_string).collect();
+    names.join(", ")
 }
 
 fn backends(proxy: &Proxy, listener: &Listener) -> Vec<String> {
@@ -83,7 +96,14 @@ fn backends(proxy: &Proxy, listener: &Listener) -> Vec<String> {
 
 /// The first screen.
 pub(super) fn overview(proxy: &Proxy) -> String {
-    let mut text = format!("meshgate: gateway {} (mesh {})\n", proxy.name, proxy.mesh);
+    let within = match proxy.dialect {
+        Dialect::Kuma => "mesh",
+        Dialect::Istio => "namespace",
+    };
+    let mut text = format!(
+        "meshgate: gateway {} ({within} {})\n",
+        proxy.name, proxy.mesh
+    );
     let mut before = String::new();
     let all = served(proxy);
     let width = all.iter().map(|one| one.place.len()).max().unwrap_or(0);
@@ -110,7 +130,7 @@ pub(super) fn overview(proxy: &Proxy) -> String {
 
 /// A request that the first HTTP listener answers.
 fn try_it(proxy: &Proxy) -> Option<String> {
-    let is_http = |port: &&Port| port.protocol == Protocol::Http;
+    let is_http = |port: &&Port| port.protocol == Protocol::Http && port.socket.is_none();
     let port = proxy.ports.iter().find(is_http)?;
     let listener = port.listeners.first()?;
     let place = SocketAddr::new(port.address, port.number);

@@ -21,8 +21,10 @@ use super::envoy::{Envoy, Program, exit_code};
 use super::overview::overview;
 use super::reload::{Configuration, Refusal, Wanted, prove};
 use super::status::Shared;
+use super::streamer::Streamer;
 use super::watch::Watch;
 use super::{Event, Settings, endpoint};
+use crate::model::Proxy;
 use crate::output::Output;
 
 /// How often the loop looks for what nobody tells it.
@@ -44,7 +46,9 @@ pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Re
         base_id: None,
     };
     let watch = Watch::new(&settings.paths);
-    let Some((directory, configuration, refusal)) = first(settings, &program, load, output)? else {
+    let mut streamer = None;
+    let first = first(settings, &program, load, &mut streamer, output)?;
+    let Some((directory, configuration, refusal)) = first else {
         return Ok(None);
     };
     program.base_id = settings.hot_restart.then(|| directory.base_id());
@@ -58,6 +62,7 @@ pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Re
         output,
         directory,
         configuration,
+        streamer,
         admin,
         status,
         watch,
@@ -72,7 +77,11 @@ pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Re
         retry: false,
     };
     supervisor.introduce(refusal, own);
-    supervisor.run().map(Some)
+    let code = supervisor.run();
+    if let Some(streamer) = supervisor.streamer {
+        streamer.finish();
+    }
+    code.map(Some)
 }
 
 /// The configuration to begin with: that of the resources, or else the last good one of an earlier run.
@@ -80,6 +89,7 @@ fn first(
     settings: &Settings,
     program: &Program,
     load: Load<'_>,
+    streamer: &mut Option<Streamer>,
     output: &Output,
 ) -> anyhow::Result<Option<(Directory, Configuration, Option<Refusal>)>> {
     let color = output.color_on_stderr();
@@ -87,6 +97,7 @@ fn first(
         Ok(wanted) => {
             let name = format!("{}.{}", wanted.proxy.mesh, wanted.proxy.name);
             let directory = Directory::of_proxy(&name, &settings.arguments)?;
+            stream_logs(streamer, Some(&wanted.proxy), &directory, output)?;
             match prove(wanted, &directory, program, color) {
                 Ok(configuration) => return Ok(Some((directory, configuration, None))),
                 Err(refusal) => (Some(directory), refusal),
@@ -106,9 +117,26 @@ fn first(
         bail!(refusal.why);
     };
     output.talk(&refusal.why);
+    stream_logs(streamer, None, &directory, output)?;
     kept.admin = Some(crate::envoy::admin(settings.admin));
     let configuration = Configuration::new(None, kept, &directory)?;
     Ok(Some((directory, configuration, Some(refusal))))
+}
+
+/// Sends log lines from now on, if the proxy has any for TCP servers; of one from an earlier run that is not known.
+///
+/// To be called before Envoy gets to see the configuration: where there is no pipe, it makes a file.
+fn stream_logs(
+    streamer: &mut Option<Streamer>,
+    proxy: Option<&Proxy>,
+    directory: &Directory,
+    output: &Output,
+) -> anyhow::Result<()> {
+    let has_lines = proxy.is_none_or(|proxy| proxy.log_servers().next().is_some());
+    if streamer.is_none() && has_lines {
+        *streamer = Some(Streamer::start(&directory.log_pipe(), output)?);
+    }
+    Ok(())
 }
 
 struct Supervisor<'a> {
@@ -118,6 +146,8 @@ struct Supervisor<'a> {
     output: &'a Output,
     directory: Directory,
     configuration: Configuration,
+    /// Absent as long as no lines go to TCP servers.
+    streamer: Option<Streamer>,
     admin: Admin,
     status: Shared,
     watch: Watch,

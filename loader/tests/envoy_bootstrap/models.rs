@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use meshgate::envoy::{AccessLog, EnvoyRange, Options};
 use meshgate::model::policy::{ClusterPolicy, ListenerPolicy, RoutePolicy};
 use meshgate::model::{
-    Action, Certificate, Cluster, Endpoint, Forward, Listener, Origin, PathMatch, Port, Protocol,
-    Proxy, Role, Route, UpstreamProtocol, VirtualHost, WeightedCluster,
+    Action, Certificate, Cluster, Dialect, Endpoint, Forward, Listener, Origin, PathMatch, Port,
+    Protocol, Proxy, Role, Route, ServerTls, UpstreamProtocol, VirtualHost, WeightedCluster,
 };
 use policy::Tags;
 use policy::config::{Mode, Reasons};
@@ -69,6 +69,7 @@ fn case(name: &'static str, ports: Vec<Port>) -> Case {
     Case {
         name,
         proxy: Proxy {
+            dialect: Dialect::Kuma,
             name: "edge-1".to_owned(),
             mesh: "default".to_owned(),
             service: "edge-gateway".to_owned(),
@@ -78,6 +79,7 @@ fn case(name: &'static str, ports: Vec<Port>) -> Case {
             clusters: clusters(),
         },
         options: Options {
+            log_pipe: None,
             admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)),
             wasm: "gateway.wasm".to_owned(),
             mode: Mode::Enforce,
@@ -226,6 +228,7 @@ fn http(number: u16, listeners: Vec<Listener>) -> Port {
         name: format!("edge-gateway:HTTP:{number}"),
         role: Role::Gateway,
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        socket: None,
         number,
         protocol: Protocol::Http,
         listeners,
@@ -246,14 +249,16 @@ fn listener(hostname: &str, domain: &str, cluster: &str) -> Listener {
         tags: Tags::from_iter([("kuma.io/service", "edge-gateway")]),
         permission: None,
         certificates: Vec::new(),
-        virtual_hosts: vec![VirtualHost {
-            domain: domain.parse().unwrap(),
-            routes: vec![route(
+        other_hostnames: Vec::new(),
+        tls: ServerTls::default(),
+        virtual_hosts: vec![VirtualHost::new(
+            domain.parse().unwrap(),
+            vec![route(
                 PathMatch::Prefix("/".to_owned()),
                 forward(&[(cluster, 1)]),
             )],
-            origin: origin(20),
-        }],
+            origin(20),
+        )],
         origin: origin(7),
     }
 }
@@ -275,6 +280,7 @@ fn forward(clusters: &[(&str, u32)]) -> Action {
     let weighted = clusters.iter().map(|(cluster, weight)| WeightedCluster {
         cluster: (*cluster).to_owned(),
         weight: *weight,
+        changes: None,
     });
     Action::Forward(Forward {
         clusters: weighted.collect(),
@@ -285,6 +291,7 @@ fn forward(clusters: &[(&str, u32)]) -> Action {
 fn clusters() -> Vec<Cluster> {
     let cluster = |name: &str, protocol, endpoints: &[(&str, u16)]| Cluster {
         tls: None,
+        origination: None,
         destination: Tags::default(),
         source: Tags::default(),
         policy: ClusterPolicy::default(),
@@ -296,6 +303,7 @@ fn clusters() -> Vec<Cluster> {
                 address: address.to_owned(),
                 port,
                 tls: None,
+                weight: None,
             })
             .collect(),
         origin: origin(30),

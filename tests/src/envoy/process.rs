@@ -50,6 +50,10 @@ impl Process {
     }
 
     /// The number of a child.
+    #[cfg_attr(
+        not(feature = "containers"),
+        expect(clippy::unnecessary_wraps, reason = "a container has none")
+    )]
     pub(super) fn id(&self) -> Option<u32> {
         match self {
             Self::Child(child) => Some(child.id()),

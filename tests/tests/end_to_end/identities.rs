@@ -10,13 +10,14 @@ use system_tests::tls::Identity;
 use system_tests::{on_each_envoy, until};
 use tokio::task::spawn_blocking;
 
-use crate::mesh::{SNI, World, between, signed};
+use crate::mesh::{SNI, World, between, signed, signed_for};
 
 on_each_envoy! {
     services_see_who_calls_and_for_what
     an_impostor_of_a_service_gets_nothing
     proxies_of_any_mesh_are_served
     impostors_of_other_meshes_are_refused
+    a_ca_signs_for_its_own_mesh_only
     no_request_fails_while_identities_are_renewed
 }
 
@@ -102,6 +103,36 @@ async fn impostors_of_other_meshes_are_refused(version: &str) -> anyhow::Result<
         .raw(b"GET / HTTP/1.1\r\nHost: edge.mesh\r\n\r\n")
         .await?;
     assert_eq!(String::from_utf8_lossy(&answer), "");
+    Ok(())
+}
+
+async fn a_ca_signs_for_its_own_mesh_only(version: &str) -> anyhow::Result<()> {
+    let world = World::start(version, "foo-1").await?;
+    let ca = world.authority("other")?;
+    let ask = async |uris: &[&str], is_expired| {
+        let identity = signed_for(&ca, uris, is_expired)?;
+        world.get_between(&between().identity(&identity)).await
+    };
+    for uris in [
+        &["spiffe://other/web"][..],
+        &["spiffe://other/web", "spiffe://other/api", "kuma://a/b"],
+    ] {
+        assert_eq!(ask(uris, false).await?.status, 200, "{uris:?}");
+        assert!(ask(uris, true).await.is_err(), "{uris:?}, expired");
+    }
+    for uris in [
+        &["spiffe://default/web"][..],
+        &["spiffe://default/web", "spiffe://other/web"],
+        &["spiffe://third/web"],
+        &["spiffe://Other/web"],
+        &["spiffe://other"],
+        &["spiffe://other,spiffe://default/web"],
+        &["kuma://kuma.io/service/web", "spiffe://other/web"],
+        &["kuma://kuma.io/service/web"],
+        &[],
+    ] {
+        assert!(ask(uris, false).await.is_err(), "{uris:?}");
+    }
     Ok(())
 }
 

@@ -1,12 +1,15 @@
 //! Resources in, responses out: `meshgate bootstrap` on stock Envoys with real backends and clients.
 
 mod connections;
+mod cross_mesh_clients;
 mod gateway;
 mod hosts;
 mod identities;
+mod logs;
 mod mesh;
 mod observed;
 mod policies;
+mod protocols;
 mod routes;
 mod rules;
 mod seeds;

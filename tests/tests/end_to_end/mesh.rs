@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rcgen::{CertificateParams, Issuer, KeyPair, SanType};
+use rcgen::{CertificateParams, Issuer, KeyPair, KeyUsagePurpose, SanType};
 use serde_json::{Value, json};
 use system_tests::client::{Connection, Response, get};
 use system_tests::envoy::{Envoy, socket_address};
@@ -73,6 +73,7 @@ spec:
 type: MeshGateway
 mesh: default
 name: edge-gateway
+annotations: {annotations}
 selectors:
 - match: {kuma.io/service: edge-gateway}
 conf:
@@ -105,7 +106,7 @@ pub(crate) const SNI: [&str; 3] = [
 
 /// The meshes, served. All of it ends when this is dropped.
 pub(crate) struct World {
-    _gateway: Envoy,
+    gateway: Envoy,
     _service: Envoy,
     address: IpAddr,
     dir: TempDir,
@@ -114,9 +115,22 @@ pub(crate) struct World {
 impl World {
     /// With the service's proxy, which has the identity of the Dataplane `service`.
     pub(crate) async fn start(version: &str, service: &str) -> anyhow::Result<Self> {
+        Self::start_with(version, service, "{}", "").await
+    }
+
+    /// With annotations of the gateway, and further resources.
+    pub(crate) async fn start_with(
+        version: &str,
+        service: &str,
+        annotations: &str,
+        more: &str,
+    ) -> anyhow::Result<Self> {
         let address = own_address();
         let dir = TempDir::new()?;
-        let resources = RESOURCES.replace("{address}", &address.to_string());
+        let resources = RESOURCES
+            .replace("{address}", &address.to_string())
+            .replace("{annotations}", annotations);
+        let resources = format!("{resources}---{more}");
         fs::write(dir.path().join("resources.yaml"), resources)?;
         let bootstrap = dir.path().join("bootstrap.json");
         meshgate::run_in(
@@ -134,7 +148,7 @@ impl World {
         certs(dir.path(), &[])?;
         let proxies = dir.path().join("work/proxies/default");
         Ok(Self {
-            _gateway: Envoy::start_file(version, &bootstrap).await?,
+            gateway: Envoy::start_file(version, &bootstrap).await?,
             _service: Envoy::start(version, sidecar(address, &proxies.join(service))).await?,
             address,
             dir,
@@ -183,6 +197,11 @@ impl World {
         SocketAddr::new(self.address, port)
     }
 
+    /// The counters of the gateway, as Prometheus reads them.
+    pub(crate) async fn metrics(&self) -> anyhow::Result<String> {
+        Ok(self.gateway.admin_get("/stats/prometheus").await?.body)
+    }
+
     /// The answer to a request without TLS.
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Response> {
         let connection = Connection::open(self.at(8080)).await?;
@@ -211,6 +230,15 @@ pub(crate) fn between() -> Tls {
 
 /// A certificate of this name that a CA, PEM with its key, has signed.
 pub(crate) fn signed(authority: &str, uri: &str, is_expired: bool) -> anyhow::Result<Identity> {
+    signed_for(authority, &[uri], is_expired)
+}
+
+/// A certificate with these URIs that a CA, PEM with its key, has signed.
+pub(crate) fn signed_for(
+    authority: &str,
+    uris: &[&str],
+    is_expired: bool,
+) -> anyhow::Result<Identity> {
     let blocks = pem::parse_many(authority)?;
     let block = |tag: &str| blocks.iter().find(|b| b.tag() == tag).context("a block");
     let certificate = block("CERTIFICATE")?;
@@ -219,7 +247,11 @@ pub(crate) fn signed(authority: &str, uri: &str, is_expired: bool) -> anyhow::Re
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.subject_alt_names = vec![SanType::URI(uri.try_into()?)];
+    for &uri in uris {
+        params.subject_alt_names.push(SanType::URI(uri.try_into()?));
+    }
+    // Without one Envoy takes it for the certificate of a CA (X.509-SVID, section 5.2).
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.not_after = if is_expired {
         rcgen::date_time_ymd(2020, 1, 1)
     } else {

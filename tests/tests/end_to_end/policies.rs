@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use system_tests::client::{Connection, Response};
+use system_tests::client::Response;
 use system_tests::{on_each_envoy, until};
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -22,11 +21,12 @@ on_each_envoy! {
     a_mesh_fault_injection_aborts
     mesh_circuit_breakers_limit_requests
     a_policy_for_gateways_of_the_mesh
-    a_mesh_access_log_writes_lines
+    the_policy_of_a_zone_wins_over_that_of_all_zones
     a_mesh_health_check_probes
+    a_health_check_probes
 }
 
-const LISTENERS: &str = "
+pub(crate) const LISTENERS: &str = "
 type: MeshGateway
 mesh: default
 name: edge-gateway
@@ -39,7 +39,7 @@ conf:
 ";
 
 /// To a service that answers as each test wants.
-const ROUTE: &str = "
+pub(crate) const ROUTE: &str = "
 type: MeshHTTPRoute
 mesh: default
 name: all
@@ -57,7 +57,7 @@ spec:
 ";
 
 /// A policy of the newer kinds for the listener `one`.
-fn newer(kind: &str, conf: &str) -> String {
+pub(crate) fn newer(kind: &str, conf: &str) -> String {
     format!(
         "type: {kind}
 mesh: default
@@ -72,7 +72,7 @@ spec:
 }
 
 /// A policy of the older kinds for the listener `one`.
-fn older(kind: &str, conf: &str) -> String {
+pub(crate) fn older(kind: &str, conf: &str) -> String {
     format!(
         "type: {kind}
 mesh: default
@@ -153,7 +153,7 @@ impl Drop for Scripted {
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
 
-async fn get(gateway: &Gateway, host: &str, path: &str) -> anyhow::Result<Response> {
+pub(crate) async fn get(gateway: &Gateway, host: &str, path: &str) -> anyhow::Result<Response> {
     let request = system_tests::client::get(host, path);
     gateway.connect().await?.http1(request).await
 }
@@ -272,7 +272,14 @@ async fn mesh_circuit_breakers_limit_requests(version: &str) -> anyhow::Result<(
     );
     let failing = Scripted::start(UNAVAILABLE).await?;
     let gateway = failing.gateway(version, &policy).await?;
-    for (host, requests) in [("one.example.com", 1), ("two.example.com", 2)] {
+    // The main thread leaves the endpoint out after the answer has been sent.
+    until("no endpoint", async || {
+        let response = get(&gateway, "one.example.com", "/").await.ok()?;
+        (response.body == "no healthy upstream").then_some(())
+    })
+    .await?;
+    failing.take();
+    for (host, requests) in [("one.example.com", 0), ("two.example.com", 2)] {
         for _ in 0..2 {
             assert_eq!(get(&gateway, host, "/").await?.status, 503);
         }
@@ -308,44 +315,27 @@ spec:
     Ok(())
 }
 
-async fn a_mesh_access_log_writes_lines(version: &str) -> anyhow::Result<()> {
-    let listeners = "
-type: MeshGateway
+async fn the_policy_of_a_zone_wins_over_that_of_all_zones(version: &str) -> anyhow::Result<()> {
+    // By its name alone the global one would win.
+    let policy = |name: &str, origin: &str, timeout: &str| {
+        format!(
+            "type: MeshTimeout
 mesh: default
-name: edge-gateway
-selectors:
-- match: {kuma.io/service: edge-gateway}
-conf:
-  listeners:
-  - {port: 8080, protocol: HTTP, tags: {host: one}}
-  - {port: 8081, protocol: HTTP, tags: {host: two}}
-";
-    let dir = TempDir::new()?;
-    let (plain, json) = (dir.path().join("plain"), dir.path().join("json"));
-    let backends = format!(
-        "{{backends: [
-          {{type: File, file: {{path: {}, format: {{type: Plain, plain: '%REQ(:PATH)% %KUMA_MESH% %KUMA_SOURCE_SERVICE%'}}}}}},
-          {{type: File, file: {{path: {}, format: {{type: Json, json: [{{key: to, value: '%KUMA_DESTINATION_SERVICE%'}}]}}}}}}]}}",
-        plain.display(),
-        json.display(),
-    );
-    let policy = newer("MeshAccessLog", &backends);
-    let gateway = Gateway::start(version, &[listeners, ROUTE, &policy]).await?;
-    for (port, path) in [(8081, "/foo/two"), (8080, "/foo/one")] {
-        let connection = Connection::open(gateway.at(port)).await?;
-        let request = system_tests::client::get("example.com", path);
-        assert_served(&connection.http1(request).await?, "backend-foo");
-    }
-    for (file, line) in [
-        (plain, "/foo/one default edge-gateway\n"),
-        (json, "{\"to\":\"*\"}\n"),
-    ] {
-        let lines = until(line, async || {
-            let lines = std::fs::read_to_string(&file).ok()?;
-            lines.contains(line).then_some(lines)
-        });
-        assert_eq!(lines.await?, line);
-    }
+name: {name}
+labels: {{kuma.io/origin: {origin}}}
+spec:
+  targetRef: {{kind: Mesh}}
+  to:
+  - targetRef: {{kind: Mesh}}
+    default: {{http: {{requestTimeout: {timeout}}}}}
+"
+        )
+    };
+    let (global, zone) = (policy("a", "global", "8s"), policy("b", "zone", "7s"));
+    let gateway = Gateway::start(version, &[LISTENERS, ROUTE, &global, &zone]).await?;
+    let echo = get(&gateway, "one.example.com", "/foo").await?.echo()?;
+    let told = echo.headers.get("x-envoy-expected-rq-timeout-ms");
+    assert_eq!(told.map(String::as_str), Some("7000"));
     Ok(())
 }
 
@@ -354,8 +344,21 @@ async fn a_mesh_health_check_probes(version: &str) -> anyhow::Result<()> {
         "MeshHealthCheck",
         "{interval: 100ms, timeout: 1s, unhealthyThreshold: 1, healthyPanicThreshold: 0, http: {path: /health}}",
     );
+    probes(version, &policy).await
+}
+
+async fn a_health_check_probes(version: &str) -> anyhow::Result<()> {
+    let policy = older(
+        "HealthCheck",
+        "{interval: 0.1s, timeout: 1s, unhealthyThreshold: 1, healthyThreshold: 1, healthyPanicThreshold: 0, \
+         http: {path: /health, expectedStatuses: [201]}}",
+    );
+    probes(version, &policy).await
+}
+
+async fn probes(version: &str, policy: &str) -> anyhow::Result<()> {
     let failing = Scripted::start(UNAVAILABLE).await?;
-    let gateway = failing.gateway(version, &policy).await?;
+    let gateway = failing.gateway(version, policy).await?;
     until("an unhealthy endpoint", async || {
         let response = get(&gateway, "one.example.com", "/").await.ok()?;
         (response.status == 503 && response.body == "no healthy upstream").then_some(())

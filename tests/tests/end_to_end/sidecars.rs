@@ -3,11 +3,14 @@
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 
+use hyper::Request;
+use hyper::header::HeaderName;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use system_tests::client::{Connection, Response, get, request};
+use system_tests::collector::Collector;
 use system_tests::echo::Backend;
 use system_tests::envoy::Envoy;
-use system_tests::{meshgate, on_each_envoy};
+use system_tests::{meshgate, on_each_envoy, until};
 use tempfile::TempDir;
 
 use crate::gateway::own_address;
@@ -25,6 +28,8 @@ on_each_envoy! {
     routes_and_resources
     gateways_of_other_meshes_by_tags
     gateways_of_other_meshes_by_hostname
+    headers_that_only_proxies_write_are_not_the_clients
+    both_sides_are_logged
 }
 
 /// `web` calls `backend`, which speaks HTTP on port 7001 and something else on port 7002.
@@ -32,6 +37,7 @@ const SERVICES: &str = "
 type: Mesh
 name: default
 mtls: {enabledBackend: ca, backends: [{name: ca, type: builtin, mode: {mode}}]}
+logging: {backends: [{name: file, type: file, format: '%KUMA_TRAFFIC_DIRECTION% %KUMA_DESTINATION_SERVICE%', conf: {path: {log}}}]}
 ---
 type: Dataplane
 mesh: default
@@ -110,6 +116,7 @@ impl World {
         let dir = TempDir::new()?;
         let text = format!("{SERVICES}---{resources}")
             .replace("{mode}", mode)
+            .replace("{log}", &dir.path().join("log").display().to_string())
             .replace("{web}", &web.to_string())
             .replace("{other}", &other.to_string())
             .replace("{backend}", &backend.to_string())
@@ -470,16 +477,21 @@ impl Far {
         })
     }
 
-    async fn by_hostname(&self, host: &str, cluster: Option<&str>) -> anyhow::Result<Response> {
+    async fn by_hostname(&self, host: &str, headers: &[Header]) -> anyhow::Result<Response> {
         let connection = Connection::open(SocketAddr::from(([127, 0, 0, 1], self.port))).await?;
-        let mut request = get(host, "/");
-        if let Some(cluster) = cluster {
-            request
-                .headers_mut()
-                .insert("x-meshgate-cluster", cluster.parse()?);
-        }
-        connection.http1(request).await
+        connection.http1(with(get(host, "/"), headers)?).await
     }
+}
+
+type Header = (&'static str, &'static str);
+
+/// The request with further headers.
+fn with<T>(mut request: Request<T>, headers: &[Header]) -> anyhow::Result<Request<T>> {
+    for &(name, value) in headers {
+        let name = HeaderName::from_bytes(name.as_bytes())?;
+        request.headers_mut().append(name, value.parse()?);
+    }
+    Ok(request)
 }
 
 /// A port of 127.0.0.1, where the port for hostnames is: free a moment ago.
@@ -501,16 +513,92 @@ async fn gateways_of_other_meshes_by_tags(version: &str) -> anyhow::Result<()> {
 
 async fn gateways_of_other_meshes_by_hostname(version: &str) -> anyhow::Result<()> {
     let far = Far::start(version).await?;
-    for cluster in [None, Some("localhost:1")] {
-        let response = far.by_hostname("internal.api.far.mesh", cluster).await?;
+    let response = far.by_hostname("internal.api.far.mesh", &[]).await?;
+    let echo = response.echo()?;
+    assert_eq!((response.status, &*echo.backend), (200, "far"));
+    let response = far.by_hostname("internal.other.far.mesh", &[]).await?;
+    assert_eq!(response.status, 404, "{response:?}");
+    assert!(!response.header("x-meshgate-reason").is_empty());
+    Ok(())
+}
+
+/// Neither where a request goes nor in whose name is up to headers of the client, on any of the proxies on its way.
+async fn headers_that_only_proxies_write_are_not_the_clients(version: &str) -> anyhow::Result<()> {
+    let far = Far::start(version).await?;
+    let lies = [
+        ("x-meshgate-cluster", "localhost:1"),
+        ("X-Meshgate-Cluster", "localhost:2"),
+        ("x-kuma-tags", "&kuma.io/service=admin&"),
+    ];
+    let by_tags = {
+        let connection = Connection::open(SocketAddr::new(far.web, 8001)).await?;
+        connection.http1(with(get("any.test", "/"), &lies)?).await?
+    };
+    let by_hostname = far.by_hostname("internal.api.far.mesh", &lies).await?;
+    for response in [by_tags, by_hostname] {
         let echo = response.echo()?;
         assert_eq!((response.status, &*echo.backend), (200, "far"));
         assert_eq!(echo.headers.get("x-meshgate-cluster"), None);
+        assert_eq!(echo.headers.get("x-kuma-tags"), None);
     }
-    for cluster in [None, Some("localhost:1")] {
-        let response = far.by_hostname("internal.other.far.mesh", cluster).await?;
-        assert_eq!(response.status, 404, "{response:?}");
-        assert!(!response.header("x-meshgate-reason").is_empty());
-    }
+    let response = far.by_hostname("internal.other.far.mesh", &lies).await?;
+    assert_eq!(response.status, 404, "{response:?}");
+    Ok(())
+}
+
+/// What leaves goes to a collector and, as a `TrafficLog` says, to a file; what comes in goes to the same collector.
+async fn both_sides_are_logged(version: &str) -> anyhow::Result<()> {
+    let mut collector = Collector::start().await?;
+    let backend = format!(
+        "{{type: OpenTelemetry, openTelemetry: {{endpoint: '{}', body: {{stringValue:
+           '%REQ(:PATH)% %KUMA_TRAFFIC_DIRECTION% %KUMA_SOURCE_SERVICE% %KUMA_DESTINATION_SERVICE%'}}}}}}",
+        collector.address
+    );
+    let resources = format!(
+        "{ALL_MAY}---
+type: MeshAccessLog
+mesh: default
+name: out
+spec:
+  targetRef: {{kind: MeshSubset, tags: {{kuma.io/service: web}}}}
+  to:
+  - targetRef: {{kind: MeshService, name: backend}}
+    default: {{backends: [{backend}]}}
+---
+type: MeshAccessLog
+mesh: default
+name: in
+spec:
+  targetRef: {{kind: Dataplane, name: backend-1}}
+  rules:
+  - default: {{backends: [{backend}]}}
+---
+type: TrafficLog
+mesh: default
+name: older
+sources:
+- match: {{kuma.io/service: web}}
+destinations:
+- match: {{kuma.io/service: backend-tcp}}
+conf: {{backend: file}}
+"
+    );
+    let world = World::start(version, "STRICT", &resources).await?;
+    assert_eq!(world.other("/other").await?.status, 200);
+    let record = collector.record().await?;
+    assert_eq!(record.body, "/other INBOUND unknown backend");
+    assert_eq!(world.web("/web").await?.status, 200);
+    let mut bodies = [collector.record().await?, collector.record().await?].map(|r| r.body);
+    bodies.sort();
+    let both = ["/web INBOUND unknown backend", "/web OUTBOUND web backend"];
+    assert_eq!(bodies, both);
+    let mut connection = Connection::open(SocketAddr::new(world.web, 8002)).await?;
+    assert_eq!(connection.exchange(b"hello\n", b"\n").await?, b"hello\n");
+    drop(connection);
+    let line = until("a line", async || {
+        let lines = fs::read_to_string(world.dir.path().join("log")).ok()?;
+        lines.contains('\n').then_some(lines)
+    });
+    assert_eq!(line.await?, "OUTBOUND backend-tcp\n");
     Ok(())
 }

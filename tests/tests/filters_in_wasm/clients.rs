@@ -25,7 +25,6 @@ fn clients_of_the_list_get_in() {
         for (client, status) in [
             ("spiffe://west/web", 200),
             ("spiffe://west/web,kuma://kuma.io/service/web", 200),
-            ("kuma://kuma.io/service/web,spiffe://west/web", 200),
             ("spiffe://east/web", 200),
             ("spiffe://old/web", 200),
             ("spiffe://east/web2", 403),
@@ -36,6 +35,9 @@ fn clients_of_the_list_get_in() {
             ("spiffe://west/bad", 403),
             ("spiffe://west/web,spiffe://west/bad", 403),
             ("kuma://kuma.io/service/web", 403),
+            ("kuma://kuma.io/service/web,spiffe://west/web", 403),
+            ("spiffe://north/web,spiffe://west/web", 403),
+            ("spiffe://west/web,spiffe://north/web", 403),
             ("-", 403),
             ("", 403),
         ] {

@@ -39,6 +39,8 @@ pub(crate) struct Resources {
     pub(crate) certificate: Option<String>,
     /// More ports for HTTP.
     pub(crate) ports: Vec<u16>,
+    /// Documents after all others.
+    pub(crate) more: String,
 }
 
 impl Resources {
@@ -55,6 +57,7 @@ impl Resources {
             backend,
             service,
             generation,
+            more,
             ..
         } = self;
         let mut listeners = String::new();
@@ -125,7 +128,7 @@ spec:
                   set: [{{name: x-generation, value: '{generation}'}}]
             backendRefs:
               - {{kind: MeshService, name: {service}}}
-"
+{more}"
         )
     }
 }
@@ -178,7 +181,7 @@ impl Run {
         })
     }
 
-    fn start_files(
+    pub(crate) fn start_files(
         own_args: &[&str],
         envoy_args: &[&str],
         write: impl FnOnce(Ipv4Addr, &Path) -> anyhow::Result<()>,

@@ -2,8 +2,10 @@
 
 mod crash;
 mod gateway;
+mod identities;
 mod lifecycle;
 mod load;
+mod logs;
 mod observed;
 mod refusal;
 mod reload;

@@ -36,6 +36,7 @@ impl Changes {
             http: more,
             certificate: Some(self.certificates[round / 4 % 2].clone()),
             ports: Vec::new(),
+            more: String::new(),
         }
     }
 }

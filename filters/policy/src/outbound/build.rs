@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use super::{External, Hosts, Match, Outbound, Target};
 use crate::address::{AmbiguousAddress, Cidr, Destination, InvalidCidr};
-use crate::client::UriPattern;
+use crate::client::{Client, UriPattern};
 use crate::config::{
     CrossMeshConfig, CrossMeshGatewayConfig, ExternalAccessConfig, ExternalServiceConfig,
     Passthrough, PassthroughConfig, Protocol,
@@ -179,7 +179,11 @@ fn own_client(uris: &[String]) -> Result<Box<str>, InvalidOutbound> {
     match uris.iter().find(|uri| !is_whole(uri)) {
         Some(uri) => Err(InvalidOutbound::Client(uri.clone())),
         None if uris.is_empty() => Err(InvalidOutbound::NoClient),
-        None => Ok(uris.join(",").into()),
+        None => {
+            let uris = uris.join(",");
+            Client::new(uris.as_bytes()).ok_or(InvalidOutbound::NoMesh)?;
+            Ok(uris.into())
+        }
     }
 }
 
@@ -263,6 +267,9 @@ pub enum InvalidOutbound {
     /// A client without an identity matches no rule.
     #[error("`client` is empty: give the client's URIs, or leave it out")]
     NoClient,
+    /// A client that would never be let in.
+    #[error("`client` has to begin with a SPIFFE ID, and all SPIFFE IDs have to be of one mesh")]
+    NoMesh,
     /// A cluster that nothing would go to.
     #[error("`cluster` is for the `passthrough` mode `all`")]
     Cluster,

@@ -94,8 +94,12 @@ fn every_uri_of_a_certificate_counts() {
         Verdict::Deny
     );
     assert_eq!(
-        judge(by_service, "kuma://v/1,spiffe://a/web", "", ""),
+        judge(by_service, "spiffe://a/web,kuma://v/1", "", ""),
         Verdict::Allow
+    );
+    assert_eq!(
+        judge(by_service, "spiffe://a/web,spiffe://b/web", "", ""),
+        Verdict::Deny
     );
     let by_tags = r#"{"allow":[{"client":["spiffe://a/*","kuma://version/2"]}]}"#;
     assert_eq!(

@@ -8,6 +8,7 @@ use envoy_types::pb::envoy::config::route::v3::{
 use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use envoy_types::pb::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher};
 
+use crate::envoy::proto;
 use crate::model::{HeaderMatch, HeaderTest, PathMatch, QueryMatch, QueryTest, Route};
 
 pub(super) fn of(route: &Route) -> RouteMatch {
@@ -19,6 +20,7 @@ pub(super) fn of(route: &Route) -> RouteMatch {
     RouteMatch {
         headers: method.chain(route.headers.iter().map(header)).collect(),
         query_parameters: route.query.iter().map(query).collect(),
+        case_sensitive: route.ignores_path_case.then(|| proto::boolean(false)),
         ..path(&route.path)
     }
 }
@@ -35,20 +37,33 @@ pub(super) fn path(path: &PathMatch) -> RouteMatch {
 }
 
 fn header(header: &HeaderMatch) -> HeaderMatcher {
-    HeaderMatcher {
+    let is_not = |test: &HeaderTest| HeaderMatcher {
         name: header.name.clone(),
-        header_match_specifier: Some(match &header.test {
-            HeaderTest::Exact(value) => string(MatchPattern::Exact(value.clone())),
-            // Everything begins with nothing, and Envoy takes no empty prefix.
-            HeaderTest::Prefix(value) if value.is_empty() => {
-                HeaderMatchSpecifier::PresentMatch(true)
-            }
-            HeaderTest::Prefix(value) => string(MatchPattern::Prefix(value.clone())),
-            HeaderTest::Regex(value) => string(MatchPattern::SafeRegex(regex(value))),
-            HeaderTest::Present => HeaderMatchSpecifier::PresentMatch(true),
-            HeaderTest::Absent => HeaderMatchSpecifier::PresentMatch(false),
-        }),
-        ..HeaderMatcher::default()
+        header_match_specifier: Some(specifier(test)),
+        invert_match: true,
+        // To ask for presence of what counts as present would make no sense.
+        treat_missing_header_as_empty: *test != HeaderTest::Present,
+    };
+    match &header.test {
+        HeaderTest::Not(test) => is_not(test),
+        test => HeaderMatcher {
+            name: header.name.clone(),
+            header_match_specifier: Some(specifier(test)),
+            ..HeaderMatcher::default()
+        },
+    }
+}
+
+fn specifier(test: &HeaderTest) -> HeaderMatchSpecifier {
+    match test {
+        HeaderTest::Exact(value) => string(MatchPattern::Exact(value.clone())),
+        // Everything begins with nothing, and Envoy takes no empty prefix.
+        HeaderTest::Prefix(value) if value.is_empty() => HeaderMatchSpecifier::PresentMatch(true),
+        HeaderTest::Prefix(value) => string(MatchPattern::Prefix(value.clone())),
+        HeaderTest::Regex(value) => string(MatchPattern::SafeRegex(regex(value))),
+        HeaderTest::Present => HeaderMatchSpecifier::PresentMatch(true),
+        HeaderTest::Absent => HeaderMatchSpecifier::PresentMatch(false),
+        HeaderTest::Not(test) => specifier(test),
     }
 }
 
@@ -57,11 +72,16 @@ fn string(pattern: MatchPattern) -> HeaderMatchSpecifier {
 }
 
 fn query(query: &QueryMatch) -> QueryParameterMatcher {
-    let pattern = match &query.test {
-        QueryTest::Exact(value) => MatchPattern::Exact(value.clone()),
-        QueryTest::Regex(value) => MatchPattern::SafeRegex(regex(value)),
+    let string = |pattern| QueryParameterMatchSpecifier::StringMatch(matcher(pattern));
+    let specifier = match &query.test {
+        QueryTest::Exact(value) => string(MatchPattern::Exact(value.clone())),
+        QueryTest::Prefix(value) if value.is_empty() => {
+            QueryParameterMatchSpecifier::PresentMatch(true)
+        }
+        QueryTest::Prefix(value) => string(MatchPattern::Prefix(value.clone())),
+        QueryTest::Regex(value) => string(MatchPattern::SafeRegex(regex(value))),
+        QueryTest::Present => QueryParameterMatchSpecifier::PresentMatch(true),
     };
-    let specifier = QueryParameterMatchSpecifier::StringMatch(matcher(pattern));
     QueryParameterMatcher {
         name: query.name.clone(),
         query_parameter_match_specifier: Some(specifier),

@@ -83,6 +83,12 @@ impl<'a> Backends<'a> {
             && offers.all(|offer| matches!(offer.protocol, "http" | "http2" | "grpc"))
     }
 
+    /// Whether all endpoints speak gRPC; not if there is none.
+    pub(super) fn speaks_grpc(&self, destination: &Tags) -> bool {
+        let mut offers = self.services.find(destination).peekable();
+        offers.peek().is_some() && offers.all(|offer| offer.protocol == "grpc")
+    }
+
     pub(super) fn into_clusters(self) -> Vec<Cluster> {
         self.clusters.into_values().collect()
     }
@@ -96,7 +102,8 @@ impl<'a> Backends<'a> {
         // HTTP/1.1 unless all endpoints agree on HTTP/2 (Kuma `pkg/xds/topology/outbound.go` at 2.14.3).
         let first = protocols.next().unwrap_or_default();
         let protocol = match first {
-            "http2" | "grpc" if protocols.all(|other| other == first) => UpstreamProtocol::Http2,
+            "http2" if protocols.all(|other| other == first) => UpstreamProtocol::Http2,
+            "grpc" if protocols.all(|other| other == first) => UpstreamProtocol::Grpc,
             _ => UpstreamProtocol::Http1,
         };
         Cluster {
@@ -104,6 +111,7 @@ impl<'a> Backends<'a> {
             protocol,
             endpoints,
             tls: self.services.tls(destination),
+            origination: None,
             destination: destination.clone(),
             source: Tags::default(),
             policy: ClusterPolicy::default(),

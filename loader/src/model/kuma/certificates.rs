@@ -1,39 +1,15 @@
 //! The certificates of a listener, from the places that it names.
 
-mod bundle;
-mod key;
-
-pub(crate) use key::PrivateKey;
-
 use super::{Input, of_mesh};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::hash::sha256_hex;
 use crate::model::Certificate;
+use crate::model::certificates::{Unusable, bundle};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::{DataSource, Listener, MeshGateway};
 use crate::source::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-
-/// Why a certificate cannot be served.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Unusable {
-    pub(crate) code: Code,
-    pub(crate) why: String,
-}
-
-impl Unusable {
-    fn invalid(why: impl Into<String>) -> Self {
-        Self::new(Code::InvalidCertificate, why)
-    }
-
-    fn new(code: Code, why: impl Into<String>) -> Self {
-        Self {
-            code,
-            why: why.into(),
-        }
-    }
-}
 
 /// The certificates of a listener. If one of them cannot be used the listener has none, and is not served: the others
 /// are not affected.

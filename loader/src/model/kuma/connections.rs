@@ -1,11 +1,9 @@
 //! Where connections of TCP and TLS listeners go: `MeshTCPRoute`s, or `MeshGatewayRoute`s with rules for TCP.
 
-use std::cmp::Reverse;
-
 use policy::Tags;
 
 use super::backends::Backends;
-use super::http_routes::{RouteTarget, rank};
+use super::http_routes::{RouteTarget, order, rank};
 use super::policies::{Destination, Policies};
 use super::select::routes_attach;
 use super::{Input, of_mesh};
@@ -23,7 +21,7 @@ pub(super) fn any_attaches(
     gateway: &Resource<MeshGateway>,
     ports: &[Port],
 ) -> bool {
-    let ports = || ports.iter().filter(|port| takes_connections(port));
+    let ports = || ports.iter().filter(|port| takes_connections(port.protocol));
     let listeners = || ports().flat_map(|port| &port.listeners);
     of_mesh(&input.resources.mesh_tcp_routes, &gateway.meta.mesh).any(|route| {
         let target = route.spec.target_ref.as_ref();
@@ -32,8 +30,8 @@ pub(super) fn any_attaches(
 }
 
 /// Whether the port is for connections, not for requests.
-pub(super) fn takes_connections(port: &Port) -> bool {
-    matches!(port.protocol, Protocol::Tcp | Protocol::Tls)
+pub(super) fn takes_connections(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Tcp | Protocol::Tls)
 }
 
 /// Sends the connections of each listener of the port to the backends of the policy with the greatest rank; of equal
@@ -50,9 +48,9 @@ pub(super) fn attach_tcp_routes(
             .filter(|route| rule_of(&route.spec).is_some())
             .filter_map(|route| {
                 let rank = rank(route.spec.target_ref.as_ref(), gateway, listener)?;
-                Some(((Reverse(rank), &route.meta.name), route))
+                Some((order(rank, &route.meta), route))
             })
-            .min_by_key(|(order, _)| *order);
+            .max_by(|(one, _), (other, _)| one.cmp(other));
         let Some((route, to)) = best.and_then(|(_, route)| Some((route, rule_of(&route.spec)?)))
         else {
             continue;
@@ -103,6 +101,7 @@ pub(super) fn of_outbound(
         clusters: vec![WeightedCluster {
             cluster: to.cluster.to_owned(),
             weight: 1,
+            changes: None,
         }],
         origin: to.origin.clone(),
     }
@@ -131,6 +130,7 @@ fn of_rule(
         WeightedCluster {
             cluster: backends.cluster(&destination, listener, &origin),
             weight: backend.weight.unwrap_or(1),
+            changes: None,
         }
     });
     Connections {
@@ -168,6 +168,7 @@ pub(super) fn attach_gateway_routes(
                     WeightedCluster {
                         cluster: backends.cluster(destination, &listener.tags, &origin),
                         weight: backend.weight,
+                        changes: None,
                     }
                 });
                 listener.connections.push(Connections {

@@ -17,7 +17,7 @@ use crate::source::Path;
 /// [`BY_POLICY`].
 const ANNOTATION: &str = "meshgate.io/cross-mesh-clients";
 
-/// The value with which the `rules` of MeshTrafficPermissions decide, which Kuma does not apply to gateways.
+/// The value with which the `rules` of `MeshTrafficPermission` decide, which Kuma does not apply to gateways.
 const BY_POLICY: &str = "MeshTrafficPermission";
 
 /// What a MeshGateway's annotation says.
@@ -36,6 +36,11 @@ impl<'a> CrossMeshClients<'a> {
         findings: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
         let value = gateway.meta.annotations.get(ANNOTATION)?.trim();
+        let conf = gateway.spec.conf.as_ref();
+        let mut listeners = conf.into_iter().flat_map(|conf| &conf.listeners);
+        if !listeners.any(|listener| listener.cross_mesh) {
+            findings.push(unused(gateway));
+        }
         if value == BY_POLICY {
             return Some(Self::ByPolicy(input, gateway));
         }
@@ -64,13 +69,36 @@ impl<'a> CrossMeshClients<'a> {
             Self::ByPolicy(input, gateway) => {
                 let own = std::slice::from_ref(tags);
                 let policies = Policies::of_any(input.resources, Side::Gateway(gateway), own);
-                permissions::by_rules(&policies.matched(
+                let mut permission = permissions::by_rules(&policies.matched(
                     &input.resources.mesh_traffic_permissions,
                     |policy| policy.target_ref.as_ref(),
                     None,
-                ))
+                ));
+                let shadow = permission.shadow_denied.iter_mut();
+                permission
+                    .allowed
+                    .iter_mut()
+                    .chain(shadow)
+                    .for_each(of_one_mesh);
+                permission
             }
         }
+    }
+}
+
+/// Whether policies decide about the clients of a gateway.
+pub(crate) fn by_policy(gateway: &Resource<MeshGateway>) -> bool {
+    let value = gateway.meta.annotations.get(ANNOTATION);
+    value.is_some_and(|value| value.trim() == BY_POLICY)
+}
+
+/// Kuma's prefixes cannot end with a slash, so that of `mesh-1` would let `mesh-10` in: one without a path is a mesh.
+fn of_one_mesh(clients: &mut Clients) {
+    if let Who::Is(SpiffeIds::Prefix(start)) = &mut clients.who
+        && let Some(mesh) = start.strip_prefix("spiffe://")
+        && !mesh.contains('/')
+    {
+        clients.who = Who::Is(SpiffeIds::mesh(mesh));
     }
 }
 
@@ -94,10 +122,17 @@ fn clients(entry: &str) -> Option<(&str, SpiffeIds)> {
 fn invalid(gateway: &Resource<MeshGateway>, entry: &str) -> Diagnostic {
     let message = format!("`{entry}` is no mesh and no service of one, so nobody is let in by it");
     at_annotation(gateway, Diagnostic::error, message)
+        .help("write meshes and services of meshes with commas between them: `mesh-2, mesh-3/web`")
 }
 
 fn unknown(gateway: &Resource<MeshGateway>, mesh: &str) -> Diagnostic {
     let message = format!("there is no mesh `{mesh}` among the resources");
+    at_annotation(gateway, Diagnostic::warning, message)
+}
+
+fn unused(gateway: &Resource<MeshGateway>) -> Diagnostic {
+    let message =
+        "no listener has `crossMesh`, so there are no clients that it is about".to_owned();
     at_annotation(gateway, Diagnostic::warning, message)
 }
 
@@ -116,5 +151,4 @@ fn at_annotation(
     finding(Code::InvalidCrossMeshClients, message)
         .at(root.locate(&path))
         .about(&gateway.meta, &path)
-        .help("write meshes and services of meshes with commas between them: `mesh-2, mesh-3/web`")
 }

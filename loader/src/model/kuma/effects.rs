@@ -43,7 +43,7 @@ impl Effects {
                 clusters: self.clusters,
                 path: self.path,
                 host: host.or(self.host),
-                mirror: self.mirror,
+                mirrors: self.mirror.into_iter().collect(),
             }),
         };
         Route {
@@ -87,6 +87,7 @@ pub(super) fn shares(
         .map(|(cluster, weight)| WeightedCluster {
             cluster,
             weight: weight >> shift,
+            changes: None,
         })
         .collect()
 }

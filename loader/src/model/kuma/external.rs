@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use super::Input;
-use super::certificates::{self, Unusable};
+use super::certificates;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::certificates::Unusable;
 use crate::model::{ClientCertificate, Endpoint, UpstreamTls};
 use crate::resources::Resource;
 use crate::resources::kuma::external_service::{ExternalService, Tls};
@@ -29,6 +30,7 @@ pub(super) fn endpoint(
         address: host.to_owned(),
         port,
         tls,
+        weight: None,
     })
 }
 

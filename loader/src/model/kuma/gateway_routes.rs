@@ -53,11 +53,7 @@ pub(super) fn attach<'a>(
                     };
                     rules.extend(builder.rules(http));
                 }
-                VirtualHost {
-                    domain,
-                    routes: paths::routes(rules),
-                    origin: listener.origin.clone(),
-                }
+                VirtualHost::new(domain, paths::routes(rules), listener.origin.clone())
             })
             .collect();
     }
@@ -212,6 +208,7 @@ impl Builder<'_, '_> {
                     _ => self.port,
                 },
                 path: redirect.path.as_ref().and_then(path_rewrite),
+                keeps_query: false,
             });
         } else if let Some(mirror) = &filter.mirror {
             let percent = mirror.percentage.unwrap_or_default();

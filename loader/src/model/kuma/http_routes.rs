@@ -4,8 +4,6 @@ mod build;
 mod merge;
 mod outbound;
 
-use std::cmp::Reverse;
-
 use policy::HostPattern;
 
 use self::build::Builder;
@@ -13,12 +11,13 @@ pub(super) use self::outbound::{RouteTarget, any_is_for, routes as outbound_rout
 use super::backends::Backends;
 use super::gateway_routes::no_route;
 use super::paths;
+use super::select::precedence;
 use super::{Input, SERVICE_TAG, of_mesh};
 use crate::diagnostic::Diagnostic;
 use crate::model::{Listener, Port, VirtualHost};
-use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::resources::kuma::mesh_http_route::{MeshHttpRoute, TargetRef};
+use crate::resources::{Meta, Resource};
 
 /// Whether any MeshHTTPRoute is for any listener of the gateway.
 pub(super) fn any_attaches(
@@ -33,15 +32,24 @@ pub(super) fn any_attaches(
     })
 }
 
-/// How a policy's `targetRef` reaches a listener; the greater rank wins where two policies say different things.
-///
-/// First by kind, then by the number of tags (Kuma `pkg/plugins/policies/core/rules` at 2.14.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// How a policy's `targetRef` reaches a listener, with the number of its tags.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Rank {
     Mesh,
     MeshSubset(usize),
     MeshGateway(usize),
     MeshService,
+}
+
+/// The order of two policies that reach a listener; the greater one wins.
+pub(super) fn order(rank: Rank, meta: &Meta) -> impl Ord + use<'_> {
+    let (kind, tags) = match rank {
+        Rank::Mesh => (0, 0),
+        Rank::MeshSubset(tags) => (1, tags),
+        Rank::MeshGateway(tags) => (2, tags),
+        Rank::MeshService => (3, 0),
+    };
+    (kind, precedence(meta, tags))
 }
 
 /// Policies for sidecars only do not reach gateways.
@@ -115,19 +123,19 @@ pub(super) fn attach<'a>(
                     builder.routes(rule)
                 })
                 .collect();
-            hosts.push(VirtualHost {
-                domain: domain.clone(),
-                routes: paths::routes(routes),
-                origin: listener.origin.clone(),
-            });
+            hosts.push(VirtualHost::new(
+                domain.clone(),
+                paths::routes(routes),
+                listener.origin.clone(),
+            ));
         }
         if hosts.is_empty() {
             // Kuma makes no virtual host here, and waits for one; its older kind of routes answers like this.
-            hosts.push(VirtualHost {
-                domain: listener.hostname.clone(),
-                routes: vec![no_route(&listener.origin)],
-                origin: listener.origin.clone(),
-            });
+            hosts.push(VirtualHost::new(
+                listener.hostname.clone(),
+                vec![no_route(&listener.origin)],
+                listener.origin.clone(),
+            ));
         }
         listener.virtual_hosts = hosts;
         narrower.push(listener.hostname.clone());
@@ -148,6 +156,6 @@ fn policies<'a>(
             ))
         })
         .collect();
-    policies.sort_by_key(|(rank, route)| (*rank, Reverse(&route.meta.name)));
+    policies.sort_by_key(|(rank, route)| order(*rank, &route.meta));
     policies.into_iter().map(|(_, route)| route).collect()
 }

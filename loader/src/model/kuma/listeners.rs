@@ -11,7 +11,7 @@ use super::{Input, certificates, connections, gateway_routes, http_routes};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::identity::TlsParams;
 use crate::model::policy::ListenerPolicy;
-use crate::model::{Action, Listener, MeshClients, Port, Protocol, Role, Trust};
+use crate::model::{Action, Listener, MeshClients, Port, Protocol, Role, ServerTls, Trust};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::{self, MeshGateway};
 use crate::source::Path;
@@ -44,6 +44,7 @@ pub(super) fn ports<'a>(
             name: format!("{}:{}:{number}", gateway.meta.name, protocol_name(protocol)),
             role: Role::Gateway,
             address,
+            socket: None,
             number,
             protocol,
             listeners: Vec::new(),
@@ -74,6 +75,8 @@ pub(super) fn ports<'a>(
                 _ => Vec::new(),
             },
             passes_tls: protocol == Protocol::Tls && passes_tls(spec),
+            other_hostnames: Vec::new(),
+            tls: ServerTls::default(),
             virtual_hosts: Vec::new(),
             connections: Vec::new(),
             policy: ListenerPolicy::default(),
@@ -107,7 +110,7 @@ fn attach_routes<'a>(
     let by_http_route = http_routes::any_attaches(input, gateway, ports);
     let by_tcp_route = connections::any_attaches(input, gateway, ports);
     for port in ports {
-        if connections::takes_connections(port) {
+        if connections::takes_connections(port.protocol) {
             if by_tcp_route {
                 connections::attach_tcp_routes(input, gateway, port, backends, findings);
             } else {

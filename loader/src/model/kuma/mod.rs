@@ -29,17 +29,18 @@ use std::net::{IpAddr, Ipv4Addr};
 use policy::Tags;
 
 use self::backends::Backends;
-use super::{Origin, Port, Proxy};
+use super::{Dialect, Origin, Port, Proxy};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::kuma::dataplane::{Dataplane, GatewayType};
 use crate::resources::kuma::mesh_gateway::MeshGateway;
-use crate::resources::{Resource, Resources};
+use crate::resources::{Meta, Resource, Resources};
 use crate::source::{Path, Sources};
 
-pub(crate) use certificates::{PrivateKey, each as certificates_of, listener_name};
+pub(crate) use certificates::{each as certificates_of, listener_name};
+pub(crate) use cross_mesh_clients::by_policy as policies_decide_about_clients;
 pub use identities::{Nameless, identity};
 pub use meshes::{all as meshes, has_mtls, mtls};
-pub(crate) use policies::{RETRY_CONDITIONS, bandwidth};
+pub(crate) use policies::{GRPC_CONDITIONS, RETRY_CONDITIONS, bandwidth};
 pub use select::{gateway_of, is_builtin_gateway, routes_attach};
 
 /// The tag that names a service (Kuma `api/mesh/v1alpha1/dataplane_helpers.go`).
@@ -48,6 +49,9 @@ pub const SERVICE_TAG: &str = "kuma.io/service";
 pub const MESH_TAG: &str = "kuma.io/mesh";
 /// The tag that says what a service speaks.
 pub const PROTOCOL_TAG: &str = "kuma.io/protocol";
+
+/// The tag and label that name a zone.
+const ZONE_TAG: &str = "kuma.io/zone";
 
 /// All resources, and the files that they stand in.
 #[derive(Clone, Copy, Debug)]
@@ -150,13 +154,16 @@ pub fn gateway(
     let tags = &dataplane_gateway.tags;
     let service = tags.get(SERVICE_TAG).unwrap_or(&dataplane.meta.name);
     let for_logs = policies::Proxy {
+        input,
         mesh: &dataplane.meta.mesh,
         service,
         address,
-        zone: tags.get("kuma.io/zone").unwrap_or_default(),
+        zone: zone(&dataplane.meta).unwrap_or_else(|| tags.get(ZONE_TAG).unwrap_or_default()),
+        workload: workload(&dataplane.meta),
     };
     policies::apply(input, gateway, &mut ports, &mut clusters, &for_logs);
     Some(Proxy {
+        dialect: Dialect::Kuma,
         name: dataplane.meta.name.clone(),
         mesh: dataplane.meta.mesh.clone(),
         service: service.to_owned(),
@@ -165,6 +172,26 @@ pub fn gateway(
         ports,
         clusters,
     })
+}
+
+/// The zone that a Dataplane is labelled with.
+fn zone(dataplane: &Meta) -> Option<&str> {
+    dataplane.labels.get(ZONE_TAG).map(String::as_str)
+}
+
+/// Kuma's identifier of the workload that a Dataplane belongs to, if it says one (`workloadIdentity` in
+/// `pkg/plugins/policies/meshaccesslog/plugin/v1alpha1/plugin.go` at 2.14.3).
+fn workload(dataplane: &Meta) -> String {
+    let label = |name| dataplane.labels.get(name).map_or("", String::as_str);
+    match label("kuma.io/workload") {
+        "" => String::new(),
+        name => format!(
+            "kri_wl_{}_{}_{}_{name}_",
+            dataplane.mesh,
+            label(ZONE_TAG),
+            label("k8s.kuma.io/namespace"),
+        ),
+    }
 }
 
 /// The ports of a MeshGateway on a Dataplane with these tags.

@@ -71,7 +71,7 @@ fn or_root(path: &str) -> String {
 fn replacement(action: &mut Action) -> Option<String> {
     match rewrite(action)? {
         Some(PathRewrite::Prefix(new)) => Some(new.trim_end_matches('/').to_owned()),
-        Some(PathRewrite::Full(_)) | None => None,
+        Some(PathRewrite::Full(_) | PathRewrite::Regex { .. }) | None => None,
     }
 }
 

@@ -354,6 +354,7 @@ fn endpoints(dataplane: &Resource<Dataplane>) -> impl Iterator<Item = (&Inbound,
             address: address.clone(),
             port: u16::try_from(inbound.port).ok()?,
             tls: None,
+            weight: None,
         };
         Some((inbound, endpoint))
     })

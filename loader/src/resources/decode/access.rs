@@ -11,7 +11,7 @@ use crate::source::node::snake_case;
 use crate::source::{Key, Node, Path};
 
 use super::deserializer::DecodeError;
-use super::{Decoder, Trail, nearest};
+use super::{Decoder, Reader, Trail, nearest};
 
 /// The elements of a list.
 pub(super) struct Elements<'p> {
@@ -115,15 +115,25 @@ impl<'p> Fields<'p> {
         }
     }
 
-    fn is_known(&self, key: &'p Key) -> bool {
-        self.names.contains(&key.name.as_str())
+    /// The name of the field that a key means: `jsonpb` takes `cross_mesh` for `crossMesh`.
+    fn known(&self, key: &'p Key) -> Option<&'p str> {
+        if self.names.contains(&key.name.as_str()) {
+            return Some(&key.name);
+        }
+        let is_other_spelling = |name: &&&str| {
+            let is_camel = name.bytes().any(|byte| byte.is_ascii_uppercase());
+            is_camel && snake_case(name) == key.name
+        };
+        let mut names = self.names.iter();
+        let found = names.find(is_other_spelling).copied();
+        found.filter(|_| self.parent.state.reader.is_proto())
     }
 
     /// Whether it is a field of what stands around the structure, in the same map.
     fn is_beside(&self, key: &'p Key) -> bool {
         let beside = self.parent.state.beside;
         matches!(self.parent.trail, Trail::Root)
-            && !self.is_known(key)
+            && self.known(key).is_none()
             && (beside == ["*"] || beside.contains(&key.name.as_str()))
     }
 
@@ -147,19 +157,20 @@ impl<'p> Fields<'p> {
             format!("unknown field `{}` in `{place}`", key.name)
         };
         let mut finding = Diagnostic::error(Code::UnknownField, message).at(key.span);
+        let system = self.parent.state.reader.system();
         if let Some(near) = nearest(&key.name, self.main_names()) {
             finding = finding
                 .label(format!(
-                    "did you mean `{near}`? Kuma drops this field in silence"
+                    "did you mean `{near}`? {system} drops this field in silence"
                 ))
                 .help(format!("write `{near}:`"));
             // What is missing because it was misspelt is no mistake of its own.
             let mut found = self.parent.state.found.borrow_mut();
-            found.named.push(place.field(near));
+            found.misspelt.push(place.field(near));
         } else {
             let mut names: Vec<_> = self.main_names().collect();
             names.sort_unstable();
-            finding = finding.label("Kuma drops this field in silence");
+            finding = finding.label(format!("{system} drops this field in silence"));
             if !names.is_empty() {
                 finding = finding.help(format!("known here: {}", names.join(", ")));
             }
@@ -198,9 +209,13 @@ impl<'de> MapAccess<'de> for Fields<'_> {
             if self.is_beside(key) {
                 continue;
             }
-            if !self.is_known(key) {
-                self.unknown(key);
-            } else if self.is_second_spelling(key) {
+            let Some(name) = self.known(key) else {
+                if self.parent.state.reader != Reader::Kubernetes {
+                    self.unknown(key);
+                }
+                continue;
+            };
+            if self.is_second_spelling(key) {
                 let decoder = Decoder {
                     trail: Trail::Field(&self.parent.trail, &key.name),
                     ..*self.parent
@@ -213,8 +228,8 @@ impl<'de> MapAccess<'de> for Fields<'_> {
                     .at(key.span),
                 );
             } else {
-                self.value = Some((&key.name, node));
-                return seed.deserialize(StrDeserializer::new(&key.name)).map(Some);
+                self.value = Some((name, node));
+                return seed.deserialize(StrDeserializer::new(name)).map(Some);
             }
         }
         Ok(None)

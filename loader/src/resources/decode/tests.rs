@@ -87,7 +87,7 @@ fn second_spellings_are_not_proposed() {
     let finding = &decoded.findings[0];
     assert_eq!(finding.message, "unknown field `crosmesh` in `inner`");
     assert_eq!(finding.help.as_deref(), Some("write `crossMesh:`"));
-    assert!(decoded.named.contains(&Path::of("inner.crossMesh")));
+    assert!(decoded.misspelt.contains(&Path::of("inner.crossMesh")));
 }
 
 #[test]

@@ -135,13 +135,24 @@ pub struct Logging {
     pub backends: Vec<LoggingBackend>,
 }
 
+impl Logging {
+    /// The backend of this name, or the default one for none.
+    pub(crate) fn backend(&self, name: &str) -> Option<&LoggingBackend> {
+        let name = match name {
+            "" => &self.default_backend,
+            name => name,
+        };
+        self.backends.iter().find(|backend| backend.name == name)
+    }
+}
+
 /// `LoggingBackend`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct LoggingBackend {
     pub name: String,
-    pub format: Anything,
+    pub format: String,
     #[serde(rename = "type")]
     pub kind: String,
     pub conf: LoggingConf,

@@ -1,9 +1,10 @@
 //! `MeshAccessLog` (Kuma `pkg/plugins/policies/meshaccesslog/api/v1alpha1`).
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::policy::{Policy, overlay};
-use crate::resources::decode::Anything;
 
 /// `MeshAccessLog`.
 pub type MeshAccessLog = Policy<MeshLogs>;
@@ -28,9 +29,43 @@ pub struct LogBackend {
     /// A file.
     pub file: Option<FileBackend>,
     /// A server that takes lines.
-    pub tcp: Option<Anything>,
+    pub tcp: Option<TcpBackend>,
     /// A collector.
-    pub open_telemetry: Option<Anything>,
+    pub open_telemetry: Option<OtelBackend>,
+}
+
+/// A server that takes lines.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TcpBackend {
+    /// What is in a line; Kuma's own format if absent.
+    pub format: Option<LogFormat>,
+    /// `host:port`.
+    pub address: String,
+}
+
+/// A collector of OpenTelemetry.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct OtelBackend {
+    /// What comes with each record.
+    pub attributes: Option<Vec<LogField>>,
+    /// A record: a value in OTLP's JSON, or anything else as the text that it is; Kuma's own format if absent.
+    pub body: Option<serde_json::Value>,
+    /// `host:port`; the port is 4317 if absent.
+    pub endpoint: String,
+    /// A collector by its labels.
+    pub backend_ref: Option<BackendRef>,
+}
+
+/// A `MeshOpenTelemetryBackend`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackendRef {
+    /// `MeshOpenTelemetryBackend`.
+    pub kind: String,
+    /// All of these.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// A file.
@@ -58,7 +93,7 @@ pub struct LogFormat {
     pub omit_empty_values: bool,
 }
 
-/// A field of an object.
+/// A field of an object, or an attribute.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogField {

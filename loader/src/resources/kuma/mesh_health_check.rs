@@ -4,7 +4,6 @@ use serde::Deserialize;
 
 use super::mesh_rate_limit::Headers;
 use super::policy::{Duration, Fraction, Policy, overlay};
-use crate::resources::decode::Anything;
 
 /// `MeshHealthCheck`.
 pub type MeshHealthCheck = Policy<MeshChecks>;
@@ -41,8 +40,8 @@ pub struct MeshChecks {
     pub tcp: Option<TcpCheck>,
     /// By requests.
     pub http: Option<HttpCheck>,
-    /// By calls, which a gateway does not tell from other requests.
-    pub grpc: Option<Anything>,
+    /// By calls of gRPC's health service, where all endpoints speak gRPC.
+    pub grpc: Option<GrpcCheck>,
     /// Whether a connection is used for more than one probe.
     pub reuse_connection: Option<bool>,
 }
@@ -73,12 +72,25 @@ pub struct HttpCheck {
     pub expected_statuses: Option<Vec<u32>>,
 }
 
+/// By calls of gRPC's health service.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct GrpcCheck {
+    /// Whether not.
+    pub disabled: Option<bool>,
+    /// The service that is asked about.
+    pub service_name: Option<String>,
+    /// The `:authority` of the calls.
+    pub authority: Option<String>,
+}
+
 overlay! {
     MeshChecks {
         interval, timeout, unhealthy_threshold, healthy_threshold, initial_jitter, interval_jitter,
         interval_jitter_percent, healthy_panic_threshold, fail_traffic_on_panic, event_log_path,
         always_log_health_check_failures, no_traffic_interval, tcp, http, grpc, reuse_connection,
     }
+    GrpcCheck { disabled, service_name, authority }
     TcpCheck { disabled, send, receive }
     HttpCheck { disabled, path, request_headers_to_add, expected_statuses }
 }

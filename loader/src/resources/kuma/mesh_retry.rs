@@ -4,7 +4,6 @@ use serde::Deserialize;
 
 use super::mesh_http_route::HeaderMatch;
 use super::policy::{Connection, Duration, Policy, overlay};
-use crate::resources::decode::Anything;
 
 /// `MeshRetry`.
 pub type MeshRetry = Policy<MeshRetries>;
@@ -19,8 +18,8 @@ pub struct MeshRetries {
     pub tcp: Option<TcpRetries>,
     /// Requests.
     pub http: Option<HttpRetries>,
-    /// Calls, which a gateway does not tell from other requests.
-    pub grpc: Option<Anything>,
+    /// Calls to services of which all endpoints speak gRPC.
+    pub grpc: Option<GrpcRetries>,
 }
 
 /// How often a connection is tried.
@@ -53,6 +52,22 @@ pub struct HttpRetries {
     pub host_selection: Option<Vec<HostSelection>>,
     /// How often another endpoint is looked for.
     pub host_selection_max_attempts: Option<i64>,
+}
+
+/// When and how often a call is tried again.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct GrpcRetries {
+    /// Without the first attempt; 0 switches retries off.
+    pub num_retries: Option<u32>,
+    /// How long an attempt may take.
+    pub per_try_timeout: Option<Duration>,
+    /// How long to wait.
+    pub back_off: Option<BackOff>,
+    /// How long to wait if the backend says so.
+    pub rate_limited_back_off: Option<RateLimitedBackOff>,
+    /// `Canceled`, `DeadlineExceeded`, `Internal`, `ResourceExhausted` or `Unavailable`.
+    pub retry_on: Option<Vec<String>>,
 }
 
 /// How long to wait before an attempt.
@@ -99,8 +114,6 @@ pub struct HostSelection {
     pub update_frequency: i32,
 }
 
-impl super::policy::Overlay for Anything {}
-
 overlay! {
     MeshRetries { tcp, http, grpc }
     TcpRetries { max_connect_attempt }
@@ -108,6 +121,7 @@ overlay! {
         num_retries, per_try_timeout, back_off, rate_limited_back_off, retry_on, retriable_response_headers,
         retriable_request_headers, host_selection, host_selection_max_attempts,
     }
+    GrpcRetries { num_retries, per_try_timeout, back_off, rate_limited_back_off, retry_on }
     BackOff { base_interval, max_interval }
     RateLimitedBackOff { reset_headers, max_interval }
 }
@@ -119,9 +133,36 @@ pub struct Retries {
     /// Requests.
     pub http: Option<LegacyHttpRetries>,
     /// Connections.
-    pub tcp: Option<Anything>,
-    /// Calls, which a gateway does not tell from other requests.
-    pub grpc: Option<Anything>,
+    pub tcp: Option<LegacyTcpRetries>,
+    /// Calls to services of which all endpoints speak gRPC.
+    pub grpc: Option<LegacyGrpcRetries>,
+}
+
+/// How often a connection is tried.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LegacyTcpRetries {
+    /// The first attempt counts.
+    #[serde(rename = "maxConnectAttempts", alias = "max_connect_attempts")]
+    pub max_connect_attempts: u32,
+}
+
+/// When and how often a call is tried again.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LegacyGrpcRetries {
+    /// `cancelled`, `deadline_exceeded`, …
+    #[serde(rename = "retryOn", alias = "retry_on")]
+    pub retry_on: Vec<String>,
+    /// Without the first attempt.
+    #[serde(rename = "numRetries", alias = "num_retries")]
+    pub num_retries: Option<u32>,
+    /// How long an attempt may take.
+    #[serde(rename = "perTryTimeout", alias = "per_try_timeout")]
+    pub per_try_timeout: Option<Duration>,
+    /// How long to wait.
+    #[serde(rename = "backOff", alias = "back_off")]
+    pub back_off: Option<BackOff>,
 }
 
 /// When and how often a request is tried again.

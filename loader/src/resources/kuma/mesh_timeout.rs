@@ -55,7 +55,7 @@ pub struct Timeouts {
     pub tcp: Option<ProtocolTimeouts>,
     /// HTTP.
     pub http: Option<ProtocolTimeouts>,
-    /// gRPC, which Kuma has moved to `http`.
+    /// gRPC, where `http` says nothing and all endpoints speak it.
     pub grpc: Option<ProtocolTimeouts>,
 }
 

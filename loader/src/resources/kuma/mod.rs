@@ -2,6 +2,7 @@
 
 pub mod dataplane;
 pub mod external_service;
+pub mod health_check;
 pub mod hostname_generator;
 pub mod mesh;
 pub mod mesh_access_log;
@@ -12,6 +13,7 @@ pub mod mesh_gateway;
 pub mod mesh_gateway_route;
 pub mod mesh_health_check;
 pub mod mesh_http_route;
+pub mod mesh_open_telemetry_backend;
 pub mod mesh_passthrough;
 pub mod mesh_rate_limit;
 pub mod mesh_retry;
@@ -22,6 +24,7 @@ pub mod mesh_tls;
 pub mod mesh_traffic_permission;
 pub mod policy;
 pub mod secret;
+pub mod traffic_log;
 pub mod traffic_permission;
 mod validate;
 pub mod virtual_outbound;

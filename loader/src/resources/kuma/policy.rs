@@ -2,8 +2,9 @@
 
 mod values;
 
+pub use crate::resources::Duration;
 pub(crate) use values::overlay;
-pub use values::{Duration, Fraction, Overlay};
+pub use values::{Fraction, Overlay};
 
 use policy::Tags;
 use serde::Deserialize;
@@ -24,6 +25,14 @@ pub struct Policy<C> {
     pub from: Vec<Entry<C>>,
     /// What holds for traffic that comes in.
     pub rules: Vec<InboundRule<C>>,
+}
+
+impl<C> Policy<C> {
+    /// All configurations.
+    pub(crate) fn confs(&self) -> impl Iterator<Item = &C> {
+        let entries = self.to.iter().chain(&self.from).map(|entry| &entry.conf);
+        entries.chain(self.rules.iter().map(|rule| &rule.conf))
+    }
 }
 
 /// An entry of `to` or `from`.

@@ -8,6 +8,7 @@ mod mesh;
 mod mesh_gateway;
 mod mesh_gateway_route;
 mod mesh_http_route;
+mod mesh_open_telemetry_backend;
 mod mesh_passthrough;
 mod mesh_service;
 mod mesh_tcp_route;

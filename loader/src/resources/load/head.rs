@@ -1,15 +1,18 @@
-//! What all resources have, in both formats: kind, mesh, name and labels.
+//! What all resources have, in all formats: kind, mesh or namespace, name and labels.
+
+mod foreign;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::Meta;
 use crate::resources::decode::{Anything, Reader, decode, nearest};
-use crate::resources::registry::{self, Fate, KINDS, Kind};
+use crate::resources::registry::{self, Dialect, KINDS, Kind};
 use crate::source::{Node, Path, Value};
 
+use super::secret::is_kumas;
 use super::{about, meta};
 
 /// Fields around a Universal resource that are not its own.
@@ -30,6 +33,9 @@ const KUBERNETES: &[&str] = &["apiVersion", "kind", "mesh", "metadata", "spec", 
 
 /// Fields of a Secret of Kubernetes that are in no `spec`.
 const KUBERNETES_SECRET: &[&str] = &["data", "stringData", "type", "immutable"];
+
+/// The namespace of Kubernetes resources that name none.
+const DEFAULT_NAMESPACE: &str = "default";
 
 /// The mesh of Kubernetes resources that name none (Kuma `pkg/plugins/runtime/k8s/util/util.go` at 2.14.3).
 const DEFAULT_MESH: &str = "default";
@@ -153,7 +159,7 @@ impl Head {
             if has_spec {
                 head.beside_spec(node, &[UNIVERSAL, &["spec"]], findings);
             }
-            head.names(node, &decoded.named, findings);
+            head.names(node, &[decoded.named, decoded.misspelt].concat(), findings);
         }
         Some(head)
     }
@@ -165,12 +171,18 @@ impl Head {
             .and_then(Node::text)
             .unwrap_or_default();
         let is_secret = version == "v1" && node.get("kind").and_then(Node::text) == Some("Secret");
-        if version != "kuma.io/v1alpha1" && !is_secret {
-            foreign(node, version, findings);
-            return None;
-        }
-        let kind = known(node, &kind_path, findings)?;
-        let decoded = decode::<Kubernetes>(node, Reader::Json, ANY);
+        let kind = if version == "kuma.io/v1alpha1" || is_secret && is_kumas(node) {
+            known(node, &kind_path, findings)?
+        } else {
+            foreign::kind(node, version, findings)?
+        };
+        let dialect = kind.dialect();
+        let reader = match dialect {
+            Dialect::Kuma => Reader::Json,
+            Dialect::Istio => Reader::Istio,
+            Dialect::Kubernetes => Reader::Kubernetes,
+        };
+        let decoded = decode::<Kubernetes>(node, reader, ANY);
         let object = decoded.value.metadata;
         let label = object
             .labels
@@ -183,6 +195,10 @@ impl Head {
             .unwrap_or_default();
         let mut meta = meta(kind, object.name, mesh);
         meta.namespace = Some(object.namespace).filter(|namespace| !namespace.is_empty());
+        if dialect != Dialect::Kuma {
+            let default = || DEFAULT_NAMESPACE.to_owned();
+            meta.namespace.get_or_insert_with(default);
+        }
         meta.labels = object.labels;
         meta.annotations = object.annotations;
         meta.created = text(
@@ -193,7 +209,11 @@ impl Head {
             kind,
             meta,
             is_kubernetes: true,
-            spec: Path::of("spec"),
+            spec: if has_no_spec(kind) {
+                Path::root()
+            } else {
+                Path::of("spec")
+            },
             skip: &[],
             is_misplaced: false,
             kind_path,
@@ -204,8 +224,10 @@ impl Head {
             let named = decoded.findings.into_iter();
             findings.extend(named.map(|finding| about(finding, &name, &Path::root())));
             let known = [KUBERNETES, if is_secret { KUBERNETES_SECRET } else { &[] }];
-            head.beside_spec(node, &known, findings);
-            head.names(node, &decoded.named, findings);
+            if dialect != Dialect::Kubernetes {
+                head.beside_spec(node, &known, findings);
+            }
+            head.names(node, &[decoded.named, decoded.misspelt].concat(), findings);
         }
         Some(head)
     }
@@ -299,6 +321,12 @@ pub(in crate::resources) fn is_subdomain(name: &str) -> bool {
     })
 }
 
+/// Whether what the resource says stands beside its metadata.
+fn has_no_spec(kind: &Kind) -> bool {
+    let kinds = ["ConfigMap", "Endpoints", "EndpointSlice", "Secret"];
+    kind.dialect() == Dialect::Kubernetes && kinds.contains(&kind.name)
+}
+
 fn text(node: Option<&Node>) -> Option<String> {
     node.and_then(Node::text).map(str::to_owned)
 }
@@ -306,53 +334,29 @@ fn text(node: Option<&Node>) -> Option<String> {
 /// Every field that is not asked for.
 const ANY: &[&str] = &["*"];
 
+/// Kuma's kind that a document names.
 fn known(node: &Node, path: &Path, findings: &mut Vec<Diagnostic>) -> Option<&'static Kind> {
-    let field = path.to_string();
-    let name = node.get(&field).and_then(Node::text).unwrap_or_default();
-    let kind = registry::find(name);
+    let name = node.get(&path.to_string()).and_then(Node::text);
+    let kind = registry::find(name.unwrap_or_default());
     if kind.is_none() {
-        let mut finding = Diagnostic::error(
-            Code::UnknownKind,
-            match name {
-                "" => format!("`{field}` is empty"),
-                _ => format!("unknown kind `{name}`"),
-            },
-        )
-        .at(node.locate(path));
-        if let Some(near) = nearest(name, KINDS.iter().map(|kind| kind.name)) {
-            finding = finding
-                .label(format!("did you mean `{near}`?"))
-                .help(format!("write `{field}: {near}`"));
-        }
-        findings.push(finding);
+        findings.push(unknown(node, path, KINDS.iter()));
     }
     kind
 }
 
-/// A resource of another API than Kuma's.
-fn foreign(node: &Node, version: &str, findings: &mut Vec<Diagnostic>) {
-    let group = version.split_once('/').map_or("", |(group, _)| group);
-    let kind = node.get("kind").and_then(Node::text).unwrap_or_default();
-    let fate = if version.is_empty() {
-        None
-    } else {
-        registry::foreign(group)
+/// Says that a document names none of `kinds`.
+fn unknown(node: &Node, path: &Path, kinds: impl Iterator<Item = &'static Kind>) -> Diagnostic {
+    let field = path.to_string();
+    let name = node.get(&field).and_then(Node::text).unwrap_or_default();
+    let message = match name {
+        "" => format!("`{field}` is empty"),
+        _ => format!("unknown kind `{name}`"),
     };
-    let finding = match fate {
-        Some(Fate::LeftOut(severity, effect)) => {
-            let message = format!("{version} {kind} is not served: {effect}");
-            let finding = match severity {
-                Severity::Error => Diagnostic::error(Code::NotServedKind, message),
-                Severity::Warning => Diagnostic::warning(Code::NotServedKind, message),
-            };
-            finding.at(node.locate(&Path::of("kind")))
-        }
-        _ => Diagnostic::error(
-            Code::UnknownVersion,
-            format!("unknown apiVersion `{version}`"),
-        )
-        .at(node.locate(&Path::of("apiVersion")))
-        .help("Kuma's resources have `apiVersion: kuma.io/v1alpha1`"),
-    };
-    findings.push(finding);
+    let finding = Diagnostic::error(Code::UnknownKind, message).at(node.locate(path));
+    match nearest(name, kinds.map(|kind| kind.name)) {
+        Some(near) => finding
+            .label(format!("did you mean `{near}`?"))
+            .help(format!("write `{field}: {near}`")),
+        None => finding,
+    }
 }

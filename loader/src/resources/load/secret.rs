@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::diagnostic::{Code, Diagnostic};
+use crate::resources::kubernetes::secret as kubernetes;
 use crate::resources::kuma::secret::Secret;
 use crate::source::{Node, Path, Value};
 
@@ -29,31 +30,20 @@ enum InvalidSecret {
     CutOff,
 }
 
-/// Whether Kuma reads the resource: it leaves most of Kubernetes' Secrets alone.
-pub(super) fn is_used(head: &Head, node: &Node) -> bool {
-    head.kind.name != "Secret" || !head.is_kubernetes || kind(node) == TYPE
+/// Whether Kuma reads the Secret of Kubernetes: it leaves most of them alone.
+pub(super) fn is_kumas(node: &Node) -> bool {
+    kind(node) == TYPE
 }
 
 fn kind(node: &Node) -> &str {
     node.get("type").and_then(Node::text).unwrap_or("Opaque")
 }
 
-/// The secret of `node`; nothing where it is none of Kuma's or cannot be read, after a finding.
+/// Kuma's secret in `node`; nothing where it cannot be read, after a finding.
 pub(super) fn read(head: &Head, node: &Node, findings: &mut Vec<Diagnostic>) -> Option<Secret> {
     if !head.is_kubernetes {
-        let secret = base64(node.get("data"), "data");
+        let secret = kumas(node.get("data"), "data");
         return named(head, node, &Path::of("data"), secret, findings);
-    }
-    let kind = kind(node);
-    if kind != TYPE {
-        let path = Path::of("type");
-        let unused = Diagnostic::warning(
-            Code::UnusedSecret,
-            format!("a Secret of type {kind} is not used: Kuma reads only {TYPE}"),
-        )
-        .help("put private key and certificates, PEM one after the other, into the key `value`");
-        findings.push(unused.at(node.locate(&path)).about(&head.meta, &path));
-        return None;
     }
     let value = |field: &str| node.get(field).and_then(|data| data.get("value"));
     // The API server adds `stringData` to `data`, in base64, and lets it win.
@@ -63,17 +53,61 @@ pub(super) fn read(head: &Head, node: &Node, findings: &mut Vec<Diagnostic>) -> 
         });
         return named(head, node, &Path::of("stringData.value"), secret, findings);
     }
-    let secret = base64(value("data"), "data.value");
+    let secret = kumas(value("data"), "data.value");
     named(head, node, &Path::of("data.value"), secret, findings)
 }
 
-fn named(
+/// Says that a Secret of Kubernetes is none of Kuma's.
+pub(super) fn unused(head: &Head, node: &Node) -> Diagnostic {
+    let path = Path::of("type");
+    let kind = kind(node);
+    Diagnostic::warning(
+        Code::UnusedSecret,
+        format!("a Secret of type {kind} is not used: Kuma reads only {TYPE}"),
+    )
+    .help("put private key and certificates, PEM one after the other, into the key `value`")
+    .at(node.locate(&path))
+    .about(&head.meta, &path)
+}
+
+/// The bytes of any other Secret of Kubernetes; what cannot be read is left out, after a finding.
+pub(super) fn read_kubernetes(
+    head: &Head,
+    node: &Node,
+    findings: &mut Vec<Diagnostic>,
+) -> kubernetes::Secret {
+    let mut secret = kubernetes::Secret {
+        kind: kind(node).to_owned(),
+        ..kubernetes::Secret::default()
+    };
+    for field in ["data", "stringData"] {
+        let Some(Value::Mapping(entries)) = node.get(field).map(|data| &data.value) else {
+            continue;
+        };
+        for (key, value) in entries {
+            let path = Path::of(field).key(&key.name);
+            let bytes = if matches!(value.value, Value::Null) {
+                Ok(Vec::new())
+            } else if field == "data" {
+                base64(Some(value), "data").map(|(_, bytes)| bytes)
+            } else {
+                text(Some(value), "stringData").map(|text| text.as_bytes().to_vec())
+            };
+            if let Some(bytes) = named(head, node, &path, bytes, findings) {
+                secret.data.insert(key.name.clone(), bytes);
+            }
+        }
+    }
+    secret
+}
+
+fn named<T>(
     head: &Head,
     node: &Node,
     path: &Path,
-    secret: Result<Secret, InvalidSecret>,
+    secret: Result<T, InvalidSecret>,
     findings: &mut Vec<Diagnostic>,
-) -> Option<Secret> {
+) -> Option<T> {
     let error = match secret {
         Ok(secret) => return Some(secret),
         Err(error) => error,
@@ -105,8 +139,12 @@ fn text<'n>(node: Option<&'n Node>, field: &'static str) -> Result<&'n str, Inva
     }
 }
 
-/// The secret, without the line breaks that tools put into base64.
-fn base64(node: Option<&Node>, field: &'static str) -> Result<Secret, InvalidSecret> {
+fn kumas(node: Option<&Node>, field: &'static str) -> Result<Secret, InvalidSecret> {
+    base64(node, field).map(|(data, _)| Secret { data })
+}
+
+/// A secret, without the line breaks that tools put into base64, and decoded.
+fn base64(node: Option<&Node>, field: &'static str) -> Result<(String, Vec<u8>), InvalidSecret> {
     let text = text(node, field)?;
     if text.contains("$(") {
         return Err(InvalidSecret::Shell);
@@ -116,7 +154,7 @@ fn base64(node: Option<&Node>, field: &'static str) -> Result<Secret, InvalidSec
     }
     let data: String = text.split_whitespace().collect();
     match STANDARD.decode(&data) {
-        Ok(_) => Ok(Secret { data }),
+        Ok(bytes) => Ok((data, bytes)),
         Err(base64::DecodeError::InvalidByte(at, _)) => Err(InvalidSecret::Symbol(at + 1)),
         Err(_) => Err(InvalidSecret::CutOff),
     }

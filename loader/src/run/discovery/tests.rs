@@ -65,6 +65,7 @@ fn bootstrap(text: &str) -> Bootstrap {
         reasons: Reasons::Full,
         access_log: Some(AccessLog::Stdout),
         secrets: "/secrets".into(),
+        log_pipe: None,
         range: EnvoyRange::From1_36,
     };
     envoy::bootstrap(&proxy, &options)

@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 
-use super::Supervisor;
+use super::{Supervisor, stream_logs};
 use crate::run::reload::{Refusal, apply, prove};
 use crate::run::status::{Refused, now};
 
@@ -74,6 +74,13 @@ impl Supervisor<'_> {
             self.configuration.proxy = Some(wanted.proxy);
             return Ok(None);
         }
+        stream_logs(
+            &mut self.streamer,
+            Some(&wanted.proxy),
+            &self.directory,
+            self.output,
+        )
+        .map_err(|error| Refusal::new(&error))?;
         let new = prove(wanted, &self.directory, &self.program, color)?;
         let changed = apply(&self.directory, &self.admin, old, &new, &sources, color)?;
         let needs_restart = new.split.bootstrap != old.split.bootstrap;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use granit_parser::{Event, ScalarStyle, StructureStyle, Tag};
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::source::{FileId, Key, Node, Span, Value};
 
 use super::{MAX_DEPTH, entries};
@@ -27,6 +27,8 @@ pub(super) struct Builder<'a> {
     budget: usize,
     root: Option<Built>,
     found: usize,
+    /// How many findings there were before the document.
+    before: usize,
 }
 
 struct Collection {
@@ -86,6 +88,7 @@ impl<'a> Builder<'a> {
             budget: BUDGET,
             root: None,
             found: 0,
+            before: 0,
         }
     }
 
@@ -105,15 +108,26 @@ impl<'a> Builder<'a> {
         self.open.clear();
         self.anchors.clear();
         self.root = None;
+        self.before = self.findings.len();
     }
 
     /// The document, unless it is empty.
     pub(super) fn end_document(&mut self) -> Option<Node> {
         self.anchors.clear();
-        self.root
-            .take()
-            .map(|built| built.node)
-            .filter(|node| !matches!(node.value, Value::Null))
+        let root = self.root.take().map(|built| built.node);
+        let root = root.filter(|node| !matches!(node.value, Value::Null))?;
+        if root.get("apiVersion").is_some() {
+            self.refuse_duplicates();
+        }
+        Some(root)
+    }
+
+    /// `kubectl` has the API server look at fields strictly since Kubernetes 1.25, which refuses keys given twice.
+    fn refuse_duplicates(&mut self) {
+        let own = self.findings.iter_mut().skip(self.before);
+        for finding in own.filter(|finding| finding.code == Code::DuplicateKey) {
+            finding.severity = Severity::Error;
+        }
     }
 
     pub(super) fn event(&mut self, event: Event<'_>, range: Range<usize>) {

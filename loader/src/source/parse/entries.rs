@@ -1,11 +1,14 @@
 //! The entries of a mapping: each name once, and what `<<` brings.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::{Key, Node, Value};
 
-/// The entries that stay: of several with one name the first, and of merged ones those with new names.
+/// The entries that stay: of several with one name the last, and of merged ones those with new names.
+///
+/// Kuma reads files and its API with `sigs.k8s.io/yaml` without `Strict` (`pkg/core/resources/model/rest` and
+/// `pkg/util/proto` at 2.14.3), which takes the last one in silence.
 ///
 /// Merge keys are YAML 1.1, which Kuma's reader takes (<https://yaml.org/type/merge.html>).
 pub(super) fn settle(
@@ -13,20 +16,34 @@ pub(super) fn settle(
     merged: Vec<Node>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<(Key, Node)> {
-    let mut names = HashSet::with_capacity(entries.len());
-    let mut kept = Vec::with_capacity(entries.len());
+    let mut names = HashMap::with_capacity(entries.len());
+    let mut kept: Vec<(Key, Node)> = Vec::with_capacity(entries.len());
     for (key, value) in entries {
-        if names.contains(&key.name) {
-            findings.push(
-                Diagnostic::error(Code::DuplicateKey, format!("`{}` is given twice", key.name))
-                    .at(key.span)
-                    .label("each key once: readers differ in which of two they take"),
+        let first = names
+            .get(&key.name)
+            .and_then(|at: &usize| kept.get_mut(*at));
+        if let Some(first) = first {
+            let message = format!(
+                "`{}` is given twice: what it said before has no effect",
+                key.name
             );
+            findings.push(
+                Diagnostic::warning(Code::DuplicateKey, message)
+                    .at(key.span)
+                    .label("this one is taken, as on Kuma")
+                    .also(
+                        first.0.span,
+                        "this one is not, with all that stands below it",
+                    )
+                    .help("remove one of the two, or bring them together"),
+            );
+            *first = (key, value);
         } else {
-            names.insert(key.name.clone());
+            names.insert(key.name.clone(), kept.len());
             kept.push((key, value));
         }
     }
+    let mut names: HashSet<String> = names.into_keys().collect();
     for node in merged {
         let sources = match node.value {
             Value::Sequence(items) => items,

@@ -13,8 +13,8 @@ use crate::model::kuma::backends::Backends;
 use crate::model::kuma::effects::{Effects, shares};
 use crate::model::kuma::paths::RulePath;
 use crate::model::{
-    HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, Origin, PathRewrite, QueryMatch,
-    QueryTest, Redirect, Route,
+    HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, Origin, Part, PathRewrite,
+    QueryMatch, QueryTest, Redirect, Route,
 };
 use crate::resources::kuma::mesh_http_route::{
     self, BackendRef, Filter, HeaderModifier, Match, RequestMirror, RequestRedirect,
@@ -54,7 +54,7 @@ impl Builder<'_, '_> {
         let others = merged.others.iter();
         let route = Route {
             name: name(matches),
-            also: others.map(|p| p.resource.meta.to_string()).collect(),
+            also: others.map(|place| self.part(merged, place)).collect(),
             ..effects.into_route(origin)
         };
         matches.iter().map(|m| matched(m, route.clone())).collect()
@@ -69,6 +69,15 @@ impl Builder<'_, '_> {
             clusters.push((cluster, backend.weight.unwrap_or(1)));
         }
         effects.clusters = shares(clusters, false);
+    }
+
+    /// A rule with the same matches, of which another one's filters and backends may be all that serves.
+    fn part(&self, merged: &Merged<'_>, place: &Place<'_>) -> Part {
+        let mut serving = merged.filters.iter().chain(&merged.backends);
+        Part {
+            origin: self.input.origin(place.resource, &place.path()),
+            serves: serving.any(|other| std::ptr::eq(other.rule, place.rule)),
+        }
     }
 
     fn filter(
@@ -113,6 +122,7 @@ impl Builder<'_, '_> {
             host: redirect.hostname.clone(),
             port: port.filter(|&port| port > 0).unwrap_or(self.port),
             path: redirect.path.as_ref().and_then(path_rewrite),
+            keeps_query: false,
         }
     }
 

@@ -60,6 +60,7 @@ pub(in crate::model::kuma) fn routes<'a>(
         clusters: vec![WeightedCluster {
             cluster: to.cluster.to_owned(),
             weight: 1,
+            changes: None,
         }],
         ..Forward::default()
     });

@@ -1,52 +1,50 @@
-//! `MeshAccessLog`.
+//! `TrafficLog` with the logging backends of its mesh, and `MeshAccessLog`.
 
-use std::net::{IpAddr, SocketAddr};
+mod format;
+mod otel;
 
+use std::net::IpAddr;
+
+use ::policy::Tags;
+
+use self::format::{Commands, Traffic};
 use super::select::{Destination, Policies, To};
-use crate::model::Listener;
-use crate::model::kuma::SERVICE_TAG;
-use crate::model::policy::{AccessLog, LogFormat};
-use crate::resources::kuma::mesh_access_log::{FileBackend, MeshLogs};
+use crate::model::kuma::{Input, SERVICE_TAG, of_mesh};
+use crate::model::policy::{AccessLog, LogTarget, OtelLog};
+use crate::model::{Cluster, Listener, Protocol};
+use crate::resources::kuma::mesh::LoggingBackend;
+use crate::resources::kuma::mesh_access_log::{LogBackend, MeshLogs};
+use crate::resources::kuma::policy::ClientMatch;
 
-/// What Kuma writes unless a policy says (`defaultHttpAccessLogFormat` at 2.14.3).
-const HTTP: &str = "[%START_TIME%] %KUMA_MESH% \
-    \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% \
-    %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \
-    \"%REQ(USER-AGENT)%\" \"%REQ(X-B3-TRACEID?X-DATADOG-TRACEID)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \
-    \"%KUMA_SOURCE_SERVICE%\" \"%KUMA_DESTINATION_SERVICE%\" \"%KUMA_SOURCE_ADDRESS_WITHOUT_PORT%\" \
-    \"%UPSTREAM_HOST%\"";
-
-/// The same for connections (`defaultNetworkAccessLogFormat`).
-const TCP: &str = "[%START_TIME%] %RESPONSE_FLAGS% %KUMA_MESH% \
-    %KUMA_SOURCE_ADDRESS_WITHOUT_PORT%(%KUMA_SOURCE_SERVICE%)->%UPSTREAM_HOST%(%KUMA_DESTINATION_SERVICE%) \
-    took %DURATION%ms, sent %BYTES_SENT% bytes, received: %BYTES_RECEIVED% bytes";
+/// The service that Kuma chooses a gateway's `TrafficLog` for: its listeners have many destinations
+/// (`newHTTPFilterChain` in `pkg/plugins/runtime/gateway/filter_chain_generator.go` at 2.14.3).
+const PASS_THROUGH: &str = "pass_through";
 
 /// The proxy, for Kuma's commands.
 pub(in crate::model::kuma) struct Proxy<'a> {
+    pub(in crate::model::kuma) input: Input<'a>,
     pub(in crate::model::kuma) mesh: &'a str,
     pub(in crate::model::kuma) service: &'a str,
     pub(in crate::model::kuma) address: IpAddr,
-    /// The tag `kuma.io/zone`, or nothing.
+    /// The zone, or nothing.
     pub(in crate::model::kuma) zone: &'a str,
+    /// The identifier of its workload, or nothing.
+    pub(in crate::model::kuma) workload: String,
 }
 
-/// The logs of a listener: those of `to`, in which the gateway is the source and `*` the destination, and those of
-/// `rules`, in which it is the destination.
-pub(super) fn listener(policies: &Policies<'_>, proxy: &Proxy<'_>) -> Vec<AccessLog> {
-    let all = &policies.resources.mesh_access_logs;
-    let outbound = logs(
-        policies.outbound(all, To::Listener),
-        proxy,
-        [proxy.service, "*", "OUTBOUND"],
-        HTTP,
-    );
-    let inbound = logs(
-        policies.inbound(all),
-        proxy,
-        ["unknown", proxy.service, "INBOUND"],
-        HTTP,
-    );
-    outbound.into_iter().chain(inbound).collect()
+/// The logs of a gateway's listener: that of a `TrafficLog`, those of `to`, in which the gateway is the source and `*`
+/// the destination, and those of `rules`, in which it is the destination. Collectors are added to the clusters.
+pub(super) fn listener(
+    policies: &Policies<'_>,
+    proxy: &Proxy<'_>,
+    protocol: Protocol,
+    clusters: &mut Vec<Cluster>,
+) -> Vec<AccessLog> {
+    let mut logs = Logs::new(policies, proxy, protocol, clusters);
+    logs.older(PASS_THROUGH, Traffic::OlderOfGateway);
+    logs.outbound(To::Listener, Traffic::Outbound("*"));
+    logs.inbound(Traffic::Inbound(proxy.service));
+    logs.made
 }
 
 /// The logs of an inbound of this service.
@@ -54,15 +52,12 @@ pub(super) fn inbound(
     policies: &Policies<'_>,
     proxy: &Proxy<'_>,
     listener: &Listener,
+    clusters: &mut Vec<Cluster>,
 ) -> Vec<AccessLog> {
-    let conf = policies.inbound(&policies.resources.mesh_access_logs);
+    let mut logs = Logs::new(policies, proxy, protocol(listener), clusters);
     let service = listener.tags.get(SERVICE_TAG).unwrap_or_default();
-    logs(
-        conf,
-        proxy,
-        ["unknown", service, "INBOUND"],
-        format(listener),
-    )
+    logs.inbound(Traffic::Inbound(service));
+    logs.made
 }
 
 /// The logs of what is sent to a service.
@@ -71,67 +66,136 @@ pub(super) fn outbound(
     proxy: &Proxy<'_>,
     service: &Destination,
     listener: &Listener,
+    clusters: &mut Vec<Cluster>,
 ) -> Vec<AccessLog> {
-    let all = &policies.resources.mesh_access_logs;
-    let conf = policies.outbound(all, To::Destination(service));
-    let ends = [proxy.service, &service.kuma_service, "OUTBOUND"];
-    logs(conf, proxy, ends, format(listener))
+    let mut logs = Logs::new(policies, proxy, protocol(listener), clusters);
+    let name = &service.kuma_service;
+    logs.older(name, Traffic::Older(name));
+    logs.outbound(To::Destination(service), Traffic::Outbound(name));
+    logs.made
 }
 
-fn format(listener: &Listener) -> &'static str {
+fn protocol(listener: &Listener) -> Protocol {
     if listener.connections.is_empty() {
-        HTTP
+        Protocol::Http
     } else {
-        TCP
+        Protocol::Tcp
     }
 }
 
-fn logs(
-    conf: Option<MeshLogs>,
-    proxy: &Proxy<'_>,
-    [source, destination, direction]: [&str; 3],
-    otherwise: &str,
-) -> Vec<AccessLog> {
-    let backends = conf.and_then(|conf| conf.backends).unwrap_or_default();
-    let commands = [
-        (
-            "%KUMA_SOURCE_ADDRESS%",
-            SocketAddr::new(proxy.address, 0).to_string(),
-        ),
-        (
-            "%KUMA_SOURCE_ADDRESS_WITHOUT_PORT%",
-            proxy.address.to_string(),
-        ),
-        ("%KUMA_SOURCE_SERVICE%", source.to_owned()),
-        ("%KUMA_DESTINATION_SERVICE%", destination.to_owned()),
-        ("%KUMA_MESH%", proxy.mesh.to_owned()),
-        ("%KUMA_TRAFFIC_DIRECTION%", direction.to_owned()),
-        ("%KUMA_ZONE%", proxy.zone.to_owned()),
-        ("%KUMA_WORKLOAD%", String::new()),
-    ];
-    let fill = |text: &str| {
-        let fill = |text: String, (command, value): &(&str, String)| text.replace(command, value);
-        commands.iter().fold(text.to_owned(), fill)
-    };
-    let files = backends.iter().filter_map(|backend| backend.file.as_ref());
-    files.map(|file| log(file, otherwise, &fill)).collect()
+/// The logs of one listener, while they are made.
+struct Logs<'a> {
+    policies: &'a Policies<'a>,
+    proxy: &'a Proxy<'a>,
+    protocol: Protocol,
+    clusters: &'a mut Vec<Cluster>,
+    made: Vec<AccessLog>,
 }
 
-fn log(backend: &FileBackend, otherwise: &str, fill: &impl Fn(&str) -> String) -> AccessLog {
-    let format = backend.format.as_ref();
-    let plain = |text: &str| LogFormat::Plain(fill(text) + "\n");
-    AccessLog {
-        file: backend.path.clone(),
-        format: match format.map(|format| (&format.plain, &format.json)) {
-            None | Some((None, None)) => plain(otherwise),
-            Some((Some(text), _)) => plain(text),
-            Some((None, Some(fields))) => LogFormat::Json(
-                fields
-                    .iter()
-                    .map(|field| (field.key.clone(), fill(&field.value)))
-                    .collect(),
-            ),
-        },
-        omit_empty: format.is_some_and(|format| format.omit_empty_values),
+impl<'a> Logs<'a> {
+    fn new(
+        policies: &'a Policies<'a>,
+        proxy: &'a Proxy<'a>,
+        protocol: Protocol,
+        clusters: &'a mut Vec<Cluster>,
+    ) -> Self {
+        Self {
+            policies,
+            proxy,
+            protocol,
+            clusters,
+            made: Vec::new(),
+        }
+    }
+
+    fn commands(&self, traffic: Traffic<'_>) -> Commands {
+        Commands::new(self.proxy, traffic, self.protocol)
+    }
+
+    /// That of the `TrafficLog` for a service.
+    fn older(&mut self, service: &str, traffic: Traffic<'_>) {
+        let backend = older(self.policies, self.proxy, service);
+        let target = backend.and_then(|backend| format::of_mesh(backend, &self.commands(traffic)));
+        let log = target.map(|target| AccessLog { target, sni: None });
+        self.made.extend(log);
+    }
+
+    fn outbound(&mut self, to: To<'_>, traffic: Traffic<'_>) {
+        let all = &self.policies.resources.mesh_access_logs;
+        if let Some(conf) = self.policies.outbound(all, to) {
+            self.add(&conf, None, &self.commands(traffic));
+        }
+    }
+
+    /// They are not merged: each of them logs what it is for (`BuildAccessLogBuildersFromRules` in
+    /// `pkg/plugins/policies/meshaccesslog/plugin/xds/rules.go` at 2.14.3).
+    fn inbound(&mut self, traffic: Traffic<'_>) {
+        let policies = self.policies;
+        let commands = self.commands(traffic);
+        for (matches, conf) in policies.each_inbound(&policies.resources.mesh_access_logs) {
+            if matches.is_empty() {
+                self.add(conf, None, &commands);
+            }
+            for sni in matches.iter().filter_map(server_name) {
+                self.add(conf, Some(sni), &commands);
+            }
+        }
+    }
+
+    fn add(&mut self, conf: &MeshLogs, sni: Option<&str>, commands: &Commands) {
+        for backend in conf.backends.iter().flatten() {
+            if let Some(target) = target(self.proxy, backend, commands, self.clusters) {
+                let sni = sni.map(ToOwned::to_owned);
+                self.made.push(AccessLog { target, sni });
+            }
+        }
+    }
+}
+
+/// The server name that a match asks for, if it asks for nothing else.
+fn server_name(client: &ClientMatch) -> Option<&str> {
+    let sni = client.sni.as_ref().filter(|sni| sni.kind == "Exact")?;
+    client.spiffe_id.is_none().then_some(&*sni.value)
+}
+
+/// The backend of the `TrafficLog` that fits best, or of none.
+fn older<'a>(
+    policies: &Policies<'a>,
+    proxy: &Proxy<'_>,
+    service: &str,
+) -> Option<&'a LoggingBackend> {
+    let destination: Tags = [(SERVICE_TAG, service)].into_iter().collect();
+    let chosen = policies.connection(&policies.resources.traffic_logs, &destination)?;
+    let mut meshes = policies.resources.meshes.iter();
+    let mesh = meshes.find(|mesh| mesh.meta.name == proxy.mesh)?;
+    mesh.spec.logging.backend(&chosen.spec.conf.backend)
+}
+
+fn target(
+    proxy: &Proxy<'_>,
+    backend: &LogBackend,
+    commands: &Commands,
+    clusters: &mut Vec<Cluster>,
+) -> Option<LogTarget> {
+    match backend.kind.as_str() {
+        "File" => {
+            let file = backend.file.as_ref()?;
+            let lines = commands.lines(file.format.as_ref());
+            Some(LogTarget::File(file.path.clone(), lines))
+        }
+        "Tcp" => {
+            let tcp = backend.tcp.as_ref()?;
+            let lines = commands.lines(tcp.format.as_ref());
+            Some(LogTarget::Tcp(tcp.address.clone(), lines))
+        }
+        "OpenTelemetry" => {
+            let otel = backend.open_telemetry.as_ref()?;
+            let all = &proxy.input.resources.mesh_open_telemetry_backends;
+            let endpoint = otel::endpoint(otel, of_mesh(all, proxy.mesh))?;
+            let log = otel::log(otel, commands, proxy, &endpoint);
+            let cluster = otel::collector(proxy, endpoint, clusters);
+            Some(LogTarget::OpenTelemetry(OtelLog { cluster, ..log }))
+        }
+        _ => None,
     }
 }

@@ -26,6 +26,7 @@ fn fault(conf: &HttpFault) -> Fault {
             .abort
             .as_ref()
             .and_then(|abort| Some((abort.http_status, abort.percentage.get()?))),
+        grpc_abort: None,
         delay: conf
             .delay
             .as_ref()

@@ -24,7 +24,7 @@ use ::policy::Tags;
 
 pub(super) use self::access_log::Proxy;
 pub(crate) use self::fault_injection::kibibytes as bandwidth;
-pub(crate) use self::retry::CONDITIONS as RETRY_CONDITIONS;
+pub(crate) use self::retry::{CONDITIONS as RETRY_CONDITIONS, GRPC_CONDITIONS};
 
 pub(super) use self::partial::name_partial;
 pub(super) use self::select::{Destination, Policies, Side};
@@ -32,8 +32,9 @@ pub(super) use self::sidecar::{inbound, outbound, upstream};
 pub(super) use self::tls::{is_permissive, params as tls_params};
 
 use self::select::To;
-use super::{Input, SERVICE_TAG};
-use crate::model::{Action, Cluster, Port, Protocol};
+use super::{Input, SERVICE_TAG, connections};
+use crate::model::policy::ClusterPolicy;
+use crate::model::{Action, Cluster, Port, Protocol, UpstreamProtocol, WeightedCluster};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 
@@ -42,24 +43,24 @@ pub(super) fn apply(
     input: Input<'_>,
     gateway: &Resource<MeshGateway>,
     ports: &mut [Port],
-    clusters: &mut [Cluster],
+    clusters: &mut Vec<Cluster>,
     proxy: &Proxy<'_>,
 ) {
     let resources = input.resources;
     for cluster in clusters.iter_mut() {
         let policies = Policies::new(resources, Side::Gateway(gateway), &cluster.source);
         let to = To::Service(cluster.destination.get(SERVICE_TAG).unwrap_or_default());
-        cluster.policy = timeout::cluster(&policies, to, &cluster.destination);
-        circuit_breaker::cluster(&policies, to, &cluster.destination, &mut cluster.policy);
-        health_check::cluster(&policies, to, &mut cluster.policy);
+        cluster.policy = of_cluster(&policies, to, cluster);
         if let Some(mtls) = &mut cluster.tls {
             mtls.params = tls::params(&policies);
         }
     }
-    let destinations: BTreeMap<&str, &Tags> = clusters
+    let mut collectors = Vec::new();
+    let by_name: BTreeMap<&str, &Cluster> = clusters
         .iter()
-        .map(|cluster| (cluster.name.as_str(), &cluster.destination))
+        .map(|cluster| (cluster.name.as_str(), cluster))
         .collect();
+    let find = |to: &WeightedCluster| by_name.get(to.cluster.as_str()).copied();
     for port in ports {
         let of_port: Vec<Tags> = port.listeners.iter().map(|l| l.tags.clone()).collect();
         for listener in &mut port.listeners {
@@ -72,7 +73,16 @@ pub(super) fn apply(
             };
             let policies = Policies::of_any(resources, Side::Gateway(gateway), shared);
             listener.policy = timeout::listener(&policies);
-            listener.policy.access_logs = access_log::listener(&policies, proxy);
+            listener.policy.access_logs =
+                access_log::listener(&policies, proxy, port.protocol, &mut collectors);
+            let to = listener.connections.iter().flat_map(|to| &to.clusters);
+            let to: Vec<&Tags> = to.filter_map(find).map(|to| &to.destination).collect();
+            if connections::takes_connections(port.protocol) {
+                let idle = || timeout::connections(&policies, To::Listener, &to);
+                listener.policy.idle = listener.policy.idle.or_else(idle);
+                let attempts = retry::connections(&policies, To::Listener, &to);
+                listener.policy.connect_attempts = attempts;
+            }
             let policies = Policies::of_any(resources, Side::Gateway(gateway), own);
             let routes = listener
                 .virtual_hosts
@@ -82,17 +92,30 @@ pub(super) fn apply(
                 let Action::Forward(to) = &route.action else {
                     continue;
                 };
-                let to: Vec<&Tags> = to
-                    .clusters
-                    .iter()
-                    .filter_map(|to| destinations.get(to.cluster.as_str()).copied())
-                    .collect();
+                let to: Vec<&Cluster> = to.clusters.iter().filter_map(find).collect();
+                let is_grpc = !to.is_empty() && to.iter().all(|to| is_grpc(to));
+                let to: Vec<&Tags> = to.iter().map(|to| &to.destination).collect();
                 let name = To::Route(route.origin.resource.as_str());
-                timeout::route(&policies, name, &to, &mut route.policy);
-                route.policy.retry = retry::route(&policies, name, &to);
+                timeout::route(&policies, name, &to, is_grpc, &mut route.policy);
+                route.policy.retry = retry::route(&policies, name, &to, is_grpc);
                 route.policy.rate_limit = rate_limit::route(&policies, name, &to);
                 route.policy.faults = fault_injection::route(&policies, name);
             }
         }
     }
+    clusters.append(&mut collectors);
+}
+
+/// What holds for connections to the endpoints of a cluster.
+fn of_cluster(policies: &Policies<'_>, to: To<'_>, cluster: &Cluster) -> ClusterPolicy {
+    let is_grpc = is_grpc(cluster);
+    let destination = &cluster.destination;
+    let mut policy = timeout::cluster(policies, to, destination, is_grpc);
+    circuit_breaker::cluster(policies, to, destination, &mut policy);
+    health_check::cluster(policies, to, destination, is_grpc, &mut policy);
+    policy
+}
+
+fn is_grpc(cluster: &Cluster) -> bool {
+    cluster.protocol == UpstreamProtocol::Grpc
 }

@@ -22,6 +22,10 @@ pub(in crate::model::kuma) fn name_partial(
     for policy in matched {
         connection_rates(policy, findings);
     }
+    // A gateway that is such a source keeps the rate itself, so this is no reason to serve nothing.
+    for policy in policies.for_some_sources(&all.rate_limits) {
+        findings.push(unserved(policy, false, &Path::of("sources")));
+    }
 }
 
 fn for_some<C>(
@@ -31,14 +35,7 @@ fn for_some<C>(
     findings: &mut Vec<Diagnostic>,
 ) {
     let mut say = |policy: &Resource<Policy<C>>, path: &Path| {
-        let message = "not served: on the inbounds of services a policy holds for all clients, and this part of it for none";
-        let code = Code::PolicyForSomeClients;
-        let finding = if keeps_out {
-            policy.error(code, path, message)
-        } else {
-            policy.warning(code, path, message)
-        };
-        findings.push(finding.help("write it for all clients, if that is what is wanted"));
+        findings.push(unserved(policy, keeps_out, path));
     };
     for policy in policies.matched(all, |policy| policy.target_ref.as_ref(), None) {
         for (index, rule) in policy.spec.rules.iter().enumerate() {
@@ -53,6 +50,17 @@ fn for_some<C>(
             }
         }
     }
+}
+
+fn unserved<T>(policy: &Resource<T>, keeps_out: bool, path: &Path) -> Diagnostic {
+    let message = "not served: on the inbounds of services a policy holds for all clients, and this part of it for none";
+    let code = Code::PolicyForSomeClients;
+    let finding = if keeps_out {
+        policy.error(code, path, message)
+    } else {
+        policy.warning(code, path, message)
+    };
+    finding.help("write it for all clients, if that is what is wanted")
 }
 
 fn connection_rates(policy: &Resource<Policy<MeshRates>>, findings: &mut Vec<Diagnostic>) {

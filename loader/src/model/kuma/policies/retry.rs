@@ -5,7 +5,9 @@ use ::policy::Tags;
 use super::select::{Policies, To};
 use crate::model::policy::{BackOff, Header, HeaderValue, ResetHeader, Retry};
 use crate::resources::kuma::mesh_http_route::HeaderMatch;
-use crate::resources::kuma::mesh_retry::{self as api, HttpRetries, LegacyHttpRetries};
+use crate::resources::kuma::mesh_retry::{
+    self as api, GrpcRetries, HttpRetries, LegacyGrpcRetries, LegacyHttpRetries, RateLimitedBackOff,
+};
 use crate::resources::kuma::policy::Duration;
 
 /// What is tried again unless a policy says (Kuma `HttpRetryOnDefault` at 2.14.3).
@@ -31,13 +33,110 @@ pub(crate) const CONDITIONS: [(&str, &str, &str); 10] = [
 
 const STATUSES: &str = "retriable-status-codes";
 
-pub(super) fn route(policies: &Policies<'_>, route: To<'_>, to: &[&Tags]) -> Option<Retry> {
+/// What calls are tried again on unless a policy says (`GrpcRetryOnDefault`).
+const GRPC_DEFAULT: [&str; 7] = [
+    "cancelled",
+    "connect-failure",
+    "gateway-error",
+    "refused-stream",
+    "reset",
+    "resource-exhausted",
+    "unavailable",
+];
+
+/// Kuma's words for statuses of gRPC, the newer and the older one, and Envoy's.
+pub(crate) const GRPC_CONDITIONS: [(&str, &str, &str); 5] = [
+    // Kuma gives Envoy `canceled`, which means nothing to it.
+    ("Canceled", "cancelled", "cancelled"),
+    ("DeadlineExceeded", "deadline_exceeded", "deadline-exceeded"),
+    ("Internal", "internal", "internal"),
+    (
+        "ResourceExhausted",
+        "resource_exhausted",
+        "resource-exhausted",
+    ),
+    ("Unavailable", "unavailable", "unavailable"),
+];
+
+/// The retries of a route; those for calls if it goes to services that speak gRPC, and there are any.
+pub(super) fn route(
+    policies: &Policies<'_>,
+    route: To<'_>,
+    to: &[&Tags],
+    is_grpc: bool,
+) -> Option<Retry> {
     let older = policies.connection_of_route(&policies.resources.retries, to);
-    let older = older.map(|conf| legacy(&conf.http.clone().unwrap_or_default()));
+    let older = older.map(|conf| match &conf.grpc {
+        Some(grpc) if is_grpc => legacy_calls(grpc),
+        _ => legacy(&conf.http.clone().unwrap_or_default()),
+    });
     match policies.outbound(&policies.resources.mesh_retries, route) {
-        Some(newer) => newer.http.and_then(|conf| retry(&conf)).or(older),
+        Some(newer) => match newer.grpc {
+            Some(grpc) if is_grpc => calls(&grpc),
+            _ => newer.http.and_then(|conf| retry(&conf)).or(older),
+        },
         None => older,
     }
+}
+
+/// How often a connection to any of these services is tried.
+pub(super) fn connections(policies: &Policies<'_>, of: To<'_>, to: &[&Tags]) -> Option<u32> {
+    let newer = policies.outbound(&policies.resources.mesh_retries, of);
+    newer
+        .and_then(|conf| conf.tcp?.max_connect_attempt)
+        .or_else(|| {
+            let older = policies.connection_of_route(&policies.resources.retries, to)?;
+            Some(older.tcp.as_ref()?.max_connect_attempts)
+        })
+        .filter(|attempts| *attempts > 0)
+}
+
+fn calls(conf: &GrpcRetries) -> Option<Retry> {
+    if conf.num_retries == Some(0) {
+        return None;
+    }
+    let words = conf.retry_on.as_deref().unwrap_or_default();
+    Some(Retry {
+        on: grpc_conditions(words, |(newer, ..)| newer),
+        attempts: conf.num_retries,
+        per_try: conf.per_try_timeout.as_ref().and_then(Duration::get),
+        back_off: conf.back_off.as_ref().and_then(back_off),
+        rate_limited: conf.rate_limited_back_off.as_ref().map(rate_limited),
+        ..Retry::default()
+    })
+}
+
+fn legacy_calls(conf: &LegacyGrpcRetries) -> Retry {
+    Retry {
+        on: grpc_conditions(&conf.retry_on, |(_, older, _)| older),
+        attempts: conf.num_retries,
+        per_try: conf.per_try_timeout.as_ref().and_then(Duration::get),
+        back_off: conf.back_off.as_ref().and_then(back_off),
+        ..Retry::default()
+    }
+}
+
+type Condition = (&'static str, &'static str, &'static str);
+
+fn grpc_conditions(words: &[String], word: fn(Condition) -> &'static str) -> Vec<&'static str> {
+    let conditions = GRPC_CONDITIONS
+        .into_iter()
+        .filter(|condition| words.iter().any(|other| other == word(*condition)));
+    let on: Vec<_> = conditions.map(|(.., envoy)| envoy).collect();
+    if on.is_empty() {
+        return GRPC_DEFAULT.to_vec();
+    }
+    on
+}
+
+fn rate_limited(conf: &RateLimitedBackOff) -> (Vec<ResetHeader>, Option<std::time::Duration>) {
+    let headers = conf.reset_headers.iter().flatten();
+    let headers = headers.map(|header| ResetHeader {
+        name: header.name.clone(),
+        is_unix: header.format == "UnixTimestamp",
+    });
+    let max = conf.max_interval.as_ref().and_then(Duration::get);
+    (headers.collect(), max)
 }
 
 fn retry(conf: &HttpRetries) -> Option<Retry> {
@@ -63,24 +162,12 @@ fn retry(conf: &HttpRetries) -> Option<Retry> {
         .filter_map(|word| word.strip_prefix("HttpMethod"));
     let headers = conf.retriable_request_headers.iter().flatten().map(header);
     let hosts = conf.host_selection.as_deref().unwrap_or_default();
-    let limited = conf.rate_limited_back_off.as_ref();
     Some(Retry {
         on,
         attempts: conf.num_retries,
         per_try: conf.per_try_timeout.as_ref().and_then(Duration::get),
         back_off: conf.back_off.as_ref().and_then(back_off),
-        rate_limited: limited.map(|limited| {
-            let headers = limited
-                .reset_headers
-                .iter()
-                .flatten()
-                .map(|header| ResetHeader {
-                    name: header.name.clone(),
-                    is_unix: header.format == "UnixTimestamp",
-                });
-            let max = limited.max_interval.as_ref().and_then(Duration::get);
-            (headers.collect(), max)
-        }),
+        rate_limited: conf.rate_limited_back_off.as_ref().map(rate_limited),
         statuses,
         response_headers: conf
             .retriable_response_headers

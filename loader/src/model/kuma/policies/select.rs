@@ -4,12 +4,12 @@ use std::cmp::Reverse;
 
 use ::policy::Tags;
 
-use crate::model::kuma::select::best_rank;
+use crate::model::kuma::select::{best_rank, display_name, precedence};
 use crate::model::kuma::{SERVICE_TAG, of_mesh};
 use crate::resources::kuma::dataplane::Dataplane;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::resources::kuma::mesh_http_route::TargetRef;
-use crate::resources::kuma::policy::{Connection, Overlay, Policy};
+use crate::resources::kuma::policy::{ClientMatch, Connection, Overlay, Policy};
 use crate::resources::{Meta, Resource, Resources};
 
 /// The policies of a proxy's mesh, seen from a listener.
@@ -167,10 +167,25 @@ impl<'a> Policies<'a> {
         }))
     }
 
+    /// What the policies' `rules`, or the older `from`, say each for itself, with the clients that it is for.
+    pub(super) fn each_inbound<'p, C>(
+        &self,
+        all: &'p [Resource<Policy<C>>],
+    ) -> impl Iterator<Item = (&'p [ClientMatch], &'p C)> + use<'p, C> {
+        let policies = self.matched(all, |policy| policy.target_ref.as_ref(), None);
+        let is_gateway = matches!(self.side, Side::Gateway(_));
+        policies.into_iter().flat_map(move |policy| {
+            let rules = policy.spec.rules.iter();
+            let rules = rules.map(|rule| (&*rule.matches, &rule.conf));
+            let from = policy.spec.from.iter();
+            let from = from.filter(move |entry| is_gateway || entry.target_ref.kind == "Mesh");
+            rules.chain(from.map(|entry| (&[][..], &entry.conf)))
+        })
+    }
+
     /// The policies that hold, the one that wins last.
     ///
-    /// Kuma's order (`SortByTargetRef` in `pkg/plugins/policies/core/matchers/dataplane.go` at 2.14.3): by kind, for
-    /// gateways by the number of tags, and of equal ones the first by name wins.
+    /// First by kind, then as [`precedence`] says.
     pub(in crate::model::kuma) fn matched<'p, T>(
         &self,
         all: &'p [Resource<T>],
@@ -184,19 +199,20 @@ impl<'a> Policies<'a> {
                 Some((rank, policy))
             })
             .collect();
-        matched.sort_by_key(|(rank, policy)| (*rank, Reverse(display_name(&policy.meta))));
+        matched.sort_by_key(|((kind, tags), policy)| (*kind, precedence(&policy.meta, *tags)));
         matched.into_iter().map(|(_, policy)| policy).collect()
     }
 
-    /// How a `targetRef` reaches the listener: its place among the kinds, and for gateways the number of tags.
+    /// How a `targetRef` reaches the listener: its place among the kinds, of the same kind how narrowly it means a
+    /// Dataplane; and for gateways the number of tags.
     fn rank(
         &self,
         target: Option<&TargetRef>,
         mesh: &str,
         route: Option<&str>,
-    ) -> Option<(usize, usize)> {
+    ) -> Option<((usize, usize), usize)> {
         let Some(target) = target else {
-            return Some((0, 0));
+            return Some(((0, 0), 0));
         };
         let types = target.proxy_types.as_deref().unwrap_or_default();
         if !types.is_empty() && !types.iter().any(|kind| *kind == self.side.proxy_type()) {
@@ -209,7 +225,7 @@ impl<'a> Policies<'a> {
         };
         let is_reached = match target.kind.as_str() {
             "Mesh" => true,
-            "Dataplane" => return Some((1, self.side.is_dataplane(target)?)),
+            "Dataplane" => return Some(((1, self.side.is_dataplane(target)?), 0)),
             "MeshSubset" => has(&target.tags),
             "MeshGateway" => match self.side {
                 Side::Gateway(gateway) => target.name == gateway.meta.name && has(&target.tags),
@@ -238,7 +254,7 @@ impl<'a> Policies<'a> {
             "MeshGateway" => target.tags.iter().len(),
             _ => 0,
         };
-        is_reached.then_some((place, tags))
+        is_reached.then_some(((place, 0), tags))
     }
 
     /// The policy with sources and destinations for connections to `destination`: the one whose selectors for both
@@ -269,12 +285,23 @@ impl<'a> Policies<'a> {
         all: &'p [Resource<Connection<C>>],
         destination: &Tags,
     ) -> Option<&'p Resource<Connection<C>>> {
-        let is_any = |tags: &Tags| tags.iter().all(|(_, value)| value == "*");
         of_mesh(all, self.side.mesh())
-            .filter(|policy| policy.spec.sources.iter().any(|s| is_any(&s.tags)))
+            .filter(|policy| has_any_source(&policy.spec))
             .filter_map(|policy| Some((best_rank(&policy.spec.destinations, destination)?, policy)))
             .max_by_key(|(rank, policy)| (*rank, &policy.meta.created, Reverse(&policy.meta.name)))
             .map(|(_, policy)| policy)
+    }
+
+    /// The policies with sources and destinations for some who connect to the inbound, and not for everybody.
+    pub(super) fn for_some_sources<'p, C>(
+        &self,
+        all: &'p [Resource<Connection<C>>],
+    ) -> impl Iterator<Item = &'p Resource<Connection<C>>> {
+        of_mesh(all, self.side.mesh()).filter(|policy| {
+            let mut inbounds = self.listeners.iter();
+            !has_any_source(&policy.spec)
+                && inbounds.any(|tags| best_rank(&policy.spec.destinations, tags).is_some())
+        })
     }
 
     /// The policy with sources and destinations for a route to all of `destinations`: one for all services if any of
@@ -291,6 +318,11 @@ impl<'a> Policies<'a> {
             .min_by_key(|policy| (!of_all(policy), &policy.meta.created, &policy.meta.name))
             .map(|policy| &policy.spec.conf)
     }
+}
+
+fn has_any_source<C>(policy: &Connection<C>) -> bool {
+    let is_any = |tags: &Tags| tags.iter().all(|(_, value)| value == "*");
+    policy.sources.iter().any(|source| is_any(&source.tags))
 }
 
 fn merged<'c, C: Overlay + Default + 'c>(confs: impl Iterator<Item = &'c C>) -> Option<C> {
@@ -320,9 +352,4 @@ fn is_shadow(meta: &Meta) -> bool {
     meta.labels
         .get("kuma.io/effect")
         .is_some_and(|effect| effect == "shadow")
-}
-
-fn display_name(meta: &Meta) -> &str {
-    let label = meta.labels.get("kuma.io/display-name");
-    label.unwrap_or(&meta.name)
 }

@@ -15,7 +15,7 @@ use crate::model::policy::{ClusterPolicy, ListenerPolicy};
 use crate::model::role::Outbound;
 use crate::model::{
     Action, Cluster, CrossMeshGateway, Endpoint, Listener, MeshTls, Origin, Port, Protocol, Role,
-    Route, SpiffeIds, Trust, UpstreamProtocol, VirtualHost,
+    Route, ServerTls, SpiffeIds, Trust, UpstreamProtocol, VirtualHost,
 };
 use crate::resources::Resource;
 use crate::resources::kuma::dataplane::Dataplane;
@@ -139,6 +139,7 @@ fn endpoint(
         address: dataplane.spec.networking.address.clone(),
         port: u16::try_from(listener.port).ok()?,
         tls: None,
+        weight: None,
     })
 }
 
@@ -160,6 +161,7 @@ fn made(
             sni: sni::of_tags(destination, mesh),
             params: TlsParams::default(),
         }),
+        origination: None,
         destination: destination.clone(),
         source: Tags::default(),
         policy: ClusterPolicy::default(),
@@ -216,19 +218,22 @@ pub(super) fn by_hostname(
         names.entry(&gateway.hostname).or_insert(gateway);
     }
     let hosts = names.into_iter().filter_map(|(hostname, gateway)| {
-        Some(VirtualHost {
-            domain: hostname.parse::<HostPattern>().ok()?,
-            routes: vec![Route::new(Action::ForwardAsDecided, gateway.origin.clone())],
-            origin: gateway.origin.clone(),
-        })
+        let route = Route::new(Action::ForwardAsDecided, gateway.origin.clone());
+        Some(VirtualHost::new(
+            hostname.parse::<HostPattern>().ok()?,
+            vec![route],
+            gateway.origin.clone(),
+        ))
     });
     let mut listener = Listener {
         name: format!("cross-mesh/{number}"),
         hostname: HostPattern::Any,
+        other_hostnames: Vec::new(),
         tags: Tags::default(),
         permission: None,
         certificates: Vec::new(),
         passes_tls: false,
+        tls: ServerTls::default(),
         virtual_hosts: hosts.collect(),
         connections: Vec::new(),
         policy: ListenerPolicy::default(),
@@ -236,7 +241,8 @@ pub(super) fn by_hostname(
     };
     let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
     let all = Destination::default();
-    policies::outbound(&policies, &own.for_logs(), &all, &mut listener);
+    let for_logs = own.for_logs();
+    policies::outbound(&policies, &for_logs, &all, false, &mut listener, clusters);
     for cluster in &mut made {
         let service = Destination::of_tags(&cluster.destination);
         policies::upstream(&policies, &service, cluster);
@@ -245,6 +251,7 @@ pub(super) fn by_hostname(
     Some(Port {
         name: format!("cross-mesh:{address}:{number}"),
         address,
+        socket: None,
         number,
         protocol: Protocol::Http,
         listeners: vec![listener],

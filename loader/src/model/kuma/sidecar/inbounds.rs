@@ -12,7 +12,7 @@ use crate::model::policy::{ClusterPolicy, ListenerPolicy};
 use crate::model::role::Inbound as InboundRole;
 use crate::model::{
     Action, Cluster, Connections, Endpoint, Forward, Listener, MeshClients, Origin, Port, Protocol,
-    Role, Route, SpiffeIds, Trust, UpstreamProtocol, VirtualHost, WeightedCluster,
+    Role, Route, ServerTls, SpiffeIds, Trust, UpstreamProtocol, VirtualHost, WeightedCluster,
 };
 use crate::resources::kuma::dataplane::Inbound;
 use crate::source::Path;
@@ -44,7 +44,8 @@ pub(super) fn ports(
         let resources = own.input.resources;
         let policies = Policies::of_any(resources, side, std::slice::from_ref(&inbound.tags));
         policies::name_partial(&policies, findings);
-        policies::inbound(&policies, &own.for_logs(), &mut listener, &mut cluster);
+        let for_logs = own.for_logs();
+        policies::inbound(&policies, &for_logs, &mut listener, &mut cluster, clusters);
         clusters.push(cluster);
         let mesh = own.mesh();
         ports.push(Port {
@@ -58,6 +59,7 @@ pub(super) fn ports(
                 }),
             }),
             address,
+            socket: None,
             number,
             protocol: protocol(inbound),
             listeners: vec![listener],
@@ -133,8 +135,10 @@ fn service(
             address: service_address.to_string(),
             port: u16::try_from(port).ok()?,
             tls: None,
+            weight: None,
         }],
         tls: None,
+        origination: None,
         destination: inbound.tags.clone(),
         source: Tags::default(),
         policy: ClusterPolicy::default(),
@@ -156,14 +160,20 @@ fn name(clusters: &[Cluster], cluster: &Cluster) -> String {
 }
 
 fn listener(inbound: &Inbound, cluster: String, origin: Origin) -> Listener {
-    let clusters = vec![WeightedCluster { cluster, weight: 1 }];
+    let clusters = vec![WeightedCluster {
+        cluster,
+        weight: 1,
+        changes: None,
+    }];
     let mut listener = Listener {
         name: inbound.tags.get(SERVICE_TAG).unwrap_or_default().to_owned(),
         hostname: HostPattern::Any,
+        other_hostnames: Vec::new(),
         tags: inbound.tags.clone(),
         permission: None,
         certificates: Vec::new(),
         passes_tls: false,
+        tls: ServerTls::default(),
         virtual_hosts: Vec::new(),
         connections: Vec::new(),
         policy: ListenerPolicy::default(),
@@ -177,10 +187,10 @@ fn listener(inbound: &Inbound, cluster: String, origin: Origin) -> Listener {
         clusters,
         ..Forward::default()
     });
-    listener.virtual_hosts = vec![VirtualHost {
-        domain: HostPattern::Any,
-        routes: vec![Route::new(forward, origin.clone())],
+    listener.virtual_hosts = vec![VirtualHost::new(
+        HostPattern::Any,
+        vec![Route::new(forward, origin.clone())],
         origin,
-    }];
+    )];
     listener
 }

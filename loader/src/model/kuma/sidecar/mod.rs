@@ -15,9 +15,9 @@ use std::net::IpAddr;
 use policy::Tags;
 
 use super::policies::{self, Side};
-use super::{Input, identity, service_of};
+use super::{Input, ZONE_TAG, identity, service_of, workload, zone};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Port, Proxy};
+use crate::model::{Dialect, Port, Proxy};
 use crate::resources::Resource;
 use crate::resources::kuma::dataplane::{Dataplane, Inbound, State};
 use crate::source::Path;
@@ -49,12 +49,19 @@ impl Sidecar<'_> {
     }
 
     fn for_logs(&self) -> policies::Proxy<'_> {
-        let mut zones = self.tags.iter().filter_map(|tags| tags.get("kuma.io/zone"));
+        let meta = &self.dataplane.meta;
+        let zones = self.tags.iter().filter_map(|tags| tags.get(ZONE_TAG));
         policies::Proxy {
+            input: self.input,
             mesh: self.mesh(),
             service: self.service(),
             address: self.address,
-            zone: zones.next().unwrap_or_default(),
+            zone: zone(meta)
+                .into_iter()
+                .chain(zones)
+                .next()
+                .unwrap_or_default(),
+            workload: workload(meta),
         }
     }
 }
@@ -90,6 +97,7 @@ pub(super) fn sidecar(
     clusters.sort_by(|a, b| a.name.cmp(&b.name));
     clusters.dedup_by(|a, b| a.name == b.name);
     Some(Proxy {
+        dialect: Dialect::Kuma,
         name: dataplane.meta.name.clone(),
         mesh: mesh.to_owned(),
         service: own.service().to_owned(),

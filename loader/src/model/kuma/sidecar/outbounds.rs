@@ -14,7 +14,9 @@ use crate::model::kuma::policies::{self, Destination, Policies};
 use crate::model::kuma::{MESH_TAG, SERVICE_TAG, connections};
 use crate::model::policy::ListenerPolicy;
 use crate::model::role::Outbound as OutboundRole;
-use crate::model::{Cluster, Listener, Port, Protocol, Role, UpstreamProtocol, VirtualHost};
+use crate::model::{
+    Cluster, Listener, Port, Protocol, Role, ServerTls, UpstreamProtocol, VirtualHost,
+};
 use crate::resources::kuma::dataplane::{BackendRef, Outbound};
 use crate::resources::kuma::mesh_http_route;
 use crate::source::Path;
@@ -24,6 +26,7 @@ struct Target {
     service: Destination,
     cluster: String,
     protocol: Protocol,
+    is_grpc: bool,
 }
 
 /// A port for each outbound, and the clusters behind them.
@@ -51,10 +54,12 @@ pub(super) fn ports(
         let mut listener = Listener {
             name: target.service.kuma_service.clone(),
             hostname: HostPattern::Any,
+            other_hostnames: Vec::new(),
             tags: outbound.tags.clone(),
             permission: None,
             certificates: Vec::new(),
             passes_tls: false,
+            tls: ServerTls::default(),
             virtual_hosts: Vec::new(),
             connections: Vec::new(),
             policy: ListenerPolicy::default(),
@@ -70,11 +75,8 @@ pub(super) fn ports(
         if target.protocol == Protocol::Http {
             let routes =
                 http_routes::outbound_routes(own.input, &policies, &route, &mut backends, findings);
-            listener.virtual_hosts.push(VirtualHost {
-                domain: HostPattern::Any,
-                routes,
-                origin: origin.clone(),
-            });
+            let host = VirtualHost::new(HostPattern::Any, routes, origin.clone());
+            listener.virtual_hosts.push(host);
         } else {
             listener.connections.push(connections::of_outbound(
                 own.input,
@@ -85,7 +87,14 @@ pub(super) fn ports(
             ));
         }
         let for_logs = own.for_logs();
-        policies::outbound(&policies, &for_logs, &target.service, &mut listener);
+        policies::outbound(
+            &policies,
+            &for_logs,
+            &target.service,
+            target.is_grpc,
+            &mut listener,
+            clusters,
+        );
         ports.push(Port {
             name: format!("outbound:{address}:{number}"),
             role: Role::Outbound(OutboundRole {
@@ -93,6 +102,7 @@ pub(super) fn ports(
                 gateways: Vec::new(),
             }),
             address,
+            socket: None,
             number,
             protocol: target.protocol,
             listeners: vec![listener],
@@ -115,9 +125,9 @@ pub(super) fn ports(
 /// Proxies speak HTTP/2 with each other, whatever the services behind them speak.
 fn between_sidecars(cluster: Cluster) -> Cluster {
     Cluster {
-        protocol: match cluster.tls {
-            Some(_) => UpstreamProtocol::Http2,
-            None => cluster.protocol,
+        protocol: match (&cluster.tls, cluster.protocol) {
+            (Some(_), UpstreamProtocol::Http1) => UpstreamProtocol::Http2,
+            (_, other) => other,
         },
         ..cluster
     }
@@ -144,6 +154,7 @@ fn target(
             service: Destination::of_tags(&cluster.destination),
             cluster: cluster.name.clone(),
             protocol: Protocol::Http,
+            is_grpc: false,
         };
         clusters.push(cluster);
         return Some(target);
@@ -170,6 +181,7 @@ fn target(
         } else {
             Protocol::Tcp
         },
+        is_grpc: backends.speaks_grpc(&destination),
     })
 }
 

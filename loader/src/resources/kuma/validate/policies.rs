@@ -10,6 +10,7 @@ mod retry;
 mod timeout;
 mod tls;
 
+use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::kuma::mesh_http_route::TargetRef;
 use crate::resources::kuma::policy::{Connection, Duration, Fraction, Policy};
 use crate::resources::report::Report;
@@ -116,14 +117,37 @@ fn ignored<C>(report: &mut Report<'_>, policy: &Policy<C>) {
     for (index, rule) in policy.rules.iter().enumerate() {
         if !rule.matches.is_empty() {
             let path = Path::of("rules").index(index).field("matches");
-            report.say(
-                &path,
-                crate::diagnostic::Diagnostic::warning(
-                    crate::diagnostic::Code::NotServedField,
-                    effect,
-                ),
-            );
+            report.say(&path, Diagnostic::warning(Code::NotServedField, effect));
         }
+    }
+}
+
+/// Names entries for one service with something that Kuma's gateway has for all services of a route at once: it looks
+/// for entries of the kind Mesh only (`MeshElement` in the `applyToGateway` of each policy at 2.14.3).
+fn for_one_service<C>(
+    report: &mut Report<'_>,
+    policy: &Policy<C>,
+    field: impl Fn(&C) -> &'static str,
+) {
+    let target = policy.target_ref.as_ref();
+    let types = target.and_then(|target| target.proxy_types.as_deref());
+    let types = types.unwrap_or_default();
+    let kind = target.map_or("Mesh", |target| target.kind.as_str());
+    let reaches_gateways = matches!(kind, "Mesh" | "MeshSubset")
+        && (types.is_empty() || types.iter().any(|kind| kind == "Gateway"));
+    for (index, entry) in policy.to.iter().enumerate() {
+        let fields = field(&entry.conf);
+        if !reaches_gateways || entry.target_ref.kind != "MeshService" || fields.is_empty() {
+            continue;
+        }
+        let path = Path::of("to").index(index).field("targetRef").field("kind");
+        let message = format!(
+            "not served: {fields} of a gateway's routes take what is for the kind Mesh, as on Kuma"
+        );
+        let finding = Diagnostic::warning(Code::NotServedField, message).help(
+            "for a gateway, aim a policy at it, `targetRef: {kind: MeshGateway, name: …}`, with `to: [{targetRef: {kind: Mesh}, …}]`",
+        );
+        report.say(&path, finding);
     }
 }
 
@@ -139,6 +163,22 @@ fn connection<C>(report: &mut Report<'_>, policy: &Connection<C>) {
         }
         for (index, selector) in selectors.iter().enumerate() {
             tags::required(report, &path.index(index).field("match"), &selector.tags);
+        }
+    }
+}
+
+/// The same, for destinations that are services and nothing narrower (`OnlyServiceTagAllowed`).
+fn connection_by_service<C>(report: &mut Report<'_>, policy: &Connection<C>) {
+    connection(report, policy);
+    for (index, selector) in policy.destinations.iter().enumerate() {
+        let path = Path::of("destinations").index(index).field("match");
+        for (name, _) in selector
+            .tags
+            .iter()
+            .filter(|(name, _)| *name != tags::SERVICE)
+        {
+            let text = format!("tag \"{name}\" is not allowed");
+            report.violation(&path.key(name), text);
         }
     }
 }

@@ -1,11 +1,15 @@
-//! `MeshAccessLog`.
+//! `MeshAccessLog` and `TrafficLog`.
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::resources::kuma::mesh_access_log::{LogBackend, LogFormat, MeshAccessLog, MeshLogs};
+use crate::resources::kuma::mesh_access_log::{
+    LogBackend, LogFormat, MeshAccessLog, MeshLogs, OtelBackend,
+};
+use crate::resources::kuma::traffic_log::TrafficLog;
 use crate::resources::report::{Report, Validate};
 use crate::source::Path;
 
-use super::{Shape, ignored, policy};
+use super::super::{host_port, is_dns_name, is_ip, must_be_one_of};
+use super::{Shape, connection_by_service, for_one_service, policy};
 
 const SHAPE: Shape = Shape {
     to_of_gateway: &["Mesh"],
@@ -14,6 +18,7 @@ const SHAPE: Shape = Shape {
         "MeshService",
         "MeshExternalService",
         "MeshMultiZoneService",
+        "MeshHTTPRoute",
     ],
     is_inbound: true,
 };
@@ -24,33 +29,16 @@ impl Validate for MeshAccessLog {
     }
 
     fn pitfalls(&self, report: &mut Report<'_>) {
-        ignored(report, self);
-        let to = self.to.iter().map(|entry| &entry.conf);
-        let from = self.from.iter().map(|entry| &entry.conf);
-        let rules = self.rules.iter().map(|rule| &rule.conf);
-        unserved(report, "to", to);
-        unserved(report, "from", from);
-        unserved(report, "rules", rules);
-    }
-}
-
-/// Stock Envoy cannot write lines to a TCP server: Kuma's own process beside it does that.
-fn unserved<'c>(report: &mut Report<'_>, field: &str, confs: impl Iterator<Item = &'c MeshLogs>) {
-    for (entry, conf) in confs.enumerate() {
-        for (index, backend) in conf.backends.iter().flatten().enumerate() {
-            if matches!(backend.kind.as_str(), "Tcp" | "OpenTelemetry") {
-                let path = Path::of(field)
-                    .index(entry)
-                    .field("default")
-                    .field("backends");
-                let message = format!(
-                    "not served: nothing is written to a {} backend",
-                    backend.kind
-                );
-                report.say(
-                    &path.index(index).field("type"),
-                    Diagnostic::warning(Code::NotServedField, message),
-                );
+        for_one_service(report, self, |_| "the logs");
+        let effect =
+            "not served: nothing is logged for clients with one identity of the mesh alone";
+        for (index, rule) in self.rules.iter().enumerate() {
+            let path = Path::of("rules").index(index).field("matches");
+            for (index, client) in rule.matches.iter().enumerate() {
+                if client.spiffe_id.is_some() {
+                    let finding = Diagnostic::warning(Code::NotServedField, effect);
+                    report.say(&path.index(index).field("spiffeID"), finding);
+                }
             }
         }
     }
@@ -83,18 +71,113 @@ fn backend(report: &mut Report<'_>, path: &Path, backend: &LogBackend) {
     if !missing.is_empty() {
         return report.violation(&path.field(missing), "must be defined");
     }
-    if let Some(file) = &backend.file {
-        let path = path.field("file");
-        if let Some(entry) = &file.format {
-            format(report, &path.field("format"), entry);
+    match backend.kind.as_str() {
+        "File" => {
+            if let Some(file) = &backend.file {
+                let path = path.field("file");
+                format(report, &path.field("format"), file.format.as_ref());
+                if !file.path.starts_with('/') {
+                    report.violation(&path.field("path"), "file backend requires a valid path");
+                }
+            }
         }
-        if !file.path.starts_with('/') {
-            report.violation(&path.field("path"), "file backend requires a valid path");
+        "Tcp" => {
+            if let Some(tcp) = &backend.tcp {
+                let path = path.field("tcp");
+                format(report, &path.field("format"), tcp.format.as_ref());
+                if !is_address(&tcp.address) {
+                    report.advise(
+                        &path.field("address"),
+                        "tcp backend requires valid address",
+                        "write `host:port`",
+                    );
+                }
+            }
+        }
+        _ => {
+            if let Some(otel) = &backend.open_telemetry {
+                collector(report, &path.field("openTelemetry"), otel);
+            }
         }
     }
 }
 
-fn format(report: &mut Report<'_>, path: &Path, format: &LogFormat) {
+/// `host:port`. Kuma takes other URLs too, and then finds nobody to connect to.
+fn is_address(text: &str) -> bool {
+    let is_host = |host: &str| is_ip(host) || is_dns_name(host);
+    host_port(text)
+        .is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+fn collector(report: &mut Report<'_>, path: &Path, otel: &OtelBackend) {
+    let both = "endpoint, backendRef";
+    match &otel.backend_ref {
+        Some(_) if !otel.endpoint.is_empty() => {
+            let text = format!("openTelemetry must have only one type defined: {both}");
+            report.violation(path, text);
+        }
+        None if otel.endpoint.is_empty() => {
+            let text = format!("openTelemetry must have exactly one defined: {both}");
+            report.violation(path, text);
+        }
+        Some(reference) => {
+            let path = path.field("backendRef");
+            must_be_one_of(
+                report,
+                &path.field("kind"),
+                &reference.kind,
+                &["MeshOpenTelemetryBackend"],
+            );
+            if reference.labels.is_empty() {
+                report.violation(&path, "backendRef must have exactly one defined: labels");
+            }
+        }
+        None if otel.endpoint.contains(['/', '?', '#']) => {
+            report.violation(
+                &path.field("endpoint"),
+                "must be in host:port format, not a URL",
+            );
+        }
+        None => {}
+    }
+    for (index, attribute) in otel.attributes.iter().flatten().enumerate() {
+        attribute_name(
+            report,
+            &path.field("attributes").index(index).field("key"),
+            &attribute.key,
+        );
+    }
+}
+
+/// `ValidateOtelAttributeName`.
+fn attribute_name(report: &mut Report<'_>, path: &Path, name: &str) {
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    if name.is_empty() {
+        report.violation(path, "must be defined");
+    } else if name.contains('%') {
+        report.violation(path, "must be a static OpenTelemetry attribute name; placeholders are only supported in values");
+    } else if name.starts_with("otel.") {
+        report.violation(
+            path,
+            "must not use the reserved OpenTelemetry prefix 'otel.'",
+        );
+    } else if !name.starts_with(|c: char| c.is_ascii_lowercase())
+        || !name.split(['.', '_']).all(is_word)
+    {
+        report.violation(
+            path,
+            "must start with a lowercase letter, use only lowercase letters, digits, '.' or '_', avoid consecutive delimiters, and end with a letter or digit",
+        );
+    }
+}
+
+fn format(report: &mut Report<'_>, path: &Path, format: Option<&LogFormat>) {
+    let Some(format) = format else { return };
     match format.kind.as_str() {
         "Plain" => match format.plain.as_deref() {
             None => report.violation(&path.field("plain"), "must be defined"),
@@ -113,6 +196,10 @@ fn format(report: &mut Report<'_>, path: &Path, format: &LogFormat) {
                     if field.value.is_empty() {
                         report.violation(&path.field("value"), "value cannot be empty");
                     }
+                    let object = format!("{{\"{}\": \"{}\"}}", field.key, field.value);
+                    if serde_json::from_str::<serde_json::Value>(&object).is_err() {
+                        report.violation(&path, "is not a valid JSON object");
+                    }
                 }
             }
         },
@@ -121,5 +208,11 @@ fn format(report: &mut Report<'_>, path: &Path, format: &LogFormat) {
             format!("unknown value \"{other}\""),
             "one of Plain, Json",
         ),
+    }
+}
+
+impl Validate for TrafficLog {
+    fn validate(&self, report: &mut Report<'_>) {
+        connection_by_service(report, self);
     }
 }

@@ -4,7 +4,7 @@ use crate::resources::kuma::mesh_timeout::{HttpTimeouts, MeshTimeout, MeshTimeou
 use crate::resources::report::{Report, Validate};
 use crate::source::Path;
 
-use super::{Shape, connection, duration, ignored, policy};
+use super::{Shape, connection, duration, for_one_service, ignored, policy};
 
 const SHAPE: Shape = Shape {
     to_of_gateway: &["Mesh", "MeshExternalService"],
@@ -25,6 +25,17 @@ impl Validate for MeshTimeout {
 
     fn pitfalls(&self, report: &mut Report<'_>) {
         ignored(report, self);
+        for_one_service(report, self, |conf| {
+            let http = conf.http.as_ref();
+            let is_of_route = http.is_some_and(|http| {
+                http.request_timeout.is_some() || http.stream_idle_timeout.is_some()
+            });
+            if is_of_route {
+                "the times of requests"
+            } else {
+                ""
+            }
+        });
     }
 }
 

@@ -15,7 +15,7 @@ const TLS_FEATURE: &str = "1.3.6.1.5.5.7.1.24";
 
 /// Reads a bundle by Kuma's rules: one private key and at least one certificate, the server's first, in any order
 /// (`NewServerSecret` in `pkg/plugins/runtime/gateway/filter_chain_generator.go` at 2.14.3; its words).
-pub(super) fn read(id: &str, bundle: &str) -> Result<Certificate, Unusable> {
+pub(in crate::model) fn read(id: &str, bundle: &str) -> Result<Certificate, Unusable> {
     let blocks =
         pem::parse_many(bundle).map_err(|why| Unusable::invalid(format!("invalid PEM: {why}")))?;
     let mut key = None;

@@ -1,0 +1,144 @@
+//! Which VirtualServices serve at which servers, and in which order.
+
+use std::collections::HashSet;
+
+use policy::istio;
+
+use super::names;
+use super::servers::{GatewayServer, Slot};
+use super::workload::Workload;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::Port;
+use crate::model::kuma::Input;
+use crate::resources::Resource;
+use crate::resources::istio::virtual_service::VirtualService;
+use crate::source::Path;
+
+/// A VirtualService that the workload may use.
+#[derive(Debug)]
+pub(super) struct Binding<'a> {
+    pub(super) service: &'a Resource<VirtualService>,
+    /// Its hosts, with names of the namespace in full.
+    pub(super) hosts: Vec<String>,
+    gateways: Vec<(String, String)>,
+}
+
+impl Binding<'_> {
+    /// Whether it names the gateway of this server.
+    fn names(&self, server: &GatewayServer<'_>) -> bool {
+        let meta = &server.gateway.meta;
+        let mut gateways = self.gateways.iter();
+        gateways.any(|(namespace, name)| namespace == meta.namespace() && *name == meta.name)
+    }
+
+    /// The hosts that it has at a server: of those that its namespace may use (`Names.Intersection`).
+    pub(super) fn hosts_at(&self, server: &GatewayServer<'_>) -> Vec<String> {
+        let hosts = server.hosts();
+        let admitted = istio::names_for_namespace(&hosts, self.service.meta.namespace());
+        let own: Vec<_> = self.hosts.iter().map(String::as_str).collect();
+        let both = istio::intersection(&admitted, &own).into_iter();
+        both.map(str::to_owned).collect()
+    }
+
+    /// Whether an entry that lists gateways of its own serves at this server.
+    pub(super) fn entry_serves(&self, gateways: &[String], server: &GatewayServer<'_>) -> bool {
+        let meta = &server.gateway.meta;
+        let own = (meta.namespace().to_owned(), meta.name.clone());
+        let namespace = self.service.meta.namespace();
+        gateways
+            .iter()
+            .any(|text| names::gateway(text, namespace) == own)
+    }
+}
+
+/// The VirtualServices that the workload may use, in the order in which their routes are tried: those that only its own
+/// namespace has, those that are exported to it, those of everybody; each by age, name and namespace
+/// (`VirtualServicesForGateway`).
+#[derive(Debug)]
+pub(super) struct Bindings<'a> {
+    all: Vec<Binding<'a>>,
+}
+
+impl<'a> Bindings<'a> {
+    pub(super) fn new(input: Input<'a>, workload: &Workload) -> Self {
+        let mut visible: Vec<_> = input
+            .resources
+            .istio
+            .virtual_services
+            .iter()
+            .filter_map(|service| {
+                let owner = service.meta.namespace();
+                let seen = names::visibility(&service.spec.export_to, owner, &workload.namespace)?;
+                Some((seen, service))
+            })
+            .collect();
+        visible.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| names::order(one, other)));
+        let binding = |(_, service): (_, &'a Resource<VirtualService>)| {
+            let namespace = service.meta.namespace();
+            let hosts = service.spec.hosts.iter();
+            let gateways = service.spec.gateways.iter();
+            Binding {
+                service,
+                hosts: hosts.map(|host| names::full(host, namespace)).collect(),
+                gateways: gateways
+                    .filter(|name| *name != "mesh")
+                    .map(|name| names::gateway(name, namespace))
+                    .collect(),
+            }
+        };
+        Self {
+            all: visible.into_iter().map(binding).collect(),
+        }
+    }
+
+    /// Those that name the gateway of a server.
+    pub(super) fn of<'b>(
+        &'b self,
+        server: &'b GatewayServer<'_>,
+    ) -> impl Iterator<Item = &'b Binding<'a>> {
+        self.all.iter().filter(move |binding| binding.names(server))
+    }
+
+    /// Names those that name a gateway of the workload and got no request or connection.
+    pub(super) fn report(
+        &self,
+        slots: &[Slot<'_>],
+        ports: &[Port],
+        findings: &mut Vec<Diagnostic>,
+    ) {
+        let listeners = || ports.iter().flat_map(|port| &port.listeners);
+        let routes = listeners()
+            .flat_map(|listener| &listener.virtual_hosts)
+            .flat_map(|host| &host.routes);
+        let mut used: HashSet<_> = listeners()
+            .flat_map(|listener| &listener.connections)
+            .map(|connections| connections.origin.resource.as_str())
+            .collect();
+        for route in routes {
+            used.insert(&route.origin.resource);
+            used.extend(route.also.iter().map(|part| part.origin.resource.as_str()));
+        }
+        for binding in &self.all {
+            let mut servers = slots.iter().flat_map(|slot| &slot.servers);
+            let is_named = servers.any(|server| binding.names(server));
+            let service = binding.service;
+            if is_named && !used.contains(service.meta.to_string().as_str()) {
+                findings.extend(unused(binding, slots));
+            }
+        }
+    }
+}
+
+/// That hosts do not meet is a matter of the resources alone, and said where those are checked.
+fn unused(binding: &Binding<'_>, slots: &[Slot<'_>]) -> Option<Diagnostic> {
+    let mut servers = slots.iter().flat_map(|slot| &slot.servers);
+    let meets =
+        |server: &GatewayServer<'_>| binding.names(server) && !binding.hosts_at(server).is_empty();
+    let message = "no server of its gateways has this VirtualService's hosts and takes what it has routes for: `http` \
+                   serves at HTTP and HTTPS, `tls` at passed TLS, `tcp` at TCP, each on the ports of its matches";
+    servers.any(meets).then(|| {
+        binding
+            .service
+            .warning(Code::NotBound, &Path::root(), message)
+    })
+}

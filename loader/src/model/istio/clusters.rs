@@ -1,0 +1,180 @@
+//! Clusters for the destinations of routes.
+
+use std::collections::BTreeMap;
+
+use policy::Tags;
+
+use super::destination_rules::Rules;
+use super::names;
+use super::registry::{Registry, Service, ServicePort};
+use super::workload::Workload;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::kuma::Input;
+use crate::model::policy::HashKey;
+use crate::model::{Cluster, Endpoint};
+use crate::resources::Resource;
+use crate::resources::istio::virtual_service::{Destination, VirtualService};
+use crate::source::Path;
+
+/// The clusters that routes need.
+#[derive(Debug)]
+pub(super) struct Clusters<'a> {
+    input: Input<'a>,
+    registry: &'a Registry<'a>,
+    workload: &'a Workload,
+    made: BTreeMap<String, (Cluster, Vec<HashKey>)>,
+}
+
+/// The cluster of a destination.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// `outbound|<port>|<subset>|<host>`.
+    pub(super) name: String,
+    /// What is the same in requests that go to the same endpoint.
+    pub(super) hash_keys: Vec<HashKey>,
+}
+
+impl<'a> Clusters<'a> {
+    pub(super) fn new(
+        input: Input<'a>,
+        registry: &'a Registry<'a>,
+        workload: &'a Workload,
+    ) -> Self {
+        Self {
+            input,
+            registry,
+            workload,
+            made: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn into_clusters(self) -> Vec<Cluster> {
+        self.made
+            .into_values()
+            .map(|(cluster, _)| cluster)
+            .collect()
+    }
+
+    /// The cluster of a destination of `service`, which is made if the registry has it (`GetDestinationCluster`). The
+    /// port is that of the server where nothing else says it.
+    pub(super) fn of(
+        &mut self,
+        destination: &Destination,
+        service: &Resource<VirtualService>,
+        path: &Path,
+        server_port: u16,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Found {
+        let host = names::full(&destination.host, service.meta.namespace());
+        let mut found = self.registry.find(&host, &self.workload.namespace);
+        let mut known = host.as_str();
+        if let Some(alias) = found.and_then(|own| own.alias)
+            && let Some(other) = self.registry.find(alias, &self.workload.namespace)
+        {
+            found = Some(other);
+            known = alias;
+        }
+        let given = destination.port.as_ref();
+        let given = given.and_then(|port| u16::try_from(port.number).ok());
+        let only = found.and_then(|own| match own.ports.as_slice() {
+            [port] => Some(port.number),
+            _ => None,
+        });
+        let number = given.or(only).unwrap_or(server_port);
+        let subset = &destination.subset;
+        let name = format!("outbound|{number}|{subset}|{known}");
+        if let Some((_, hash_keys)) = self.made.get(&name) {
+            return Found {
+                name,
+                hash_keys: hash_keys.clone(),
+            };
+        }
+        let warn = |field: &str, message: String| {
+            service.warning(Code::MissingDestination, &path.field(field), message)
+        };
+        let Some(own) = found else {
+            let message = format!("no Service or ServiceEntry is called {known}");
+            findings.push(warn("host", message).help(
+                "its requests get 503; add a Service with Endpoints, or a ServiceEntry with this host",
+            ));
+            return Found::nowhere(name);
+        };
+        let Some(port) = own.port(number) else {
+            let ports: Vec<_> = own
+                .ports
+                .iter()
+                .map(|port| port.number.to_string())
+                .collect();
+            let message = format!("{known} has no port {number}, it has {}", ports.join(", "));
+            findings.push(if given.is_some() {
+                let path = path.field("port").field("number");
+                service.warning(Code::MissingDestination, &path, message)
+            } else {
+                service.warning(Code::PortRequired, path, message)
+            });
+            return Found::nowhere(name);
+        };
+        let rules = Rules::new(self.input, self.workload, known, own);
+        let Some(labels) = rules.labels(subset) else {
+            let message = format!("no DestinationRule for {known} has a subset {subset}");
+            findings.push(warn("subset", message));
+            return Found::nowhere(name);
+        };
+        let origin = self.input.origin(service, path);
+        let mut cluster = Cluster {
+            name: name.clone(),
+            protocol: port.protocol,
+            endpoints: endpoints(own, port, &labels),
+            tls: None,
+            origination: None,
+            destination: Tags::default(),
+            source: Tags::default(),
+            policy: crate::model::policy::ClusterPolicy::default(),
+            origin,
+        };
+        if cluster.endpoints.is_empty() {
+            let why = if own.is_passthrough {
+                "requests go to the address that the client asked for, which a gateway does not know: give \
+                 `resolution: STATIC` or `DNS`"
+            } else {
+                "no endpoints of it are known"
+            };
+            findings.push(warn("host", format!("{name}: {why}")));
+        }
+        let unix = |endpoint: &Endpoint| endpoint.address.starts_with("unix:");
+        if cluster.endpoints.iter().any(unix) {
+            let message = format!("{known}: endpoints on Unix sockets are not served");
+            let path = path.field("host");
+            findings.push(service.error(Code::NotServedField, &path, message));
+            cluster.endpoints.retain(|endpoint| !unix(endpoint));
+        }
+        let hash_keys = rules.apply(&mut cluster, subset, number, findings);
+        self.made.insert(name.clone(), (cluster, hash_keys.clone()));
+        Found { name, hash_keys }
+    }
+}
+
+impl Found {
+    fn nowhere(name: String) -> Self {
+        Self {
+            name,
+            hash_keys: Vec::new(),
+        }
+    }
+}
+
+fn endpoints(
+    service: &Service<'_>,
+    port: &ServicePort,
+    labels: &BTreeMap<String, String>,
+) -> Vec<Endpoint> {
+    match service.alias {
+        Some(alias) => vec![Endpoint {
+            address: alias.to_owned(),
+            port: port.number,
+            tls: None,
+            weight: None,
+        }],
+        None => service.endpoints(port, labels),
+    }
+}

@@ -1,0 +1,327 @@
+//! What DestinationRules say about a cluster (`pilot/pkg/networking/core/cluster_traffic_policy.go` and
+//! `cluster_tls.go` at 1.32).
+
+mod balancing;
+mod tls;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use policy::istio;
+
+use super::names;
+use super::registry::Service;
+use super::workload::Workload;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::kuma::Input;
+use crate::model::policy::{
+    Balancing, ClusterPolicy, HashKey, Keepalive, Limits, Outliers, UpstreamTimeouts,
+};
+use crate::model::{Cluster, UpstreamProtocol};
+use crate::resources::istio::destination_rule::DestinationRule;
+use crate::resources::istio::traffic_policy::{
+    ClientTls, ConnectionPool, H2Upgrade, HttpSettings, LoadBalancer, OutlierDetection,
+    TcpSettings, TrafficPolicy,
+};
+use crate::resources::{Duration as GoDuration, Resource};
+use crate::source::Path;
+
+/// What is too many for any limit: Istio has none where nothing is said.
+const NO_LIMIT: u32 = u32::MAX;
+
+/// The rules for a host, the first of which has its traffic policy; the subsets are those of all of them.
+pub(super) struct Rules<'a, 'b> {
+    input: Input<'a>,
+    workload: &'b Workload,
+    service: &'b Service<'a>,
+    of_host: Vec<&'a Resource<DestinationRule>>,
+}
+
+impl<'a, 'b> Rules<'a, 'b> {
+    /// The rules for the host in the namespace of the workload, or else in that of the service, or else those of
+    /// others; of these the ones with the narrowest host.
+    pub(super) fn new(
+        input: Input<'a>,
+        workload: &'b Workload,
+        host: &str,
+        service: &'b Service<'a>,
+    ) -> Self {
+        let full =
+            |rule: &Resource<DestinationRule>| names::full(&rule.spec.host, rule.meta.namespace());
+        let mut rules: Vec<_> = input
+            .resources
+            .istio
+            .destination_rules
+            .iter()
+            .filter(|rule| {
+                let owner = rule.meta.namespace();
+                let selector = rule.spec.workload_selector.as_ref();
+                names::visibility(&rule.spec.export_to, owner, &workload.namespace).is_some()
+                    && istio::subset_of(host, &full(rule))
+                    && selector.is_none_or(|s| {
+                        owner == workload.namespace && workload.is_selected_by(&s.match_labels)
+                    })
+            })
+            .collect();
+        let place = |rule: &Resource<DestinationRule>| match rule.meta.namespace() {
+            own if own == workload.namespace => 0,
+            own if own == service.namespace => 1,
+            _ => 2,
+        };
+        rules.sort_by(|a, b| {
+            let by_host = istio::specificity_order(&full(a), &full(b));
+            place(a)
+                .cmp(&place(b))
+                .then(by_host)
+                .then_with(|| names::order(a, b))
+        });
+        if let Some(first) = rules.first() {
+            let (host, around) = (full(first), place(first));
+            rules.retain(|rule| full(rule) == host && place(rule) == around);
+        }
+        Self {
+            input,
+            workload,
+            service,
+            of_host: rules,
+        }
+    }
+
+    /// The labels of a subset's endpoints; none for the whole service. Nothing if there is no such subset.
+    pub(super) fn labels(&self, subset: &str) -> Option<BTreeMap<String, String>> {
+        if subset.is_empty() {
+            return Some(BTreeMap::new());
+        }
+        let mut subsets = self.of_host.iter().flat_map(|rule| &rule.spec.subsets);
+        let found = subsets.find(|own| own.name == subset)?;
+        Some(found.labels.clone())
+    }
+
+    /// Gives a cluster what the rules say about the subset and the port.
+    pub(super) fn apply(
+        &self,
+        cluster: &mut Cluster,
+        subset: &str,
+        port: u16,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Vec<HashKey> {
+        let mut policy = Policy::default();
+        for rule in self.of_host.iter().take(1) {
+            policy.add(
+                rule,
+                rule.spec.traffic_policy.as_ref(),
+                &Path::of("trafficPolicy"),
+                port,
+            );
+        }
+        for rule in &self.of_host {
+            let subsets = rule.spec.subsets.iter().enumerate();
+            for (index, own) in subsets.filter(|(_, own)| own.name == subset) {
+                let path = Path::of("subsets").index(index).field("trafficPolicy");
+                policy.add(rule, own.traffic_policy.as_ref(), &path, port);
+            }
+        }
+        cluster.policy = ClusterPolicy {
+            connect: Some(Duration::from_secs(10)),
+            limits: Limits {
+                connections: Some(NO_LIMIT),
+                pending_requests: Some(NO_LIMIT),
+                requests: Some(NO_LIMIT),
+                retries: Some(NO_LIMIT),
+                connection_pools: None,
+            },
+            balancing: Some(Balancing::LeastRequest),
+            ..ClusterPolicy::default()
+        };
+        let mut hash_keys = Vec::new();
+        if let Some((rule, path, balancer)) = policy.balancer {
+            hash_keys = balancing::balancing(rule, &path, balancer, cluster, findings);
+        }
+        if let Some((rule, path, pool)) = policy.pool {
+            connection_pool(rule, &path, pool, cluster, findings);
+        }
+        if let Some((rule, path, detection)) = policy.outliers {
+            outliers(rule, &path, detection, cluster, findings);
+        }
+        if let Some((rule, path, tls)) = policy.tls {
+            let place = tls::Place {
+                input: self.input,
+                workload: self.workload,
+                rule,
+                path: &path,
+            };
+            cluster.origination = tls::origination(&place, tls, self.service, findings);
+        }
+        for (rule, path, message) in policy.not_served {
+            findings.push(rule.warning(Code::NotServedField, &path, message));
+        }
+        hash_keys
+    }
+}
+
+type At<'a, T> = Option<(&'a Resource<DestinationRule>, Path, &'a T)>;
+
+/// The parts of a traffic policy, each from the last place that has it.
+#[derive(Default)]
+struct Policy<'a> {
+    balancer: At<'a, LoadBalancer>,
+    pool: At<'a, ConnectionPool>,
+    outliers: At<'a, OutlierDetection>,
+    tls: At<'a, ClientTls>,
+    not_served: Vec<(&'a Resource<DestinationRule>, Path, String)>,
+}
+
+impl<'a> Policy<'a> {
+    /// What a port says replaces the whole policy around it, and what it leaves out is Istio's default.
+    fn add(
+        &mut self,
+        rule: &'a Resource<DestinationRule>,
+        policy: Option<&'a TrafficPolicy>,
+        path: &Path,
+        port: u16,
+    ) {
+        let Some(policy) = policy else {
+            return;
+        };
+        for (field, is_there) in [
+            ("tunnel", policy.tunnel.is_some()),
+            ("proxyProtocol", policy.proxy_protocol.is_some()),
+            ("retryBudget", policy.retry_budget.is_some()),
+        ] {
+            if is_there {
+                let message = format!("{field} is not served");
+                self.not_served.push((rule, path.field(field), message));
+            }
+        }
+        let mut ports = policy.port_level_settings.iter().enumerate();
+        let own = ports.find(|(_, own)| {
+            let selector = own.port.as_ref();
+            selector.is_some_and(|selector| selector.number == u32::from(port))
+        });
+        if let Some((index, own)) = own {
+            let path = path.field("portLevelSettings").index(index);
+            let at = |field: &str| path.field(field);
+            self.balancer = own
+                .load_balancer
+                .as_ref()
+                .map(|v| (rule, at("loadBalancer"), v));
+            self.pool = own
+                .connection_pool
+                .as_ref()
+                .map(|v| (rule, at("connectionPool"), v));
+            let outliers = own.outlier_detection.as_ref();
+            self.outliers = outliers.map(|v| (rule, at("outlierDetection"), v));
+            self.tls = own.tls.as_ref().map(|v| (rule, at("tls"), v));
+            return;
+        }
+        let at = |field: &str| path.field(field);
+        if let Some(value) = &policy.load_balancer {
+            self.balancer = Some((rule, at("loadBalancer"), value));
+        }
+        if let Some(value) = &policy.connection_pool {
+            self.pool = Some((rule, at("connectionPool"), value));
+        }
+        if let Some(value) = &policy.outlier_detection {
+            self.outliers = Some((rule, at("outlierDetection"), value));
+        }
+        if let Some(value) = &policy.tls {
+            self.tls = Some((rule, at("tls"), value));
+        }
+    }
+}
+
+fn connection_pool(
+    rule: &Resource<DestinationRule>,
+    path: &Path,
+    pool: &ConnectionPool,
+    cluster: &mut Cluster,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let tcp = pool.tcp.clone().unwrap_or_default();
+    let http = pool.http.clone().unwrap_or_default();
+    for (field, is_there) in [
+        ("tcp.idleTimeout", tcp.idle_timeout.is_some()),
+        ("http.http2KeepAlive", http.http2_keep_alive.is_some()),
+    ] {
+        if is_there {
+            let (outer, inner) = field.split_once('.').unwrap_or_default();
+            let path = path.field(outer).field(inner);
+            let message = format!("{field} is not served");
+            findings.push(rule.warning(Code::NotServedField, &path, message));
+        }
+    }
+    limits(&tcp, &http, cluster);
+    if http.use_client_protocol {
+        cluster.protocol = UpstreamProtocol::AsClient;
+    } else if http.h2_upgrade_policy == H2Upgrade::Upgrade {
+        cluster.protocol = UpstreamProtocol::Http2;
+    }
+}
+
+fn limits(tcp: &TcpSettings, http: &HttpSettings, cluster: &mut Cluster) {
+    let some = |value: i32| u32::try_from(value).ok().filter(|&value| value > 0);
+    let policy = &mut cluster.policy;
+    let time = |time: &Option<GoDuration>| time.as_ref().and_then(GoDuration::get);
+    policy.connect = time(&tcp.connect_timeout).or(policy.connect);
+    let limits = &mut policy.limits;
+    limits.connections = some(tcp.max_connections).or(limits.connections);
+    limits.pending_requests = some(http.http1_max_pending_requests).or(limits.pending_requests);
+    limits.requests = some(http.http2_max_requests).or(limits.requests);
+    limits.retries = some(http.max_retries).or(limits.retries);
+    policy.requests_per_connection = some(http.max_requests_per_connection);
+    policy.streams_per_connection = some(http.max_concurrent_streams);
+    let max_connection = time(&tcp.max_connection_duration);
+    let idle = time(&http.idle_timeout);
+    if idle.is_some() || max_connection.is_some() {
+        policy.http = Some(UpstreamTimeouts {
+            idle: idle.unwrap_or(Duration::from_hours(1)),
+            max_stream: None,
+            max_connection,
+        });
+    }
+    policy.keepalive = tcp.tcp_keepalive.as_ref().map(|own| Keepalive {
+        probes: (own.probes > 0).then_some(own.probes),
+        time: time(&own.time),
+        interval: time(&own.interval),
+    });
+}
+
+fn outliers(
+    rule: &Resource<DestinationRule>,
+    path: &Path,
+    detection: &OutlierDetection,
+    cluster: &mut Cluster,
+    findings: &mut Vec<Diagnostic>,
+) {
+    if !detection.outlier_detection_http_error_codes.is_empty() {
+        let path = path.field("outlierDetectionHttpErrorCodes");
+        let message = "outlierDetectionHttpErrorCodes is not served";
+        findings.push(rule.warning(Code::NotServedField, &path, message));
+    }
+    let number = |value: Option<u32>, otherwise: u32| match value.unwrap_or(otherwise) {
+        0 => None,
+        number => Some(Some(number)),
+    };
+    let older = u32::try_from(detection.consecutive_errors).unwrap_or_default();
+    let percent = |value: i32| u32::try_from(value).ok().filter(|&value| value > 0);
+    let time = |time: &Option<GoDuration>| time.as_ref().and_then(GoDuration::get);
+    let split = detection.split_external_local_origin_errors;
+    cluster.policy.outliers = Some(Outliers {
+        interval: time(&detection.interval),
+        base_ejection: time(&detection.base_ejection_time),
+        max_percent: percent(detection.max_ejection_percent),
+        split_local: split,
+        total: number(detection.consecutive_5xx_errors, 5),
+        gateway: number(detection.consecutive_gateway_errors, older),
+        local: if split {
+            number(detection.consecutive_local_origin_failures, 5)
+        } else {
+            None
+        },
+        success_rate: None,
+        failures: None,
+    });
+    // Istio switches the threshold off where none is given.
+    let healthy = percent(detection.min_health_percent).unwrap_or_default();
+    cluster.policy.panic_threshold = Some(f64::from(healthy));
+}

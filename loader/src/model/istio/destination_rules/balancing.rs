@@ -1,0 +1,86 @@
+//! Which endpoint a request gets (`LoadBalancerSettings`).
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::Cluster;
+use crate::model::policy::{Balancing, HashKey};
+use crate::resources::istio::destination_rule::DestinationRule;
+use crate::resources::istio::traffic_policy::{ConsistentHash, LoadBalancer, SimpleLb};
+use crate::resources::{Duration as GoDuration, Resource};
+use crate::source::Path;
+
+/// Sets how endpoints are chosen, and gives what is the same in requests that go to the same one.
+pub(super) fn balancing(
+    rule: &Resource<DestinationRule>,
+    path: &Path,
+    balancer: &LoadBalancer,
+    cluster: &mut Cluster,
+    findings: &mut Vec<Diagnostic>,
+) -> Vec<HashKey> {
+    for (field, is_there) in [
+        ("localityLbSetting", balancer.locality_lb_setting.is_some()),
+        (
+            "zoneAwareLbSetting",
+            balancer.zone_aware_lb_setting.is_some(),
+        ),
+        (
+            "warmupDurationSecs",
+            balancer.warmup_duration_secs.is_some(),
+        ),
+        ("warmup", balancer.warmup.is_some()),
+        ("simple", balancer.simple == Some(SimpleLb::Passthrough)),
+    ] {
+        if is_there {
+            let message = match field {
+                "simple" => {
+                    "PASSTHROUGH is not served: a gateway knows no address that a client asked for"
+                        .to_owned()
+                }
+                field => format!("{field} is not served"),
+            };
+            findings.push(rule.warning(Code::NotServedField, &path.field(field), message));
+        }
+    }
+    if let Some(hash) = &balancer.consistent_hash {
+        cluster.policy.balancing = Some(algorithm(hash));
+        return keys(hash);
+    }
+    cluster.policy.balancing = Some(match balancer.simple.unwrap_or_default() {
+        SimpleLb::Random => Balancing::Random,
+        SimpleLb::RoundRobin => Balancing::RoundRobin,
+        SimpleLb::Unspecified
+        | SimpleLb::LeastConn
+        | SimpleLb::LeastRequest
+        | SimpleLb::Passthrough => Balancing::LeastRequest,
+    });
+    Vec::new()
+}
+
+fn algorithm(hash: &ConsistentHash) -> Balancing {
+    let some = |size: u64| (size > 0).then_some(size);
+    match (&hash.maglev, &hash.ring_hash) {
+        (Some(maglev), _) => Balancing::Maglev(some(maglev.table_size)),
+        (None, Some(ring)) => Balancing::RingHash(some(ring.minimum_ring_size)),
+        (None, None) => Balancing::RingHash(some(hash.minimum_ring_size)),
+    }
+}
+
+fn keys(hash: &ConsistentHash) -> Vec<HashKey> {
+    let header = hash.http_header_name.iter().cloned().map(HashKey::Header);
+    let cookie = hash.http_cookie.iter().map(|cookie| HashKey::Cookie {
+        name: cookie.name.clone(),
+        path: cookie.path.clone(),
+        ttl: cookie.ttl.as_ref().and_then(GoDuration::get),
+        attributes: cookie
+            .attributes
+            .iter()
+            .map(|own| (own.name.clone(), own.value.clone()))
+            .collect(),
+    });
+    let query = hash.http_query_parameter_name.iter().cloned();
+    let address = hash.use_source_ip.filter(|is| *is);
+    header
+        .chain(cookie)
+        .chain(address.map(|_| HashKey::Address))
+        .chain(query.map(HashKey::Query))
+        .collect()
+}

@@ -1,0 +1,87 @@
+//! From Istio's resources to what one ingress gateway has to do (Istio 1.32).
+//!
+//! ```text
+//! workload ─selectors─▶ Gateways ─servers─▶ ports ─┬─ tls, credentials
+//!                                                  ├─ http: VirtualServices, in Istio's order
+//!                                                  └─ connections: routes for TLS and TCP
+//! destinations ─registry─▶ clusters ─destination_rules─▶ the same, with what DestinationRules say
+//! ```
+//!
+//! Istio drops what does not fit without a word; here each of these is a finding.
+
+mod bindings;
+mod clusters;
+mod connections;
+pub mod credentials;
+mod destination_rules;
+mod http;
+mod matches;
+mod names;
+mod ports;
+mod registry;
+mod secrets;
+mod servers;
+mod tls;
+mod workload;
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use self::bindings::Bindings;
+use self::clusters::Clusters;
+use self::registry::Registry;
+use super::kuma::Input;
+use super::{Dialect, Proxy};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::source::Path;
+
+pub use workload::{Workload, named, workloads};
+
+/// Where ports without `bind` are opened.
+const ANY_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// What the gateway `workload` has to do; nothing if no server is left for it. Whatever is wrong is added to
+/// `findings`.
+pub fn gateway(
+    input: Input<'_>,
+    workload: &Workload,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Proxy> {
+    let registry = Registry::new(input);
+    let selected = servers::of_workload(input, workload, &registry);
+    let slots = servers::merge(selected, findings);
+    let bindings = Bindings::new(input, workload);
+    let mut clusters = Clusters::new(input, &registry, workload);
+    let ports = ports::ports(input, workload, &slots, &bindings, &mut clusters, findings);
+    bindings.report(&slots, &ports, findings);
+    if ports.is_empty() {
+        return None;
+    }
+    Some(Proxy {
+        dialect: Dialect::Istio,
+        name: workload.name.clone(),
+        mesh: workload.namespace.clone(),
+        service: workload.name.clone(),
+        address: workload.address.unwrap_or(ANY_ADDRESS),
+        identity: None,
+        ports,
+        clusters: clusters.into_clusters(),
+    })
+}
+
+/// Everything that is wrong with the gateways of all workloads that the resources hold.
+pub fn check(input: Input<'_>) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    for workload in workloads(input.resources) {
+        if gateway(input, &workload, &mut findings).is_none() {
+            findings.extend(nothing_left(input, &workload));
+        }
+    }
+    findings
+}
+
+fn nothing_left(input: Input<'_>, workload: &Workload) -> Option<Diagnostic> {
+    let mut gateways = input.resources.istio.gateways.iter();
+    let gateway = gateways.find(|gateway| workload.is_selected_by(&gateway.spec.selector))?;
+    let message = format!("nothing is left to serve for the gateway {workload}");
+    Some(gateway.warning(Code::NoGatewayServer, &Path::of("servers"), message))
+}

@@ -1,0 +1,94 @@
+//! Certificates and authorities that a gateway's workload finds by name.
+
+use super::credentials::{self, CredentialError, Reference};
+use super::workload::Workload;
+use crate::diagnostic::Code;
+use crate::model::Certificate;
+use crate::model::certificates::Unusable;
+use crate::model::kuma::Input;
+use crate::resources::kubernetes::secret::Authorities;
+
+/// The certificate of a server.
+pub(super) fn server(
+    input: Input<'_>,
+    workload: &Workload,
+    name: &str,
+) -> Result<Certificate, Unusable> {
+    let Reference::Secret(named) = reference(workload, name)? else {
+        return Err(unusable("a ConfigMap holds no private key"));
+    };
+    let (_, pair) =
+        credentials::server_pair(&input.resources.kubernetes, named).map_err(missing)?;
+    let mut certificate = credentials::certificate(name, pair)?;
+    certificate.name = format!("kubernetes://{named}");
+    Ok(certificate)
+}
+
+/// The authorities that belong to the certificate of this name, and what is revoked, as PEM.
+pub(super) fn authority_beside(
+    input: Input<'_>,
+    workload: &Workload,
+    name: &str,
+) -> Result<(String, Option<String>), Unusable> {
+    let resources = &input.resources.kubernetes;
+    match reference(workload, name)? {
+        Reference::Secret(named) => {
+            text(credentials::authorities_beside(resources, named).map_err(missing)?)
+        }
+        _ => authority(input, workload, name),
+    }
+}
+
+/// The authorities of this name, and what is revoked, as PEM.
+pub(super) fn authority(
+    input: Input<'_>,
+    workload: &Workload,
+    name: &str,
+) -> Result<(String, Option<String>), Unusable> {
+    let resources = &input.resources.kubernetes;
+    let found = match reference(workload, name)? {
+        Reference::Secret(named) => credentials::authorities(resources, named),
+        Reference::ConfigMap(named) => credentials::config_map(resources, named),
+        Reference::Mesh | Reference::Invalid | Reference::External(_) => {
+            return Err(unusable("it names no Secret or ConfigMap"));
+        }
+    };
+    text(found.map_err(missing)?)
+}
+
+fn reference<'a>(workload: &'a Workload, name: &'a str) -> Result<Reference<'a>, Unusable> {
+    match Reference::parse(name, &workload.namespace).map_err(missing)? {
+        Reference::Mesh | Reference::External(_) => Err(Unusable {
+            code: Code::NotServedField,
+            why: format!("`{name}` is what only Istio's agent has; name a Secret"),
+        }),
+        Reference::Invalid => Err(unusable("it names a certificate that is never there")),
+        found => Ok(found),
+    }
+}
+
+fn text(found: Authorities<'_>) -> Result<(String, Option<String>), Unusable> {
+    let read = |bytes: &[u8]| {
+        String::from_utf8(bytes.to_vec()).map_err(|_| unusable("it is no PEM, it is no text"))
+    };
+    Ok((read(found.certificates)?, found.crl.map(read).transpose()?))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn missing(why: CredentialError) -> Unusable {
+    let code = match why {
+        CredentialError::Content(_) => Code::UnusableCredential,
+        _ => Code::MissingCredential,
+    };
+    Unusable {
+        code,
+        why: why.to_string(),
+    }
+}
+
+fn unusable(why: impl Into<String>) -> Unusable {
+    Unusable {
+        code: Code::UnusableCredential,
+        why: why.into(),
+    }
+}

@@ -1,0 +1,304 @@
+//! The servers of all Gateways that a workload has, and which of them share a port (`mergeGateways` in
+//! `pilot/pkg/model/gateway.go` at 1.32).
+//!
+//! Where two do not go together the first one in Istio's order of Gateways wins. Istio drops the other one without a
+//! word, for TLS by the text of a host with its namespace, so that `ns1/*` and `ns2/*` come to be two filter chains for
+//! one SNI, which Envoy refuses. Here hosts are compared as the SNI that they are.
+
+use policy::istio::ServerHost;
+
+use super::names;
+use super::registry::{Registry, Target};
+use super::workload::Workload;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::kuma::Input;
+use crate::resources::Resource;
+use crate::resources::istio::gateway::{Gateway, Protocol, Server, TlsMode};
+use crate::source::Path;
+
+/// The annotation of Gateways that are made from Kubernetes' own: the services whose workloads they select.
+const SERVICES: &str = "internal.istio.io/gateway-service";
+
+/// A server of a Gateway.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GatewayServer<'a> {
+    pub(super) gateway: &'a Resource<Gateway>,
+    pub(super) index: usize,
+    pub(super) server: &'a Server,
+    /// The number that is written.
+    pub(super) number: u16,
+    pub(super) protocol: Protocol,
+}
+
+impl<'a> GatewayServer<'a> {
+    /// The field of the Gateway.
+    pub(super) fn path(&self) -> Path {
+        Path::of("servers").index(self.index)
+    }
+
+    /// The hosts with their namespaces.
+    pub(super) fn hosts(&self) -> Vec<ServerHost<'a>> {
+        let namespace = self.gateway.meta.namespace();
+        let hosts = self.server.hosts.iter();
+        hosts
+            .map(|host| ServerHost::parse(host, namespace))
+            .collect()
+    }
+
+    /// The hosts as SNI and Host, each once.
+    pub(super) fn host_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for host in self.hosts() {
+            let name = host.host.to_ascii_lowercase();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    pub(super) fn mode(&self) -> TlsMode {
+        let tls = self.server.tls.as_ref();
+        tls.map(|tls| tls.mode).unwrap_or_default()
+    }
+
+    pub(super) fn redirects(&self) -> bool {
+        let tls = self.server.tls.as_ref();
+        self.protocol.is_http() && tls.is_some_and(|tls| tls.https_redirect)
+    }
+
+    /// Whether it takes requests, and not connections.
+    pub(super) fn takes_requests(&self) -> bool {
+        match self.protocol {
+            Protocol::Https => self.mode().terminates(),
+            other => other.is_http(),
+        }
+    }
+
+    fn class(&self) -> Class {
+        match self.protocol {
+            protocol if protocol.is_http() => Class::Http,
+            protocol if protocol.is_tls() => Class::Tls,
+            _ => Class::Tcp,
+        }
+    }
+
+    fn port_name(&self) -> &str {
+        let port = self.server.port.as_ref();
+        port.map(|port| port.name.as_str()).unwrap_or_default()
+    }
+}
+
+/// What can share a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    Http,
+    Tls,
+    Tcp,
+}
+
+/// A port with its servers.
+#[derive(Clone, Debug)]
+pub(super) struct Slot<'a> {
+    /// The number that is bound.
+    pub(super) port: u16,
+    pub(super) bind: &'a str,
+    pub(super) class: Class,
+    pub(super) servers: Vec<GatewayServer<'a>>,
+}
+
+impl Slot<'_> {
+    /// The name of the route table of a server (`gatewayRDSRouteName`).
+    pub(super) fn route_table(&self, server: &GatewayServer<'_>) -> String {
+        let bind = match self.bind {
+            "" => String::new(),
+            bind => format!(".{bind}"),
+        };
+        let port = self.port;
+        if self.class == Class::Http {
+            return format!("http.{port}{bind}");
+        }
+        let gateway = &server.gateway.meta;
+        let (name, namespace) = (&gateway.name, gateway.namespace());
+        format!(
+            "https.{port}.{}.{name}.{namespace}{bind}",
+            server.port_name()
+        )
+    }
+}
+
+/// The servers of all Gateways that select the workload, in Istio's order, each with the port that it is bound to.
+pub(super) fn of_workload<'a>(
+    input: Input<'a>,
+    workload: &Workload,
+    registry: &Registry<'a>,
+) -> Vec<(u16, GatewayServer<'a>)> {
+    let targets = registry.targets_of(workload);
+    let mut gateways: Vec<_> = input.resources.istio.gateways.iter().collect();
+    gateways.sort_by(|a, b| names::order(a, b));
+    let mut servers = Vec::new();
+    for gateway in gateways {
+        let services = gateway.meta.annotations.get(SERVICES);
+        let by_service: Vec<&str> = services.iter().flat_map(|list| list.split(',')).collect();
+        let own: Vec<&Target> = targets
+            .iter()
+            .filter(|target| {
+                services.is_none()
+                    || (target.namespace == gateway.meta.namespace()
+                        && by_service.contains(&target.host.as_str()))
+            })
+            .collect();
+        let is_selected = match services {
+            Some(_) => !own.is_empty(),
+            None => workload.is_selected_by(&gateway.spec.selector),
+        };
+        if !is_selected {
+            continue;
+        }
+        for (index, server) in gateway.spec.servers.iter().enumerate() {
+            let Some(server) = read(gateway, index, server) else {
+                continue;
+            };
+            let ports = bound_ports(server.number, &own, services.is_none());
+            servers.extend(ports.into_iter().map(|port| (port, server)));
+        }
+    }
+    servers
+}
+
+/// What validation has named already is left out.
+fn read<'a>(
+    gateway: &'a Resource<Gateway>,
+    index: usize,
+    server: &'a Server,
+) -> Option<GatewayServer<'a>> {
+    let port = server.port.as_ref()?;
+    let protocol = Protocol::parse(&port.protocol)?;
+    let number = u16::try_from(port.number).ok()?;
+    let is_bound = number > 0 || server.bind.starts_with("unix://");
+    (is_bound && !server.hosts.is_empty()).then_some(GatewayServer {
+        gateway,
+        index,
+        server,
+        number,
+        protocol,
+    })
+}
+
+/// The ports of the workload behind a port of its services; the number itself where no service has it (`resolvePorts`).
+fn bound_ports(number: u16, targets: &[&Target], by_label: bool) -> Vec<u16> {
+    let of_number = targets
+        .iter()
+        .filter(|target| target.port == number && !(by_label && target.keeps_port));
+    let mut ports: Vec<u16> = of_number.map(|target| target.bound).collect();
+    ports.dedup();
+    if by_label {
+        ports.truncate(1);
+        if ports.is_empty() {
+            ports.push(number);
+        }
+    }
+    ports
+}
+
+/// The servers by port and address.
+pub(super) fn merge<'a>(
+    servers: Vec<(u16, GatewayServer<'a>)>,
+    findings: &mut Vec<Diagnostic>,
+) -> Vec<Slot<'a>> {
+    let mut slots: Vec<Slot<'a>> = Vec::new();
+    for (port, server) in servers {
+        if server.protocol == Protocol::Udp {
+            let path = server.path().field("port").field("protocol");
+            let message = "port.protocol: UDP is not served: Istio opens a TCP port for it";
+            let finding = server.gateway.error(Code::NotServedField, &path, message);
+            findings.push(finding.help("write TCP if that is meant"));
+            continue;
+        }
+        let bind = match server.server.bind.as_str() {
+            "0.0.0.0" => "",
+            bind => bind,
+        };
+        let slot = slots
+            .iter_mut()
+            .find(|slot| slot.port == port && slot.bind == bind);
+        match slot {
+            None => slots.push(Slot {
+                port,
+                bind,
+                class: server.class(),
+                servers: vec![server],
+            }),
+            Some(slot) => match conflict(slot, &server) {
+                None => slot.servers.push(server),
+                Some(Conflict {
+                    with: other,
+                    code,
+                    path,
+                    why,
+                }) => findings.push(
+                    server
+                        .gateway
+                        .warning(code, &path, why)
+                        .also(other.gateway.span(&other.path()), "this server wins"),
+                ),
+            },
+        }
+    }
+    slots.sort_by_key(|slot| (slot.port, slot.bind.to_owned()));
+    slots
+}
+
+/// Why a server is left out.
+struct Conflict<'a> {
+    /// The server that keeps it out.
+    with: GatewayServer<'a>,
+    code: Code,
+    path: Path,
+    why: String,
+}
+
+fn conflict<'a>(slot: &Slot<'a>, server: &GatewayServer<'_>) -> Option<Conflict<'a>> {
+    let first = slot.servers.first()?;
+    let (port, gateway) = (slot.port, &first.gateway.meta);
+    let with = |with: GatewayServer<'a>, why: String| {
+        Some(Conflict {
+            with,
+            code: Code::ServerConflict,
+            path: server.path(),
+            why,
+        })
+    };
+    if slot.class != server.class() {
+        let why = format!("port {port} is one of {gateway} already, for another kind of protocol");
+        return with(*first, why);
+    }
+    if slot.class == Class::Tcp {
+        let why = format!("port {port} is one of {gateway} already: connections name no host");
+        return with(*first, why);
+    }
+    // Servers without TLS share a route table, unless both say something about TLS.
+    for other in &slot.servers {
+        if server.server.tls.is_none() || other.server.tls.is_none() {
+            continue;
+        }
+        let taken = other.host_names();
+        if let Some(host) = server.host_names().iter().find(|host| taken.contains(host)) {
+            let why = format!(
+                "{host} on port {port} is served by {} already",
+                other.gateway.meta
+            );
+            return Some(Conflict {
+                with: *other,
+                code: Code::ConflictingGateways,
+                path: server.path().field("hosts"),
+                why,
+            });
+        }
+        if slot.class == Class::Tls && slot.route_table(other) == slot.route_table(server) {
+            let why = "two servers of one Gateway have the same port name and number".to_owned();
+            return with(*other, why);
+        }
+    }
+    None
+}

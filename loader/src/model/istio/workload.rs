@@ -1,0 +1,102 @@
+//! The workload that is a gateway.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::resources::Resources;
+
+/// A workload that is a gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Workload {
+    /// Its name.
+    pub name: String,
+    /// Its namespace: credentials are looked up in it, and VirtualServices have to be exported to it.
+    pub namespace: String,
+    /// Its labels, by which Gateways select it.
+    pub labels: BTreeMap<String, String>,
+    /// Whether a resource stands for it.
+    pub is_written: bool,
+    /// The address that ports without `bind` are opened on; all addresses if absent.
+    pub address: Option<IpAddr>,
+}
+
+impl Workload {
+    /// Whether it has all these labels; every workload has none.
+    pub fn is_selected_by(&self, selector: &BTreeMap<String, String>) -> bool {
+        let mut labels = selector.iter();
+        labels.all(|(name, value)| self.labels.get(name) == Some(value))
+    }
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// The workloads in the resources that a Gateway selects by label: Deployments, Pods without one, and, where a selector
+/// fits none of them, one that has just its labels, in the namespace of the Gateway.
+pub fn workloads(resources: &Resources) -> Vec<Workload> {
+    let mut all: Vec<Workload> = Vec::new();
+    for deployment in &resources.kubernetes.deployments {
+        all.push(Workload {
+            name: deployment.meta.name.clone(),
+            namespace: deployment.meta.namespace().to_owned(),
+            labels: deployment.spec.template.metadata.labels.clone(),
+            is_written: true,
+            address: None,
+        });
+    }
+    for pod in &resources.kubernetes.pods {
+        let own = Workload {
+            name: pod.meta.name.clone(),
+            namespace: pod.meta.namespace().to_owned(),
+            labels: pod.meta.labels.clone(),
+            is_written: true,
+            address: None,
+        };
+        let of_deployment = |other: &Workload| {
+            other.namespace == own.namespace && own.is_selected_by(&other.labels)
+        };
+        if !all.iter().any(of_deployment) {
+            all.push(own);
+        }
+    }
+    let selectors = || {
+        let gateways = resources.istio.gateways.iter();
+        gateways.filter(|gateway| !gateway.spec.selector.is_empty())
+    };
+    all.retain(|workload| selectors().any(|g| workload.is_selected_by(&g.spec.selector)));
+    for gateway in selectors() {
+        let selector = &gateway.spec.selector;
+        if !all.iter().any(|workload| workload.is_selected_by(selector)) {
+            all.push(Workload {
+                name: gateway.meta.name.clone(),
+                namespace: gateway.meta.namespace().to_owned(),
+                labels: selector.clone(),
+                is_written: false,
+                address: None,
+            });
+        }
+    }
+    all
+}
+
+/// A workload with these labels that no resource stands for, in this namespace or else that of the first Gateway that
+/// selects it; nothing if none does.
+pub fn named(
+    resources: &Resources,
+    labels: BTreeMap<String, String>,
+    namespace: Option<&str>,
+) -> Option<Workload> {
+    let mut workload = Workload {
+        labels,
+        ..Workload::default()
+    };
+    let mut gateways = resources.istio.gateways.iter();
+    let gateway = gateways.find(|gateway| workload.is_selected_by(&gateway.spec.selector))?;
+    workload.name.clone_from(&gateway.meta.name);
+    workload.namespace = namespace.unwrap_or(gateway.meta.namespace()).to_owned();
+    Some(workload)
+}

@@ -1,0 +1,42 @@
+//! Istio's resources as they are written (Istio 1.32; `apiVersion: networking.istio.io/{v1alpha3,v1beta1,v1}`).
+//!
+//! Field names follow `networking/v1alpha3/*.proto` of istio/api. Both spellings of a field are read, as `jsonpb` does.
+
+mod client_tls;
+pub mod destination_rule;
+pub mod gateway;
+pub mod http_route;
+pub mod service_entry;
+pub mod traffic_policy;
+mod validate;
+pub mod virtual_service;
+
+use super::Resource;
+
+use destination_rule::DestinationRule;
+use gateway::Gateway;
+use service_entry::ServiceEntry;
+use virtual_service::VirtualService;
+
+/// Istio's resources of the kinds that are served, in the order of the input.
+#[derive(Clone, Debug, Default)]
+pub struct Istio {
+    /// `Gateway`.
+    pub gateways: Vec<Resource<Gateway>>,
+    /// `VirtualService`.
+    pub virtual_services: Vec<Resource<VirtualService>>,
+    /// `DestinationRule`.
+    pub destination_rules: Vec<Resource<DestinationRule>>,
+    /// `ServiceEntry`.
+    pub service_entries: Vec<Resource<ServiceEntry>>,
+}
+
+impl Istio {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.gateways.is_empty()
+            && self.virtual_services.is_empty()
+            && self.destination_rules.is_empty()
+            && self.service_entries.is_empty()
+    }
+}

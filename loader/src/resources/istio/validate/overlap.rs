@@ -1,0 +1,113 @@
+//! Prefixes that hold later prefixes (`genMatchHTTPRoutes` and `coveredValidation`).
+
+use std::collections::BTreeMap;
+
+use crate::resources::istio::http_route::{HttpMatch, HttpRoute, StringMatch};
+use crate::resources::report::Report;
+use crate::source::Path;
+
+use super::unreachable::{ineffective, rule_name};
+
+/// A match by prefix, as far as Istio looks at it.
+struct Entry<'a> {
+    path: Path,
+    rule: String,
+    name: String,
+    prefix: &'a str,
+    port: u32,
+    method: String,
+    authority: String,
+    headers: BTreeMap<&'a str, String>,
+    query: BTreeMap<&'a str, String>,
+    without: BTreeMap<&'a str, String>,
+}
+
+/// Names matches that hold nothing which an earlier one does not hold.
+pub(super) fn check(report: &mut Report<'_>, routes: &[HttpRoute]) {
+    let mut entries: Vec<Entry<'_>> = Vec::new();
+    for (index, route) in routes.iter().enumerate() {
+        if route.matches.is_empty() {
+            break;
+        }
+        for (at, of) in route.matches.iter().enumerate() {
+            let Some(entry) = entry(route, of, index, at) else {
+                continue;
+            };
+            let earlier =
+                |first: &&Entry<'_>| first.prefix != entry.prefix && covers(first, &entry);
+            if let Some(first) = entries.iter().find(earlier) {
+                let said = format!("{} of prefix {}", entry.name, entry.prefix);
+                let before = format!(
+                    "{} of prefix {} on {}",
+                    first.name, first.prefix, first.rule
+                );
+                ineffective(report, &entry.path, &entry.rule, &said, &before);
+            }
+            entries.push(entry);
+        }
+    }
+}
+
+fn entry<'a>(route: &HttpRoute, of: &'a HttpMatch, index: usize, at: usize) -> Option<Entry<'a>> {
+    let prefix = of.uri.as_ref()?.prefix.as_deref()?;
+    if prefix.is_empty() {
+        return None;
+    }
+    let method = match written(of.method.as_ref()) {
+        method if method.is_empty() => "exact:GET".to_owned(),
+        method => method,
+    };
+    Some(Entry {
+        path: Path::of("http").index(index).field("match").index(at),
+        rule: rule_name(&route.name, index),
+        name: rule_name(&of.name, at),
+        prefix,
+        port: of.port,
+        method,
+        authority: written(of.authority.as_ref()),
+        headers: all(&of.headers),
+        query: all(&of.query_params),
+        without: all(&of.without_headers),
+    })
+}
+
+fn all(matches: &BTreeMap<String, StringMatch>) -> BTreeMap<&str, String> {
+    let entries = matches.iter();
+    entries
+        .map(|(name, text)| (name.as_str(), written(Some(text))))
+        .collect()
+}
+
+/// `assignExactOrPrefix`, and regular expressions, which Istio takes for equal here.
+fn written(text: Option<&StringMatch>) -> String {
+    let Some(text) = text else {
+        return String::new();
+    };
+    match (&text.exact, &text.prefix, &text.regex) {
+        (Some(exact), _, _) if !exact.is_empty() => format!("exact:{exact}"),
+        (_, Some(prefix), _) if !prefix.is_empty() => format!("prefix:{prefix}"),
+        (_, _, Some(regex)) => format!("regex:{regex}"),
+        _ => String::new(),
+    }
+}
+
+/// Whether `first` holds all that `second` holds.
+fn covers(first: &Entry<'_>, second: &Entry<'_>) -> bool {
+    let lists = [
+        (&first.headers, &second.headers),
+        (&first.query, &second.query),
+        (&first.without, &second.without),
+    ];
+    second.prefix.starts_with(first.prefix)
+        && first.port == second.port
+        && first.method.starts_with(&second.method)
+        && first.authority.starts_with(&second.authority)
+        && lists.into_iter().all(|(first, second)| {
+            first.len() == second.len()
+                && first.iter().all(|(name, text)| {
+                    second
+                        .get(name)
+                        .is_some_and(|other| text.starts_with(other.as_str()))
+                })
+        })
+}

@@ -1,0 +1,48 @@
+//! What Istio reads of Kubernetes' own resources: services with their endpoints, secrets, and labels of workloads.
+//!
+//! They say much that no gateway asks for, and nothing is said about fields that are not read.
+
+pub mod deployment;
+pub mod endpoint_slice;
+pub mod endpoints;
+pub mod secret;
+pub mod service;
+
+use super::Resource;
+use super::report::Validate;
+
+use deployment::Deployment;
+use endpoint_slice::EndpointSlice;
+use endpoints::Endpoints;
+use secret::{ConfigMap, Secret};
+use service::Service;
+
+/// Kubernetes' resources of the kinds that are read, in the order of the input.
+#[derive(Clone, Debug, Default)]
+pub struct Kubernetes {
+    /// `Service`.
+    pub services: Vec<Resource<Service>>,
+    /// `Endpoints`.
+    pub endpoints: Vec<Resource<Endpoints>>,
+    /// `EndpointSlice`.
+    pub endpoint_slices: Vec<Resource<EndpointSlice>>,
+    /// `Secret`, but for those of Kuma.
+    pub secrets: Vec<Resource<Secret>>,
+    /// `ConfigMap`.
+    pub config_maps: Vec<Resource<ConfigMap>>,
+    /// `Pod`: its labels are in its metadata.
+    pub pods: Vec<Resource<Pod>>,
+    /// `Deployment`.
+    pub deployments: Vec<Resource<Deployment>>,
+}
+
+/// `Pod`, of which only the metadata is read.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+pub struct Pod {}
+
+impl Validate for Service {}
+impl Validate for Endpoints {}
+impl Validate for EndpointSlice {}
+impl Validate for ConfigMap {}
+impl Validate for Pod {}
+impl Validate for Deployment {}
