@@ -83,8 +83,8 @@ docs: wasm ## API documentation: target/doc
 conformance: setup ## Kuma's conformance rows, if they are next to the checkout; CASES='gw-listener* mhr-*' for some
 	scripts/conformance.sh $(foreach case,$(CASES),'$(case)')
 
-bench: setup ## what the filters cost a request: writes docs/performance.*; 15 minutes
-	$(CARGO) run --locked --package bench
+bench: setup ## what the filters cost a request: writes docs/performance.*; 10 minutes
+	$(CARGO) run --locked --package bench --config 'profile.dev.package.system-tests.opt-level=2'
 
 bench-quick: setup ## the same in less than 3 minutes, only printed
 	$(CARGO) run --locked --package bench -- --quick

@@ -1,6 +1,6 @@
 //! One Envoy with a listener for each variant.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use system_tests::envoy::socket_address;
 
 use crate::variants::{Filter, Variant, host};
@@ -73,6 +73,25 @@ fn http_filter(filter: &Filter, id: &str) -> Value {
                 }
             }
         }),
+        Filter::Rbac { hosts } => {
+            let is = |name: &str, value: &str| json!({ "header": { "name": name, "string_match": { "exact": value } } });
+            let policy = |index| {
+                let rules = [is(":authority", &host(index)), is(":method", "GET")];
+                let policy = json!({
+                    "permissions": [{ "and_rules": { "rules": rules } }],
+                    "principals": [{ "any": true }]
+                });
+                (format!("service-{index}"), policy)
+            };
+            let policies: Map<_, _> = (0..*hosts).map(policy).collect();
+            json!({
+                "name": "rbac",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+                    "rules": { "action": "ALLOW", "policies": policies }
+                }
+            })
+        }
         Filter::Lua { script } => json!({
             "name": "lua",
             "typed_config": {

@@ -9,6 +9,7 @@ mod load;
 mod measure;
 mod report;
 mod scale;
+mod time;
 mod variants;
 
 use std::fs;
@@ -28,12 +29,28 @@ struct Args {
     /// Fewer rounds: under three minutes.
     #[arg(long)]
     quick: bool,
+    /// How often each row is looked at, in place of the usual number.
+    #[arg(long)]
+    rounds: Option<u32>,
+    /// How many requests the memory of a VM is looked at over, in place of the usual number.
+    #[arg(long)]
+    endurance: Option<u32>,
+    /// Nothing is measured: the page and the plot are written again from `docs/performance.json`.
+    #[arg(long)]
+    page: bool,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let (effort, requests) = if args.quick {
+    let docs = checkout().join("docs");
+    if args.page {
+        let json = fs::read_to_string(docs.join("performance.json"))?;
+        let report: Report = serde_json::from_str(&json)?;
+        fs::write(docs.join("performance.md"), report.page())?;
+        return Ok(fs::write(docs.join("performance.svg"), report.plot())?);
+    }
+    let (mut effort, mut requests) = if args.quick {
         let effort = Effort {
             rounds: 15,
             requests: 1_000,
@@ -46,9 +63,14 @@ async fn main() -> anyhow::Result<()> {
         };
         (effort, 10_000_000)
     };
+    effort.rounds = args.rounds.unwrap_or(effort.rounds);
+    requests = args.endurance.unwrap_or(requests);
     let floors = tempfile::tempdir()?;
     let nothing = compile("nothing", floors.path())?;
     compile("authority", floors.path())?;
+    for (module, _) in variants::PRICES {
+        compile(module, floors.path())?;
+    }
     let variants = variants::all(floors.path())?;
     let mut costs = Vec::new();
     {
@@ -77,7 +99,6 @@ async fn main() -> anyhow::Result<()> {
     };
     let page = report.page();
     if !args.quick {
-        let docs = checkout().join("docs");
         fs::write(docs.join("performance.md"), &page)?;
         fs::write(docs.join("performance.svg"), report.plot())?;
         let json = serde_json::to_string_pretty(&report)? + "\n";

@@ -3,15 +3,16 @@
 use std::time::{Duration, Instant};
 
 use policy::Tags;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use system_tests::envoy::{Envoy, NEWEST};
 use system_tests::wasm_host::Host;
 
+use crate::time::milliseconds;
 use crate::variants::{Filter, Hosts, SIZES, Variant, config};
 use crate::{bootstrap, cpu};
 
 /// What a number of hostnames costs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Scale {
     pub(crate) hostnames: usize,
     /// The linear memory of a VM, of which each worker has one, in bytes.
@@ -19,10 +20,10 @@ pub(crate) struct Scale {
     /// Envoy's whole memory with one worker, in bytes.
     pub(crate) envoy_memory: u64,
     /// The CPU time of Envoy's start, with the bootstrap's own reading and all VMs of one worker in it.
-    #[serde(serialize_with = "milliseconds")]
+    #[serde(with = "milliseconds")]
     pub(crate) start: Duration,
     /// The same with a module that does not look at its configuration.
-    #[serde(serialize_with = "milliseconds")]
+    #[serde(with = "milliseconds")]
     pub(crate) start_unread: Duration,
 }
 
@@ -31,13 +32,6 @@ impl Scale {
     pub(crate) fn configure(&self) -> Duration {
         self.start.saturating_sub(self.start_unread) / 2
     }
-}
-
-pub(crate) fn milliseconds<S: serde::Serializer>(
-    time: &Duration,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(time.as_secs_f64() * 1e3)
 }
 
 /// The costs of each number of hostnames; `nothing` is the module that reads no configuration.

@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use policy::Tags;
-use policy::config::{ListenerConfig, PluginConfig, Reasons};
+use policy::config::{
+    Access, CrossMeshConfig, CrossMeshGatewayConfig, ExternalAccessConfig, ExternalServiceConfig,
+    ListenerConfig, Passthrough, PermissionsConfig, PluginConfig, Publish, Reasons, RuleConfig,
+};
 use system_tests::wasm_host;
 
 /// A chain of filters, and the request that it is measured with.
@@ -27,6 +30,8 @@ pub(crate) enum Filter {
     Wasm { module: PathBuf, config: String },
     /// A script.
     Lua { script: String },
+    /// Envoy's own access control, with a policy for each of so many hosts.
+    Rbac { hosts: usize },
 }
 
 /// How hosts are written in a configuration.
@@ -46,13 +51,30 @@ pub(crate) const NO_FILTER_ANY: &str = "no filter, one virtual host";
 pub(crate) const FLOOR: &str = "floor: reads :authority";
 /// All filters in one module.
 pub(crate) const FUSED: &str = "gateway.wasm";
+/// The same where access logs do not ask whose the requests are that pass: on TLS, or without a log.
+pub(crate) const FUSED_QUIET: &str = "gateway.wasm, `publish: refused`";
 /// The filters one after the other.
-pub(crate) const CHAIN: &str = "the filters in a chain";
+pub(crate) const CHAIN: &str = "the four filters in a chain";
+/// The filter of calls between meshes at the gateway and at the client.
+pub(crate) const CROSS_MESH: [&str; 2] = [
+    "cross_mesh.wasm, at the gateway",
+    "cross_mesh.wasm, at the client",
+];
+/// The filter of what leaves the mesh.
+pub(crate) const EXTERNAL: &str = "external_access.wasm";
+/// The same rules natively.
+pub(crate) const RBAC: &str = "native RBAC, the same rules";
 /// The same decision in Lua.
 pub(crate) const LUA: &str = "Lua, same decision";
 
-/// The filters in the order of the chain.
-pub(crate) const FILTERS: [&str; 2] = ["host_match", "listener_tags"];
+/// What a filter may do to a request besides reading `:authority`, one thing each: the module that does it, and the
+/// variant's name.
+pub(crate) const PRICES: [(&str, &str); 4] = [
+    ("counter", "floor and a counter"),
+    ("property", "floor and a filter state"),
+    ("second", "floor and a second header read"),
+    ("header", "floor and a header replaced"),
+];
 /// The numbers of hostnames that are compared.
 pub(crate) const SIZES: [usize; 3] = [10, 1_000, 100_000];
 /// The number of hostnames in all other variants.
@@ -72,23 +94,45 @@ pub(crate) fn all(floors: &Path) -> anyhow::Result<Vec<Variant>> {
         module: floors.join(name).with_extension("wasm"),
         config: String::new(),
     };
-    let untagged = Tags::default();
-    let own = |name: &str| Filter::Wasm {
+    let own = |name: &str, config: &PluginConfig| Filter::Wasm {
         module: wasm_host::path(name),
-        // It refuses what it would not publish.
-        config: match name {
-            "host_match" => config(USUAL, Hosts::Exact, &untagged),
-            _ => config(USUAL, Hosts::Exact, &tags),
-        },
+        config: json(config),
     };
+    // Those that do not publish tags refuse them.
+    let untagged = listeners(USUAL, Hosts::Exact, &Tags::default());
+    let tagged = listeners(USUAL, Hosts::Exact, &tags);
+    let quiet = PluginConfig {
+        publish: Publish::Refused,
+        ..tagged.clone()
+    };
+    let services = services(USUAL);
+    let chain = [
+        own("host_match", &untagged),
+        own("listener_tags", &tagged),
+        own("cross_mesh", &untagged),
+        own("external_access", &services),
+    ];
+    let fused = || vec![own("gateway", &tagged)];
     let mut variants = vec![
         usual(NO_FILTER, Vec::new()),
         usual("floor: does nothing", vec![floor("nothing")]),
         usual(FLOOR, vec![floor("authority")]),
     ];
-    variants.extend(FILTERS.map(|name| usual(&format!("{name}.wasm"), vec![own(name)])));
-    variants.push(usual(CHAIN, FILTERS.map(own).into()));
-    variants.push(usual(FUSED, vec![own("gateway")]));
+    variants.extend(PRICES.map(|(module, name)| usual(name, vec![floor(module)])));
+    let [at_the_gateway, at_the_client] = CROSS_MESH;
+    for (name, filter) in [
+        ("host_match.wasm", own("host_match", &untagged)),
+        ("listener_tags.wasm", own("listener_tags", &tagged)),
+        (at_the_gateway, own("cross_mesh", &untagged)),
+        (at_the_client, own("cross_mesh", &gateways(USUAL))),
+        (EXTERNAL, own("external_access", &services)),
+        (RBAC, Filter::Rbac { hosts: USUAL }),
+        (FUSED, own("gateway", &tagged)),
+        (FUSED_QUIET, own("gateway", &quiet)),
+    ] {
+        variants.push(usual(name, vec![filter]));
+    }
+    variants.push(usual(CHAIN, chain.into()));
     variants.push(usual(
         LUA,
         vec![Filter::Lua {
@@ -98,7 +142,7 @@ pub(crate) fn all(floors: &Path) -> anyhow::Result<Vec<Variant>> {
     variants.push(Variant {
         host: "nobody.example.org".to_owned(),
         status: 404,
-        ..usual("gateway.wasm, refused", vec![own("gateway")])
+        ..usual("gateway.wasm, refused", fused())
     });
     variants.push(Variant {
         virtual_hosts: 0,
@@ -136,6 +180,10 @@ pub(crate) fn host(index: usize) -> String {
 
 /// The configuration of a filter with a listener for each of `size` hostnames.
 pub(crate) fn config(size: usize, kind: Hosts, tags: &Tags) -> String {
+    json(&listeners(size, kind, tags))
+}
+
+fn listeners(size: usize, kind: Hosts, tags: &Tags) -> PluginConfig {
     let listener = |index| {
         let host = host(index);
         ListenerConfig {
@@ -148,12 +196,59 @@ pub(crate) fn config(size: usize, kind: Hosts, tags: &Tags) -> String {
             permissions: None,
         }
     };
-    let config = PluginConfig {
+    PluginConfig {
         reasons: Reasons::Short,
         listeners: Some((0..size).map(listener).collect()),
         ..PluginConfig::empty()
+    }
+}
+
+/// A gateway of another mesh for each host.
+fn gateways(size: usize) -> PluginConfig {
+    let gateway = |index| CrossMeshGatewayConfig {
+        mesh: "east".to_owned(),
+        gateway: format!("edge-{index}"),
+        hostnames: vec![host(index)],
+        port: None,
+        cluster: format!("edge_{index}"),
     };
-    serde_json::to_string(&config).expect("texts and numbers")
+    PluginConfig {
+        cross_mesh: Some(CrossMeshConfig {
+            gateways: (0..size).map(gateway).collect(),
+        }),
+        ..PluginConfig::empty()
+    }
+}
+
+/// An external service for each host, with one method that is allowed.
+fn services(size: usize) -> PluginConfig {
+    let allowed = RuleConfig {
+        methods: vec!["GET".to_owned()],
+        ..RuleConfig::default()
+    };
+    let service = |index| ExternalServiceConfig {
+        name: format!("service-{index}"),
+        hostnames: vec![host(index)],
+        port: None,
+        cluster: None,
+        permissions: Some(PermissionsConfig {
+            allow: vec![allowed.clone()],
+            ..PermissionsConfig::default()
+        }),
+    };
+    PluginConfig {
+        external_access: Some(ExternalAccessConfig {
+            default: Access::default(),
+            passthrough: Passthrough::None,
+            services: (0..size).map(service).collect(),
+            ..ExternalAccessConfig::default()
+        }),
+        ..PluginConfig::empty()
+    }
+}
+
+fn json(config: &PluginConfig) -> String {
+    serde_json::to_string(config).expect("texts and numbers")
 }
 
 fn lua(size: usize) -> anyhow::Result<String> {

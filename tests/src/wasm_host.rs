@@ -142,13 +142,20 @@ impl Host {
     /// # Panics
     /// If the filter imports something that it should not.
     pub fn load(name: &str) -> Self {
-        let module = module(name);
+        Self::of(&module(name))
+    }
+
+    /// The same with a module that [`module`] does not know.
+    ///
+    /// # Panics
+    /// As [`Self::load`].
+    pub fn of(module: &Module) -> Self {
         let engine = module.engine();
         let mut store = Store::new(engine, Vm::default());
         let mut linker = Linker::new(engine);
         imports::link(&mut linker).expect("no function is defined twice");
         let instance = linker
-            .instantiate(&mut store, &module)
+            .instantiate(&mut store, module)
             .expect("the filter imports only what is there");
         Self { store, instance }
     }
@@ -327,6 +334,18 @@ impl Host {
     /// Forgets the calls so far.
     pub fn clear_calls(&mut self) {
         self.store.data_mut().calls.clear();
+    }
+
+    /// How often the filter took memory from its heap, if it counts that ([`wasm_build::build_counting`]).
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn allocations(&mut self) -> u32 {
+        self.instance
+            .get_typed_func::<(), u32>(&mut self.store, "meshgate_allocations")
+            .expect("a filter that counts")
+            .call(&mut self.store, ())
+            .expect("no trap")
     }
 
     /// The size of the VM's memory, in bytes.

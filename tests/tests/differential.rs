@@ -67,7 +67,7 @@ fn table(hostnames: &[String]) -> HostTable {
     let listener = |hostname: &String| json!({ "name": hostname, "hostnames": [hostname] });
     let listeners: Vec<_> = hostnames.iter().map(listener).collect();
     let config = json!({ "version": 1, "listeners": listeners }).to_string();
-    let config = PluginConfig::from_json(config.as_bytes()).expect("a configuration");
+    let mut config = PluginConfig::from_json(config.as_bytes()).expect("a configuration");
     let table = config.table().expect("hostnames");
     table.expect("listeners")
 }

@@ -47,15 +47,37 @@ pub fn folder(root: &Path) -> PathBuf {
 
 /// Builds all filters of the checkout `root` into its `target/wasm` folder.
 pub fn build(root: &Path) -> Result<Vec<Module>> {
+    let folder = folder(root);
+    let built = cargo(root, &folder, &[])?;
+    let finish = |&(_, name): &(&str, &'static str)| {
+        let raw = built.join(name).with_extension("wasm");
+        let raw = fs::read(&raw).with_context(|| format!("cannot read {}", raw.display()))?;
+        let bytes = strip::strip(&raw).with_context(|| format!("{name}.wasm"))?;
+        let path = folder.join(name).with_extension("wasm");
+        write(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Module { name, path, bytes })
+    };
+    FILTERS.iter().map(finish).collect()
+}
+
+/// Builds the filters so that they count what they take from the heap, and returns their folder. They export the number
+/// as `meshgate_allocations`.
+pub fn build_counting(root: &Path) -> Result<PathBuf> {
+    let folder = folder(root).join("counting");
+    let features = ["--package=shell", "--features=shell/count-allocations"];
+    cargo(root, &folder, &features)
+}
+
+/// Builds the filters as they are into the target folder `folder`, and returns where they are in it.
+fn cargo(root: &Path, folder: &Path, more: &[&str]) -> Result<PathBuf> {
     let build_std = env::var_os(BUILD_STD).is_some_and(|value| value == "1");
     ensure!(build_std || has_target()?, "{}", how_to_get_the_target());
-    let folder = folder(root);
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(root)
         .args(["build", "--quiet", "--locked"]);
     cargo.args(["--profile", "wasm", "--target", TARGET]);
-    cargo.arg("--target-dir").arg(&folder);
+    cargo.arg("--target-dir").arg(folder).args(more);
     for (package, _) in FILTERS {
         cargo.args(["--package", package]);
     }
@@ -70,17 +92,7 @@ pub fn build(root: &Path) -> Result<Vec<Module>> {
     cargo.env("CARGO_ENCODED_RUSTFLAGS", remapped_paths().join("\x1f"));
     let status = cargo.status().context("cannot start cargo")?;
     ensure!(status.success(), "cargo could not build the filters");
-
-    let built = folder.join(TARGET).join("wasm");
-    let finish = |&(_, name): &(&str, &'static str)| {
-        let raw = built.join(name).with_extension("wasm");
-        let raw = fs::read(&raw).with_context(|| format!("cannot read {}", raw.display()))?;
-        let bytes = strip::strip(&raw).with_context(|| format!("{name}.wasm"))?;
-        let path = folder.join(name).with_extension("wasm");
-        write(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Module { name, path, bytes })
-    };
-    FILTERS.iter().map(finish).collect()
+    Ok(folder.join(TARGET).join("wasm"))
 }
 
 /// Whether the variable tells how the waiting cargo builds for its own target (or checks, or measures coverage).

@@ -12,7 +12,7 @@
     clippy::unwrap_used
 )]
 
-use policy::config::{CrossMeshConfig, PermissionsConfig, Unused};
+use policy::config::{CrossMeshConfig, Listeners, Unused};
 use policy::telemetry::requests_counter;
 use policy::{Decision, Outcome, RequestView};
 use shell::{Action, Config, Exit, Filter, Gate};
@@ -26,14 +26,12 @@ impl Filter for CrossMesh {
 
     type CrossMesh = CrossMeshConfig;
     type ExternalAccess = Unused;
-    type Permissions = PermissionsConfig;
+    type Listeners = Listeners;
 
     fn check(config: &Config<Self>) -> Result<(), String> {
-        let mut listeners = config.listeners.iter().flatten();
-        match listeners.find(|listener| !listener.tags.is_empty()) {
+        match config.listeners.as_ref().and_then(Listeners::with_tags) {
             Some(listener) => Err(format!(
-                "listener `{}` has `tags`, which this filter does not publish: use gateway.wasm in its place",
-                listener.name
+                "listener `{listener}` has `tags`, which this filter does not publish: use gateway.wasm in its place"
             )),
             None => Ok(()),
         }

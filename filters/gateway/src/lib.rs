@@ -14,7 +14,7 @@
     clippy::unwrap_used
 )]
 
-use policy::config::{CrossMeshConfig, ExternalAccessConfig, PermissionsConfig};
+use policy::config::{CrossMeshConfig, ExternalAccessConfig, Listeners};
 use policy::telemetry::requests_counter;
 use policy::{Decision, Outcome, RequestView};
 use shell::{Action, Config, Exit, Filter, Gate};
@@ -29,7 +29,7 @@ impl Filter for Gateway {
 
     type CrossMesh = CrossMeshConfig;
     type ExternalAccess = ExternalAccessConfig;
-    type Permissions = PermissionsConfig;
+    type Listeners = Listeners;
 
     fn check(_: &Config<Self>) -> Result<(), String> {
         Ok(())
@@ -40,7 +40,7 @@ impl Filter for Gateway {
         let request = RequestView::new(authority.as_deref_mut());
         match gate.decide(&request) {
             Decision::Forward(listener) => {
-                gate.publish(listener);
+                gate.announce(listener);
                 if let Some(permissions) = &listener.permissions {
                     return gate.ask(permissions, listener, &request);
                 }

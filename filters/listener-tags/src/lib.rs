@@ -13,7 +13,7 @@
     clippy::unwrap_used
 )]
 
-use policy::config::{Mode, Unused};
+use policy::config::{Listeners, Mode, Publish, Unused};
 use policy::telemetry::tagged_counter;
 use policy::{Decision, PluginConfig, RequestView};
 use shell::{Action, Config, Exit, Filter, Gate};
@@ -31,11 +31,12 @@ impl Filter for ListenerTags {
 
     type CrossMesh = Unused;
     type ExternalAccess = Unused;
-    type Permissions = Unused;
+    type Listeners = Listeners<Unused>;
 
     fn check(config: &Config<Self>) -> Result<(), String> {
         let field = match config {
             PluginConfig { port: Some(_), .. } => "port",
+            PluginConfig { publish, .. } if *publish != Publish::default() => "publish",
             PluginConfig { mode, .. } if *mode != Mode::default() => "mode",
             _ => return Ok(()),
         };

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::hostname::InvalidHostname;
 use crate::json::{self, InvalidJson};
 use crate::outbound::{InvalidOutbound, Outbound};
-use crate::pattern::HostPattern;
-use crate::permissions::{InvalidRule, Permissions};
-use crate::table::{HostTable, Listener, TwoOwners};
+use crate::permissions::InvalidRule;
+use crate::table::{HostTable, TwoOwners};
 use crate::tags::Tags;
 
 mod cross_mesh;
 mod external_access;
+mod listeners;
 mod named;
 mod part;
 mod permissions;
@@ -20,6 +20,7 @@ pub use cross_mesh::{CrossMeshConfig, CrossMeshGatewayConfig};
 pub use external_access::{
     Access, ExternalAccessConfig, ExternalServiceConfig, Passthrough, PassthroughConfig, Protocol,
 };
+pub use listeners::{Listed, Listeners};
 use named::named;
 pub use part::{Part, Unused};
 pub use permissions::{PermissionsConfig, RuleConfig};
@@ -36,15 +37,16 @@ pub const VERSION: u32 = 1;
 /// hosts: the listener of the chain and those whose hosts are among its own. One of them gives all, and a name for
 /// them, `table`; the others name it in `elsewhere`, and can tell with it which hosts are on this port at all.
 ///
-/// A filter that does not have one of the parts has [`Unused`] in its place, and then neither the code that reads it.
+/// A filter that does not have one of the parts has [`Unused`] in its place, and then neither the code that reads it;
+/// in place of the list of listeners it has [`Listeners`], the table that they become.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "PluginConfig"))]
 #[serde(
     deny_unknown_fields,
-    bound(deserialize = "C: Deserialize<'de>, E: Deserialize<'de>, P: Deserialize<'de>")
+    bound(deserialize = "C: Deserialize<'de>, E: Deserialize<'de>, L: Deserialize<'de>")
 )]
-pub struct PluginConfig<C = CrossMeshConfig, E = ExternalAccessConfig, P = PermissionsConfig> {
+pub struct PluginConfig<C = CrossMeshConfig, E = ExternalAccessConfig, L = Vec<ListenerConfig>> {
     /// The version of this format: 1.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1)))]
     pub version: u32,
@@ -54,6 +56,9 @@ pub struct PluginConfig<C = CrossMeshConfig, E = ExternalAccessConfig, P = Permi
     /// How much a refused client is told. The access log always gets all.
     #[serde(default, skip_serializing_if = "is_default")]
     pub reasons: Reasons,
+    /// Which requests say in the filter state whose they are.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub publish: Publish,
     /// The port that answers name; it decides nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
@@ -62,7 +67,7 @@ pub struct PluginConfig<C = CrossMeshConfig, E = ExternalAccessConfig, P = Permi
     pub table: Option<String>,
     /// The listeners of the port; beside `elsewhere`, those of them that take hosts of the chain's listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub listeners: Option<Vec<ListenerConfig<P>>>,
+    pub listeners: Option<L>,
     /// On TLS: the name of the listener, or of the external service, whose filter chain this filter is in. A host of
     /// any other is refused with 421.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,7 +129,21 @@ pub enum Reasons {
     None,
 }
 
+/// Which requests say in the filter state which listener they belong to and with which tags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Publish {
+    /// All.
+    #[default]
+    All,
+    /// Those that are refused, or would be in audit mode: where nobody asks about the others, or knows it from the
+    /// filter chain. This is two calls less for each request that passes.
+    Refused,
+}
+
 named!(Mode { "enforce" => Enforce, "audit" => Audit });
+named!(Publish { "all" => All, "refused" => Refused });
 named!(Reasons { "full" => Full, "short" => Short, "none" => None });
 
 impl PluginConfig {
@@ -134,6 +153,7 @@ impl PluginConfig {
             version: VERSION,
             mode: Mode::default(),
             reasons: Reasons::default(),
+            publish: Publish::default(),
             port: None,
             table: None,
             listeners: None,
@@ -150,11 +170,11 @@ impl PluginConfig {
     }
 }
 
-impl<C, E, P> PluginConfig<C, E, P>
+impl<C, E, L> PluginConfig<C, E, L>
 where
     C: Part<CrossMeshConfig>,
     E: Part<ExternalAccessConfig>,
-    P: Part<PermissionsConfig>,
+    L: Listed,
 {
     /// Reads and checks a configuration.
     pub fn read(json: &[u8]) -> Result<Self, InvalidConfig> {
@@ -176,16 +196,12 @@ where
         }
     }
 
-    /// The listeners ready for look-up, if the configuration is that of a gateway.
-    pub fn table(&self) -> Result<Option<HostTable>, InvalidConfig> {
-        let Some(listeners) = &self.listeners else {
+    /// Takes the listeners out, ready for look-up, if the configuration is that of a gateway.
+    pub fn table(&mut self) -> Result<Option<HostTable>, InvalidConfig> {
+        let Some(listeners) = self.listeners.take() else {
             return Ok(None);
         };
-        let listeners = listeners
-            .iter()
-            .map(ListenerConfig::parse)
-            .collect::<Result<Vec<_>, _>>()?;
-        let table = HostTable::new(listeners)?;
+        let table = listeners.table()?;
         match &self.chain {
             Some(chain) if table.named(chain).is_none() => {
                 Err(InvalidConfig::NoSuchChain(chain.clone()))
@@ -203,34 +219,6 @@ where
         let external = self.external_access.as_ref().map(Part::part);
         let outbound = Outbound::new(cross_mesh, external, self.chain.as_deref())?;
         Ok(Some(outbound))
-    }
-}
-
-impl<P: Part<PermissionsConfig>> ListenerConfig<P> {
-    fn parse(&self) -> Result<(Listener, Vec<HostPattern>), InvalidConfig> {
-        let permissions = self.permissions.as_ref().map(Part::part);
-        let permissions = permissions.map(Permissions::try_from).transpose();
-        let permissions = permissions.map_err(|why| InvalidConfig::Rule {
-            listener: self.name.clone(),
-            why,
-        })?;
-        let listener = Listener {
-            name: self.name.as_str().into(),
-            tags: self.tags.clone(),
-            permissions,
-        };
-        if self.hostnames.is_empty() {
-            return Ok((listener, vec![HostPattern::Any]));
-        }
-        let pattern = |hostname: &String| {
-            hostname.parse().map_err(|why| InvalidConfig::Hostname {
-                listener: self.name.clone(),
-                hostname: hostname.clone(),
-                why,
-            })
-        };
-        let patterns = self.hostnames.iter().map(pattern);
-        Ok((listener, patterns.collect::<Result<_, _>>()?))
     }
 }
 
@@ -293,7 +281,7 @@ mod tests {
     use super::*;
 
     fn error(json: &str) -> String {
-        match PluginConfig::from_json(json.as_bytes()).and_then(|config| config.table()) {
+        match PluginConfig::from_json(json.as_bytes()).and_then(|mut config| config.table()) {
             Ok(_) => panic!("accepted: {json}"),
             Err(error) => error.to_string(),
         }

@@ -34,6 +34,7 @@ pub mod client;
 pub mod config;
 pub mod decision;
 pub mod hostname;
+mod index;
 pub mod istio;
 pub mod json;
 pub mod outbound;

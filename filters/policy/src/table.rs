@@ -1,10 +1,10 @@
 //! The listeners that share a port, and which of them owns a host.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use crate::hostname::Hostname;
-use crate::pattern::{HostPattern, Name};
+use crate::index::{self, Index, Twice};
+use crate::pattern::HostPattern;
 use crate::permissions::Permissions;
 use crate::tags::Tags;
 
@@ -13,23 +13,38 @@ use crate::tags::Tags;
 pub struct Listener {
     /// The name in logs and counters, e.g. `edge-gateway/8080/foo.example.com`.
     pub name: Box<str>,
-    /// The tags of Dataplane, gateway and listener, merged.
-    pub tags: Tags,
+    /// The tags of Dataplane, gateway and listener, merged and written down: `&name=value&`. Empty without tags.
+    pub tags: Arc<str>,
     /// Which clients may send what; without them, all.
-    pub permissions: Option<Permissions>,
+    pub permissions: Option<Box<Permissions>>,
+}
+
+impl Listener {
+    /// A listener with this name and these tags.
+    pub fn new(name: &str, tags: &Tags, permissions: Option<Permissions>) -> Self {
+        let tags = (!tags.is_empty()).then(|| tags.to_string());
+        Self {
+            name: name.into(),
+            tags: tags.unwrap_or_default().into(),
+            permissions: permissions.map(Box::new),
+        }
+    }
 }
 
 /// All listeners of one port, ready for look-up by host.
 ///
-/// The cost of a look-up grows with the labels of the host and not with the number of listeners.
+/// The cost of a look-up grows with the length of the host and not with the number of listeners.
 #[derive(Debug, Default)]
 pub struct HostTable {
     listeners: Box<[Listener]>,
-    // The maps are never written after `new`, and only configuration fills them, so a client cannot make them collide.
-    exact: HashMap<Box<str>, usize>,
-    suffix: HashMap<Box<str>, usize>,
-    any: Option<usize>,
-    names: HashMap<Box<str>, usize>,
+    hosts: Index,
+}
+
+/// Takes listeners in, one after the other.
+#[derive(Debug, Default)]
+pub struct Builder {
+    listeners: Vec<Listener>,
+    hosts: index::Builder,
 }
 
 /// Two listeners that take the same hosts: nobody could tell which of them owns a request.
@@ -44,78 +59,74 @@ pub struct TwoOwners {
     pub second: Box<str>,
 }
 
+impl Builder {
+    /// Adds a listener with the hosts that it takes.
+    pub fn add(&mut self, mut listener: Listener, patterns: &[HostPattern]) {
+        // Those of one gateway mostly have the same tags, and these come one after the other.
+        if let Some(last) = self.listeners.last()
+            && last.tags == listener.tags
+        {
+            listener.tags = Arc::clone(&last.tags);
+        }
+        for pattern in patterns {
+            self.hosts.add(pattern, self.listeners.len());
+        }
+        self.listeners.push(listener);
+    }
+
+    /// The table, in which each pattern has one owner.
+    pub fn finish(self) -> Result<HostTable, TwoOwners> {
+        let Self { listeners, hosts } = self;
+        match hosts.finish() {
+            Ok(hosts) => Ok(HostTable {
+                listeners: listeners.into(),
+                hosts,
+            }),
+            Err(Twice {
+                pattern,
+                first,
+                second,
+            }) => {
+                let name = |place: usize| listeners.get(place).map(|l| l.name.clone());
+                Err(TwoOwners {
+                    pattern,
+                    first: name(first).unwrap_or_default(),
+                    second: name(second).unwrap_or_default(),
+                })
+            }
+        }
+    }
+}
+
 impl HostTable {
     /// A table of `listeners`, each with the hosts that it takes.
     pub fn new(
         listeners: impl IntoIterator<Item = (Listener, Vec<HostPattern>)>,
     ) -> Result<Self, TwoOwners> {
-        let mut table = Self::default();
-        let mut all: Vec<Listener> = Vec::new();
+        let mut builder = Builder::default();
         for (listener, patterns) in listeners {
-            let id = all.len();
-            for pattern in patterns {
-                if let Some(first) = table.insert(&pattern, id)
-                    && first != id
-                {
-                    let first = all.get(first).map(|l| l.name.clone()).unwrap_or_default();
-                    let second = listener.name;
-                    return Err(TwoOwners {
-                        pattern,
-                        first,
-                        second,
-                    });
-                }
-            }
-            table.names.entry(listener.name.clone()).or_insert(id);
-            all.push(listener);
+            builder.add(listener, &patterns);
         }
-        table.listeners = all.into();
-        Ok(table)
-    }
-
-    /// Gives `pattern` to the listener `id`, unless it has an owner: that one is returned.
-    fn insert(&mut self, pattern: &HostPattern, id: usize) -> Option<usize> {
-        let add = |map: &mut HashMap<Box<str>, usize>, name: &Name| match map
-            .entry(name.as_str().into())
-        {
-            Entry::Occupied(owner) => Some(*owner.get()),
-            Entry::Vacant(place) => {
-                place.insert(id);
-                None
-            }
-        };
-        match pattern {
-            HostPattern::Any => {
-                let owner = self.any;
-                self.any = owner.or(Some(id));
-                owner
-            }
-            HostPattern::Exact(name) => add(&mut self.exact, name),
-            HostPattern::Suffix(name) => add(&mut self.suffix, name),
-        }
+        builder.finish()
     }
 
     /// The listener that owns `host`: the one with the greatest [`Specificity`](crate::Specificity) of those that
     /// match it.
     pub fn owner(&self, host: Hostname<'_>) -> Option<&Listener> {
-        let id = self.exact.get(host.as_str()).or_else(|| {
-            host.parents()
-                .find_map(|parent| self.suffix.get(parent.as_str()))
-        });
-        match id {
-            Some(&id) => self.listeners.get(id),
-            None => self.owner_of_the_rest(),
-        }
+        self.listeners.get(self.hosts.narrowest(host.as_str())?)
     }
 
     /// The listener that owns every host that no other one owns.
     pub fn owner_of_the_rest(&self) -> Option<&Listener> {
-        self.listeners.get(self.any?)
+        self.listeners.get(self.hosts.any()?)
     }
 
-    /// The listener with this name; of two with one name, the first.
+    /// The listener with this name; of two with one name, the first. It looks at all
+    /// of them.
     pub fn named(&self, name: &str) -> Option<&Listener> {
-        self.listeners.get(*self.names.get(name)?)
+        self.listeners
+            .iter()
+            .find(|listener| &*listener.name == name)
     }
 
     /// The place of a listener of this table in [`listeners`](Self::listeners).
@@ -135,11 +146,7 @@ mod tests {
 
     fn table(listeners: &[&[&str]]) -> Result<HostTable, TwoOwners> {
         HostTable::new(listeners.iter().map(|hostnames| {
-            let listener = Listener {
-                name: hostnames.join(" ").into(),
-                tags: Tags::default(),
-                permissions: None,
-            };
+            let listener = Listener::new(&hostnames.join(" "), &Tags::default(), None);
             let patterns = hostnames.iter().map(|h| h.parse().unwrap()).collect();
             (listener, patterns)
         }))

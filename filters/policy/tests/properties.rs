@@ -29,11 +29,8 @@ fn hostname(name: &str) -> Hostname<'_> {
 }
 
 fn table(patterns: &[HostPattern]) -> HostTable {
-    let listener = |pattern: &HostPattern| Listener {
-        name: pattern.to_string().into(),
-        tags: Tags::default(),
-        permissions: None,
-    };
+    let listener =
+        |pattern: &HostPattern| Listener::new(&pattern.to_string(), &Tags::default(), None);
     let listeners = patterns.iter().map(|p| (listener(p), vec![p.clone()]));
     HostTable::new(listeners).unwrap()
 }

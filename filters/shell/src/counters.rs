@@ -29,12 +29,26 @@ pub(crate) fn increment(name: String) {
     }
 }
 
-/// Adds one to a counter whose id is kept in `place`. Its name is asked for once.
-pub(crate) fn increment_kept(place: &Cell<Option<u32>>, name: impl FnOnce() -> String) {
-    if place.get().is_none() {
-        place.set(id(name()));
+/// A counter that is defined when it is needed first.
+pub(crate) struct Counter(Cell<u32>);
+
+/// No id: they are even (Envoy keeps the kind of a metric in the lowest two bits, and counters are 0).
+const NONE: u32 = u32::MAX;
+
+impl Default for Counter {
+    fn default() -> Self {
+        Self(Cell::new(NONE))
     }
-    if let Some(id) = place.get() {
-        host::increment(id);
+}
+
+impl Counter {
+    /// Adds one. Its name is asked for once.
+    pub(crate) fn increment(&self, name: impl FnOnce() -> String) {
+        if self.0.get() == NONE {
+            self.0.set(id(name()).unwrap_or(NONE));
+        }
+        if self.0.get() != NONE {
+            host::increment(self.0.get());
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use policy::config::{CrossMeshConfig, ExternalAccessConfig, Part, PermissionsConfig};
+use policy::config::{CrossMeshConfig, ExternalAccessConfig, Listed, Part};
 use policy::telemetry::requests_counter;
 use policy::{PluginConfig, Refusal, RequestView};
 
@@ -18,17 +18,14 @@ pub trait Filter {
     /// The name of the module's file, for messages.
     const NAME: &str;
 
-    /// Whether it is for requests to listeners at all. What only they need is left out otherwise.
-    const HAS_LISTENERS: bool = true;
-
     /// Its configuration of gateways of meshes, or [`Unused`](policy::config::Unused).
     type CrossMesh: Part<CrossMeshConfig>;
 
     /// Its configuration of what is outside the mesh, or [`Unused`](policy::config::Unused).
     type ExternalAccess: Part<ExternalAccessConfig>;
 
-    /// Its configuration of what clients of a listener may do, or [`Unused`](policy::config::Unused).
-    type Permissions: Part<PermissionsConfig>;
+    /// Its listeners: [`Listeners`](policy::config::Listeners), or [`Unused`](policy::config::Unused).
+    type Listeners: Listed;
 
     /// Refuses settings that the filter would ignore.
     fn check(config: &Config<Self>) -> Result<(), String>;
@@ -41,11 +38,8 @@ pub trait Filter {
 }
 
 /// The configuration of a filter.
-pub type Config<F> = PluginConfig<
-    <F as Filter>::CrossMesh,
-    <F as Filter>::ExternalAccess,
-    <F as Filter>::Permissions,
->;
+pub type Config<F> =
+    PluginConfig<<F as Filter>::CrossMesh, <F as Filter>::ExternalAccess, <F as Filter>::Listeners>;
 
 /// What Envoy does with a request after the filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +68,7 @@ pub fn create_context(context: u32, root: u32) {
 /// Reads a plugin's configuration; false refuses it.
 pub fn configure<F: Filter>(root: u32, size: usize) -> bool {
     memory::reset();
+    roots::sweep(root);
     let callback = ();
     let json = host::plugin_configuration(&callback, size);
     let result = match json.as_deref() {
@@ -82,7 +77,7 @@ pub fn configure<F: Filter>(root: u32, size: usize) -> bool {
             .map_err(|error| error.to_string())
             .and_then(|config| {
                 F::check(&config)?;
-                roots::configure::<F>(root, &config).map_err(|error| error.to_string())
+                roots::configure::<F>(root, config).map_err(|error| error.to_string())
             }),
     };
     match result {

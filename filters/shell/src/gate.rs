@@ -2,13 +2,13 @@
 
 use core::ops::Deref;
 
+use policy::config::Publish;
 use policy::telemetry::{OTHER_MESH, clients_counter, state};
 use policy::{
     Client, Decision, Facts, Listener, NoTrace, Outcome, Permissions, Permit, Policy, Reason,
     Refusal, RequestView, decide,
 };
 
-use crate::counters;
 use crate::filter::Action;
 use crate::host;
 use crate::memory::HostBytes;
@@ -74,19 +74,25 @@ impl<'a> Gate<'a> {
         }
     }
 
+    /// Says in the filter state that a request that passes belongs to `listener`, if anybody wants to know.
+    pub fn announce(&self, listener: &Listener) {
+        if self.settings.publish == Publish::All {
+            self.publish(listener);
+        }
+    }
+
     /// Says in the filter state that the request belongs to `listener`.
     pub fn publish(&self, listener: &Listener) {
         host::set_filter_state(state::LISTENER, &listener.name);
-        let prepared = self.table.prepared(listener);
-        if let Some(tags) = prepared.and_then(|prepared| prepared.tags.as_deref()) {
-            host::set_filter_state(state::TAGS, tags);
+        if !listener.tags.is_empty() {
+            host::set_filter_state(state::TAGS, &listener.tags);
         }
     }
 
     /// Counts a request of `listener`. The counter's name is asked for once for each listener.
     pub fn count(&self, listener: &Listener, name: impl FnOnce(&str) -> String) {
-        if let Some(prepared) = self.table.prepared(listener) {
-            counters::increment_kept(&prepared.counter, || name(&listener.name));
+        if let Some(counters) = self.table.counters(listener) {
+            counters.requests.increment(|| name(&listener.name));
         }
     }
 
@@ -100,23 +106,28 @@ impl<'a> Gate<'a> {
         let uris = permissions.ask_for_clients().then(|| host::client(self));
         let uris = uris.flatten();
         let client = uris.as_deref().and_then(Client::new);
-        let prepared = self.table.prepared(listener);
         let meshes = permissions.meshes();
         let own = client.map(Client::mesh);
         let index = meshes.iter().position(|mesh| Some(mesh.as_bytes()) == own);
         let mesh = index
             .and_then(|index| meshes.get(index))
             .map_or(OTHER_MESH, |mesh| mesh);
-        let counter = prepared.and_then(|p| p.of_meshes.get(index.unwrap_or(meshes.len())));
+        let counters = self.table.counters(listener);
+        let counter = counters.and_then(|c| c.of_meshes.get(index.unwrap_or(meshes.len())));
         let name = |outcome| clients_counter(&listener.name, outcome, mesh);
         match permissions.permit(client, self) {
             Ok(Permit::Allowed) => {
                 if let Some(counter) = counter {
-                    counters::increment_kept(counter, || name(Outcome::Forward));
+                    counter.increment(|| name(Outcome::Forward));
                 }
                 Action::Continue
             }
-            Ok(Permit::Shadow) => Settings::AUDIT.refuse(&Refusal::CLIENT, request, name),
+            Ok(Permit::Shadow) => {
+                if self.settings.publish == Publish::Refused {
+                    self.publish(listener);
+                }
+                Settings::AUDIT.refuse(&Refusal::CLIENT, request, name)
+            }
             Err(refusal) => {
                 self.publish(listener);
                 self.settings.refuse(&refusal, request, name)

@@ -20,6 +20,8 @@
     clippy::unwrap_used
 )]
 
+#[cfg(feature = "count-allocations")]
+mod allocations;
 mod counters;
 mod filter;
 mod gate;

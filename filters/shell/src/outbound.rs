@@ -1,6 +1,5 @@
 //! One request or connection that wants to leave: to the gateway of another mesh, or to something outside the mesh.
 
-use core::cell::Cell;
 use core::ops::{Deref, DerefMut};
 
 use policy::telemetry::{CLUSTER_HEADER, destinations_counter, state};
@@ -8,7 +7,7 @@ use policy::{
     ConnectionFacts, Facts, Outbound, Outcome, Permit, Refusal, RequestView, Target, Way,
 };
 
-use crate::counters;
+use crate::counters::Counter;
 use crate::filter::Action;
 use crate::host;
 use crate::refuse::Settings;
@@ -16,12 +15,16 @@ use crate::refuse::Settings;
 /// Destinations, with the ids of their counters once they are defined.
 pub(crate) struct Destinations {
     outbound: Outbound,
-    counters: Box<[Cell<Option<u32>>]>,
+    counters: Box<[Counter]>,
 }
 
 impl Destinations {
     pub(crate) fn new(outbound: Outbound) -> Self {
-        let counters = outbound.targets().iter().map(|_| Cell::default()).collect();
+        let counters = outbound
+            .targets()
+            .iter()
+            .map(|_| Counter::default())
+            .collect();
         Self { outbound, counters }
     }
 }
@@ -101,7 +104,7 @@ impl<'a> Exit<'a> {
         }
         let index = target.and_then(|target| self.destinations.outbound.index_of(target));
         if let Some(counter) = index.and_then(|index| self.destinations.counters.get(index)) {
-            counters::increment_kept(counter, || name(Outcome::Forward));
+            counter.increment(|| name(Outcome::Forward));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How a refusal is told: to the client, in counters, in the filter state and in Envoy's log.
 
-use policy::config::{Mode, PluginConfig, Reasons};
+use policy::config::{Mode, PluginConfig, Publish, Reasons};
 use policy::telemetry::{REASON_HEADER, requests_counter, state};
 use policy::{Listener, Outcome, Refusal, RequestView};
 
@@ -13,14 +13,16 @@ use crate::host::{self, Level};
 pub(crate) struct Settings {
     mode: Mode,
     reasons: Reasons,
+    pub(crate) publish: Publish,
     port: Option<u16>,
 }
 
-impl<C, E, P> From<&PluginConfig<C, E, P>> for Settings {
-    fn from(config: &PluginConfig<C, E, P>) -> Self {
+impl<C, E, L> From<&PluginConfig<C, E, L>> for Settings {
+    fn from(config: &PluginConfig<C, E, L>) -> Self {
         Self {
             mode: config.mode,
             reasons: config.reasons,
+            publish: config.publish,
             port: config.port,
         }
     }
@@ -44,6 +46,7 @@ impl Settings {
     pub(crate) const AUDIT: Self = Self {
         mode: Mode::Audit,
         reasons: Reasons::None,
+        publish: Publish::All,
         port: None,
     };
 

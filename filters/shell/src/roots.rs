@@ -79,7 +79,7 @@ impl Roots {
         self.plugins.insert(place, plugin);
     }
 
-    /// Forgets `root`, to which a new configuration comes, and the plugins that Envoy has dropped.
+    /// Forgets the plugins that Envoy has dropped, on behalf of `root`.
     ///
     /// Envoy would tell of those through `proxy_on_delete`, but that would be one more call into the VM for every
     /// request. So they are asked for here, whenever there is a new one.
@@ -87,9 +87,12 @@ impl Roots {
         // Where a capability restriction forbids the question, every answer would be no.
         let may_ask = host::set_effective_context(root);
         let is_alive = |root| !may_ask || host::set_effective_context(root);
-        self.plugins
-            .retain(|plugin| plugin.root != root && is_alive(plugin.root));
+        self.retain(|other| other == root || is_alive(other));
         host::set_effective_context(root);
+    }
+
+    fn retain(&mut self, stays: impl Fn(u32) -> bool) {
+        self.plugins.retain(|plugin| stays(plugin.root));
         let plugins = &self.plugins;
         self.tables
             .retain(|shared| plugins.iter().any(|plugin| plugin.root == shared.root));
@@ -111,18 +114,22 @@ impl Roots {
     }
 }
 
-/// Takes in the plugin `root`, and forgets those that Envoy has dropped.
-pub(crate) fn configure<F: Filter>(root: u32, config: &Config<F>) -> Result<(), InvalidConfig> {
+/// Forgets the plugins that Envoy has dropped: before a new one brings its tables, so that their memory is there for it.
+pub(crate) fn sweep(root: u32) {
+    ROOTS.with(|roots| {
+        if let Ok(mut roots) = roots.try_borrow_mut() {
+            roots.sweep(root);
+        }
+    });
+}
+
+/// Takes in the plugin `root`.
+pub(crate) fn configure<F: Filter>(root: u32, mut config: Config<F>) -> Result<(), InvalidConfig> {
     let side = match config.outbound()? {
         Some(outbound) => Configured::Outbound(Box::new(Destinations::new(outbound))),
         None => {
-            let table = if F::HAS_LISTENERS {
-                config.table()?
-            } else {
-                None
-            };
             // Without listeners nothing gets in.
-            let table = Table::new(table.unwrap_or_default());
+            let table = Table::new(config.table()?.unwrap_or_default());
             let chain = config.chain.as_deref();
             Configured::Inbound {
                 chain: chain.and_then(|name| table.hosts.index_of(table.hosts.named(name)?)),
@@ -133,13 +140,13 @@ pub(crate) fn configure<F: Filter>(root: u32, config: &Config<F>) -> Result<(), 
     };
     let plugin = Plugin {
         root,
-        settings: config.into(),
+        settings: (&config).into(),
         side,
     };
     ROOTS.with(|roots| {
         // Never borrowed here: callbacks do not run inside each other.
         if let Ok(mut roots) = roots.try_borrow_mut() {
-            roots.sweep(root);
+            roots.retain(|other| other != root);
             roots.add(plugin, config.table.as_deref());
         }
     });

@@ -66,7 +66,7 @@ pub(super) fn connection_manager(
         request_timeout: policy
             .and_then(|policy| policy.request)
             .map(proto::duration),
-        access_log: access_logs(policy, options),
+        access_log: access_logs(policy, chain, options),
         use_remote_address: Some(proto::boolean(true)),
         // Kuma has none (kumahq/kuma#4256). Filters here would replace the chain, and the gateway's with it.
         upgrade_configs: vec![UpgradeConfig {

@@ -2,7 +2,7 @@
 
 use ::policy::config::{
     Access, CrossMeshConfig, CrossMeshGatewayConfig, ExternalAccessConfig, ExternalServiceConfig,
-    ListenerConfig,
+    ListenerConfig, Publish,
 };
 use ::policy::telemetry::state;
 use ::policy::{HostPattern, PluginConfig};
@@ -26,6 +26,7 @@ use envoy_types::pb::envoy::extensions::wasm::v3::{
 use envoy_types::pb::google::protobuf::StringValue;
 use envoy_types::util::pack_any;
 
+use super::access_log::asks_whose;
 use super::{EnvoyRange, Options, connection_manager, proto};
 use crate::model::{
     CrossMeshGateway, Listener, Outbound, Outside, Permission, Port, Protocol, Proxy, Role,
@@ -201,6 +202,11 @@ fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> Pl
         reasons: options.reasons,
         port: Some(port.number),
         table,
+        publish: if asks_whose(port, chain, options) {
+            Publish::All
+        } else {
+            Publish::Refused
+        },
         listeners: Some(listeners),
         chain: chain.map(|chain| chain.name.clone()),
         elsewhere,

@@ -127,7 +127,7 @@ fn manager(proxy: &Proxy, port: &Port, permission: Vec<HttpFilter>, options: &Op
         request_headers_timeout: policy
             .and_then(|policy| policy.request_headers)
             .map(proto::duration),
-        access_log: access_logs(policy, options),
+        access_log: access_logs(policy, None, options),
         internal_address_config: Some(internal_addresses()),
         // Rules about paths are about what the service makes of them.
         normalize_path: chooses_by_path(port).then(|| proto::boolean(true)),

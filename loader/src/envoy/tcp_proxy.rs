@@ -47,7 +47,7 @@ pub(super) fn tcp_proxy(
         })),
         idle_timeout: idle.map(proto::duration),
         max_connect_attempts: attempts.map(proto::number),
-        access_log: access_logs(policy, options),
+        access_log: access_logs(policy, None, options),
         ..TcpProxy::default()
     };
     Some(Filter {

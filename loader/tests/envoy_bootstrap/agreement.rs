@@ -61,11 +61,7 @@ proptest! {
         host in "([abc]\\.){0,3}[abc]",
     ) {
         let table = HostTable::new(listeners.iter().map(|listener| {
-            let owner = policy::Listener {
-                name: listener.name.as_str().into(),
-                tags: listener.tags.clone(),
-                permissions: None,
-            };
+            let owner = policy::Listener::new(&listener.name, &listener.tags, None);
             (owner, vec![listener.hostname.clone()])
         })).unwrap();
         let index = |name: &str| listeners.iter().position(|l| l.name == name);

@@ -49,6 +49,8 @@ async fn tags_and_decisions_in_the_access_log(version: &str) -> anyhow::Result<(
             .status,
         421
     );
+    let own = gateway.get_tls("foo.example.com", "foo.example.com");
+    assert_served(&own.await?, "backend-foo");
     for (request, facts) in [
         (
             "foo.example.com/1",
@@ -74,6 +76,14 @@ async fn tags_and_decisions_in_the_access_log(version: &str) -> anyhow::Result<(
                 "decision=reject reason=misdirected ",
                 "owner=edge-gateway/8443/bar.example.com ",
                 "listener=edge-gateway/8443/foo.example.com ",
+            ],
+        ),
+        (
+            "GET foo.example.com/ sni=foo.example.com",
+            &[
+                " 200 ",
+                "decision=- reason=- owner=- listener=edge-gateway/8443/foo.example.com ",
+                "tags=&kuma.io/service=edge-gateway&team=a&tier=front&vhost=foo.example.com&",
             ],
         ),
     ] {

@@ -93,6 +93,7 @@ fn modules_are_small() {
 #[test]
 fn a_request_that_passes_reads_one_value_and_changes_no_header() {
     let with_tags = r#"{"version": 1, "listeners": [{"name": "foo", "tags": {"a": "b"}}]}"#;
+    let refused_only = with_tags.replace("1,", r#"1, "publish": "refused","#);
     let tagged = "increment_metric meshgate.tagged.listener=foo;";
     let counted = "increment_metric meshgate.requests.listener=foo;decision=forward;reason=;";
     let authority = "get_header_map_value :authority";
@@ -121,6 +122,7 @@ fn a_request_that_passes_reads_one_value_and_changes_no_header() {
                 counted,
             ],
         ),
+        ("gateway", &refused_only, &[authority, counted]),
     ] {
         let mut filter = Host::load(filter);
         let root = filter.configure(config).unwrap();
@@ -194,6 +196,34 @@ fn ten_thousand_requests_do_not_grow_the_memory() {
         }
         assert_eq!(filter.memory_size(), size, "{name}");
     }
+}
+
+/// What a worker needs for 100,000 hostnames: the memory of a VM never shrinks, so the text of the configuration and
+/// all that is made while it is read count, too.
+#[test]
+fn a_hundred_thousand_hostnames_fit_into_40_mib() {
+    let listener = |i: u32| {
+        format!(
+            r#"{{"name":"edge/8080/host-{i}.example.com","hostnames":["host-{i}.example.com"],"tags":{{"a":"b"}}}}"#
+        )
+    };
+    let listeners: Vec<_> = (0..100_000).map(listener).collect();
+    let json = format!(r#"{{"version":1,"listeners":[{}]}}"#, listeners.join(","));
+    let mut filter = Host::load("gateway");
+    let first = filter.configure(&json).unwrap();
+    println!("{} bytes of memory", filter.memory_size());
+    assert!(filter.memory_size() <= 40 << 20);
+
+    // The next configuration comes while the old one is in use.
+    let mut old = first;
+    for _ in 0..3 {
+        assert!(filter.get(old, "host-77777.example.com").forwarded());
+        let new = filter.configure(&json).unwrap();
+        filter.drop_root(old);
+        old = new;
+    }
+    println!("{} bytes after three changes", filter.memory_size());
+    assert!(filter.memory_size() <= 40 << 20);
 }
 
 /// Whatever a capability restriction takes away: nothing gets in that should not, and nothing traps.

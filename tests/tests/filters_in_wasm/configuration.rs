@@ -71,7 +71,7 @@ fn fields_that_a_filter_would_ignore_are_refused() {
         (
             "external_access",
             r#"{"version":1,"listeners":[{"name":"a"}]}"#,
-            "`listeners` is for host_match.wasm and gateway.wasm",
+            "this filter does not have this part, gateway.wasm has at line 1 column 26",
         ),
         (
             "host_match",
@@ -82,6 +82,11 @@ fn fields_that_a_filter_would_ignore_are_refused() {
             "listener_tags",
             r#"{"version":1,"mode":"audit","listeners":[{"name":"a"}]}"#,
             "`mode` is about refused requests, and this filter refuses none: leave it out",
+        ),
+        (
+            "listener_tags",
+            r#"{"version":1,"publish":"refused","listeners":[{"name":"a"}]}"#,
+            "`publish` is about refused requests, and this filter refuses none: leave it out",
         ),
         (
             "listener_tags",

@@ -88,3 +88,25 @@ fn a_client_cannot_bring_tags() {
         }
     }
 }
+
+/// Where nobody asks about the others: a host of another chain, a client who may not, one who only should not.
+#[test]
+fn with_publish_refused_only_refused_requests_are_told_about() {
+    let json = r#"{"version": 1, "publish": "refused", "chain": "foo", "listeners": [
+        {"name": "foo", "hostnames": ["foo.com"], "tags": {"a": "b"}, "permissions": {
+            "shadow_deny": [{"methods": ["PUT"]}], "allow": [{"methods": ["GET"]}]}},
+        {"name": "bar", "hostnames": ["bar.com"]}
+    ]}"#;
+    let mut filter = Host::load("gateway");
+    let root = filter.configure(json).unwrap();
+    let mut told = |method: &'static [u8], host: &'static [u8]| {
+        let outcome = filter.request(root, &[(":authority", host), (":method", method)]);
+        let told = ["listener", "tags", "decision"]
+            .map(|key| outcome.state(&format!("meshgate.{key}")).map(str::to_owned));
+        told.map(Option::unwrap_or_default)
+    };
+    assert_eq!(told(b"GET", b"foo.com"), ["", "", ""]);
+    assert_eq!(told(b"PUT", b"foo.com"), ["foo", "&a=b&", "audit"]);
+    assert_eq!(told(b"POST", b"foo.com"), ["foo", "&a=b&", "reject"]);
+    assert_eq!(told(b"GET", b"bar.com"), ["foo", "&a=b&", "reject"]);
+}

@@ -1,6 +1,7 @@
 //! The built filters, as Envoy would load them.
 
 mod abi;
+mod allocations;
 mod clients;
 mod configuration;
 mod cross_mesh;
