@@ -25,6 +25,10 @@ const MAX_COMMON_NAME: usize = 64;
 pub struct Authority {
     /// Its certificates, PEM: the one that signs, and others that are to be believed as well.
     pub(super) bundle: String,
+    /// The one that signs, PEM.
+    pub(super) own: String,
+    /// When another one begins to be believed or to sign; never, where others see to that.
+    pub(super) changes: Option<OffsetDateTime>,
     pub(super) issuer: Issuer<'static, KeyPair>,
     /// The name of the one that signs, as its certificate has it.
     pub(super) subject: Vec<u8>,
@@ -110,6 +114,8 @@ impl Authority {
         let validity = certificate.validity();
         let authority = Self {
             bundle: blocks.iter().map(ToString::to_string).collect(),
+            own: signing.to_string(),
+            changes: None,
             issuer,
             subject: certificate.subject().as_raw().to_vec(),
             fingerprint: sha256_hex([signing.contents()], 16),
@@ -117,6 +123,32 @@ impl Authority {
             until: validity.not_after.to_datetime(),
         };
         Ok((authority, broken))
+    }
+
+    /// The time when so many tenths of its life are over.
+    pub(super) fn after(&self, tenths: i32) -> OffsetDateTime {
+        self.from + (self.until - self.from) / 10 * tenths
+    }
+
+    /// Changes when so many tenths of its life are over.
+    pub(super) fn changing_after(mut self, tenths: i32) -> Self {
+        self.changes = Some(self.after(tenths));
+        self
+    }
+
+    /// Believes none any more that has ended, but for the one that signs.
+    pub(super) fn without_ended(mut self, now: OffsetDateTime) -> Self {
+        let blocks = pem::parse_many(&self.bundle).unwrap_or_default();
+        let holds = |block: &pem::Pem| {
+            let until = parse(block).map(|c| c.validity().not_after.to_datetime());
+            until.is_some_and(|until| now < until) || block.to_string() == self.own
+        };
+        self.bundle = blocks
+            .iter()
+            .filter(|block| holds(block))
+            .map(ToString::to_string)
+            .collect();
+        self
     }
 }
 

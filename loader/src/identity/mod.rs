@@ -4,6 +4,7 @@
 //! - `issue`: the certificate of a proxy
 //! - [`Renewal`]: the same certificate, again and again
 //! - `sds`: the form that Envoy reads
+//! - `succession`: an authority and the one after it
 //! - [`store`]: the folder, which outlives every process
 
 pub mod authority;
@@ -11,6 +12,7 @@ mod issue;
 mod renewal;
 mod sds;
 pub mod store;
+mod succession;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -97,23 +99,13 @@ impl Keeper {
 
     /// The authority of a mesh; one that meshgate makes is made if it is not there.
     fn authority(&self, mtls: &Mtls, now: OffsetDateTime) -> anyhow::Result<Authority> {
-        let (certificates, key) = match mtls.source.as_ref().map_err(Clone::clone)? {
-            Source::Given(pair) => (pair.certificates.clone(), pair.key.clone()),
+        match mtls.source.as_ref().map_err(Clone::clone)? {
+            Source::Given(pair) => Ok(Authority::read(&pair.certificates, &pair.key)?.0),
             Source::Made { lifetime, rsa_bits } => {
-                let path = self.store.authority(&mtls.mesh, &mtls.backend)?;
-                let pem = match store::read(&path)? {
-                    Some(bytes) => String::from_utf8(bytes)?,
-                    None => {
-                        let pem = authority::make(&mtls.mesh, *lifetime, *rsa_bits, now)?;
-                        store::put(&path, pem.as_bytes())?;
-                        pem
-                    }
-                };
-                (pem.clone(), pem)
+                let make = || authority::make(&mtls.mesh, *lifetime, *rsa_bits, now);
+                succession::authority(&self.store, mtls, make, now)
             }
-        };
-        let (authority, _) = Authority::read(&certificates, &key)?;
-        Ok(authority)
+        }
     }
 }
 
@@ -172,7 +164,9 @@ impl Round<'_> {
             }
         };
         Ok(Kept {
-            due: validity.due(),
+            due: authority
+                .changes
+                .map_or(validity.due(), |changes| changes.min(validity.due())),
             until: validity.until,
             names: validity.names,
             renewed: why,

@@ -3,7 +3,8 @@
 //! ```text
 //! lock                                     held by whoever changes anything
 //! nobody.pem                               a CA without key, in place of one that cannot be used
-//! meshes/<mesh>/<backend>.pem              an authority that meshgate has made, with its key
+//! meshes/<mesh>/<backend>.pem              an authority that meshgate has made, with its key, and those before it
+//! meshes/<mesh>/<backend>.successor        the one that will sign after it
 //! proxies/<mesh>/<dataplane>/*.json        what one Envoy reads: its identity, and whom it believes
 //! ```
 //!
@@ -49,6 +50,11 @@ impl Store {
         Ok(self.root.join("meshes").join(name(mesh)?).join(file))
     }
 
+    /// The file of the authority that comes after it.
+    pub(super) fn successor(&self, mesh: &str, backend: &str) -> anyhow::Result<PathBuf> {
+        Ok(self.authority(mesh, backend)?.with_extension("successor"))
+    }
+
     /// The file of an authority that nobody has the key of.
     pub(super) fn nobody(&self) -> PathBuf {
         self.root.join("nobody.pem")
@@ -88,6 +94,16 @@ pub(super) fn put(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         files::private_folder(folder)?;
     }
     files::write(path, bytes, 0o600)
+}
+
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("could not remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A name that stays in its folder. Kuma's names are such names; this is for those that nobody has checked.

@@ -183,10 +183,7 @@ fn what_a_certificate_is_made_from_makes_another_one() {
 #[test]
 fn no_certificate_outlives_its_ca() {
     let folder = TempDir::new().unwrap();
-    let source = Source::Made {
-        lifetime: Duration::hours(30),
-        rsa_bits: None,
-    };
+    let source = given(&authority::make("default", Duration::hours(30), None, NOON).unwrap());
     let keep = |after: Duration| {
         keeper(&folder, [mtls("default", source.clone())]).keep(&backend(), NOON + after)
     };
@@ -370,4 +367,65 @@ fn several_processes_make_one_ca() {
         name.to_string_lossy().starts_with(".tmp")
     };
     assert_eq!(left.iter().find(is_temporary), None);
+}
+
+/// The certificates of the authorities that a file makes Envoy believe.
+fn believed(folder: &TempDir) -> Vec<String> {
+    let file = folder
+        .path()
+        .join("proxies/default/backend-1/ca-default.json");
+    let answer: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let bundle = &answer["resources"][0]["validation_context"]["trusted_ca"]["inline_string"];
+    let blocks = pem::parse_many(bundle.as_str().unwrap()).unwrap();
+    blocks.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn authorities_are_followed_by_others_that_everybody_knows_before_they_sign() {
+    let folder = TempDir::new().unwrap();
+    let source = Source::Made {
+        lifetime: Duration::days(10),
+        rsa_bits: None,
+    };
+    let keeper = keeper(&folder, [mtls("default", source)]);
+    let at = |hours| {
+        let now = NOON + Duration::hours(hours);
+        (keeper.keep(&backend(), now).unwrap(), believed(&folder))
+    };
+    let (kept, first) = at(0);
+    assert_eq!((kept.renewed, first.len()), (Some(Why::Missing), 1));
+    // The certificate is renewed, by the same authority.
+    let (_, same) = at(7 * 24);
+    assert_eq!(same, first);
+    // The last look before the authority gets a successor is due then, whatever the certificate says.
+    let (kept, _) = at(8 * 24 - 2);
+    assert!(kept.due <= NOON + Duration::hours(8 * 24), "{}", kept.due);
+    let (kept, both) = at(8 * 24 + 1);
+    assert_ne!(kept.renewed, Some(Why::Changed), "the first one signs");
+    assert_eq!((both.len(), &both[0]), (2, &first[0]));
+    assert!(kept.due <= NOON + Duration::hours(9 * 24), "{}", kept.due);
+    let (kept, both_still) = at(9 * 24 + 1);
+    assert_eq!(kept.renewed, Some(Why::Changed), "the second one signs");
+    assert_eq!(both_still, [both[1].clone(), first[0].clone()]);
+    // The first one has ended.
+    let (kept, second) = at(11 * 24);
+    assert_ne!(kept.renewed, Some(Why::Changed));
+    assert_eq!(second, both[1..]);
+    assert!(kept.until > NOON + Duration::days(11));
+}
+
+#[test]
+fn a_successor_that_was_left_behind_is_none() {
+    let folder = TempDir::new().unwrap();
+    let keeper = keeper(&folder, [mtls("default", made())]);
+    keeper.keep(&backend(), NOON).unwrap();
+    let authority = folder.path().join("meshes/default/ca-1.pem");
+    let left = folder.path().join("meshes/default/ca-1.successor");
+    fs::copy(authority, left).unwrap();
+    keeper
+        .keep(&backend(), NOON + Duration::days(3650 / 10 * 8 + 1))
+        .unwrap();
+    let all = believed(&folder);
+    assert_eq!(all.len(), 2);
+    assert_ne!(all[0], all[1]);
 }
