@@ -33,7 +33,6 @@ const FIELDS: &[Field] = &[
     any("HostnameGenerator", "extension", Warning, "only a control plane with that extension makes these host names"),
     any("Mesh", "tracing", Warning, MESH),
     any("Mesh", "metrics", Warning, MESH),
-    any("Mesh", "routing.zoneEgress", Warning, "there is no way through an egress: ExternalServices of the mesh have no endpoints"),
     any("Mesh", "routing.localityAwareLoadBalancing", Warning, "all endpoints of a service are used in turn"),
     any("Mesh", "constraints", Warning, "any Dataplane may be in the mesh: whoever writes the files decides"),
     only("Mesh", "meshServices.mode", &["Exclusive", "3"], Warning, "services are found by the tags of their Dataplanes"),

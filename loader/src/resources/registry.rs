@@ -131,7 +131,7 @@ pub const KINDS: &[Kind] = &[
     kind("VirtualOutbound", Checked(Warning, SIDECARS)),
     kind("Workload", LeftOut(Warning, PLANE)),
     global("Zone", LeftOut(Warning, ZONES)),
-    global("ZoneEgress", Checked(Warning, "there is no way through an egress: MeshExternalServices have no endpoints")),
+    global("ZoneEgress", Checked(Warning, "what leaves a mesh is sent to it, and its own proxy is somebody else's")),
     global("ZoneEgressInsight", Report),
     global("ZoneEgressOverview", Report),
     global("ZoneIngress", LeftOut(Warning, ZONES)),

@@ -7,11 +7,10 @@ mod tls;
 
 pub(super) use hostnames::hostnames;
 
-use super::{Input, of_mesh};
+use super::{Input, egress};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::Endpoint;
 use crate::resources::Resource;
-use crate::resources::kuma::dataplane::ZoneListenerType;
 use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::source::Path;
 
@@ -24,15 +23,6 @@ pub(super) fn endpoints(
 ) -> Vec<Endpoint> {
     let path = Path::of("endpoints");
     if service.spec.extension.is_some() {
-        return Vec::new();
-    }
-    if has_egress(input, &service.meta.mesh) {
-        let message = "a zone egress is declared, and there is no way through it: the service has no endpoints";
-        findings.push(
-            service
-                .warning(Code::BehindEgress, &path, message)
-                .help("remove the egress to have proxies connect to the service themselves"),
-        );
         return Vec::new();
     }
     if service.spec.endpoints.is_empty() {
@@ -55,15 +45,23 @@ pub(super) fn endpoints(
     endpoints.collect()
 }
 
-/// Whether what leaves the mesh has to pass an egress (Kuma `fillExternalServicesOutboundsThroughEgress`, which asks
-/// for an egress and not for `routing.zoneEgress`).
-fn has_egress(input: Input<'_>, mesh: &str) -> bool {
-    let mut dataplanes = of_mesh(&input.resources.dataplanes, mesh);
-    !input.resources.zone_egresses.is_empty()
-        || dataplanes.any(|dataplane| {
-            let mut listeners = dataplane.spec.networking.listeners.iter();
-            listeners.any(|listener| listener.kind == ZoneListenerType::ZoneEgress)
-        })
+/// The egresses that it is reached through.
+pub(super) fn through_egress(
+    input: Input<'_>,
+    service: &Resource<MeshExternalService>,
+    findings: &mut Vec<Diagnostic>,
+) -> Vec<Endpoint> {
+    let ways = egress::endpoints(input, &service.meta.mesh);
+    if ways.is_empty() {
+        let message =
+            "the service is behind an egress, and there is no way to it: it has no endpoints";
+        findings.push(
+            service
+                .warning(Code::BehindEgress, &Path::of("endpoints"), message)
+                .help("give the Mesh `mtls.enabledBackend` and declare a ZoneEgress; or, to have proxies connect to the service themselves, remove what is declared of an egress"),
+        );
+    }
+    ways
 }
 
 /// `kuma.io/display-name`, or the name.

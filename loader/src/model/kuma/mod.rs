@@ -11,6 +11,7 @@ mod certificates;
 mod connections;
 mod cross_mesh_clients;
 mod effects;
+mod egress;
 mod external;
 mod gateway_routes;
 mod http_routes;

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use policy::Tags;
 
 use super::{
-    Input, PROTOCOL_TAG, SERVICE_TAG, external, has_mtls, mesh_external_services, of_mesh, sni,
+    Input, PROTOCOL_TAG, SERVICE_TAG, egress, external, has_mtls, mesh_external_services, of_mesh,
+    sni,
 };
 use crate::diagnostic::Diagnostic;
 use crate::model::identity::TlsParams;
@@ -46,17 +47,10 @@ pub(super) struct Services<'a> {
     named: BTreeMap<String, Named>,
     /// Services outside of the mesh: they are in no mTLS.
     external: BTreeSet<String>,
+    /// Those of them that a zone egress is asked for by their tags.
+    through_egress: BTreeSet<String>,
     /// What `MeshExternalService`s speak.
     protocols: BTreeMap<String, &'a str>,
-}
-
-/// Whether the mesh wants all that leaves it to go through a zone egress. Nothing goes round it: what it forbids has to
-/// stay forbidden.
-fn is_behind_egress(input: Input<'_>, mesh: &str) -> bool {
-    let meshes = &input.resources.meshes;
-    meshes
-        .iter()
-        .any(|other| other.meta.name == mesh && other.spec.routing.zone_egress)
 }
 
 impl<'a> Services<'a> {
@@ -64,15 +58,19 @@ impl<'a> Services<'a> {
     pub(super) fn new(input: Input<'a>, mesh: &'a str, findings: &mut Vec<Diagnostic>) -> Self {
         let mut offers: BTreeMap<String, Vec<_>> = BTreeMap::new();
         let mut external = BTreeSet::new();
+        let mut through_egress = BTreeSet::new();
         for service in of_mesh(&input.resources.external_services, mesh) {
             let tags = &service.spec.tags;
-            external.extend(tags.get(SERVICE_TAG).map(ToOwned::to_owned));
-            if is_behind_egress(input, mesh) {
+            if egress::is_asked_for(input, mesh) {
                 if let Some(name) = tags.get(SERVICE_TAG) {
-                    offers.entry(name.to_owned()).or_default();
+                    let ways = egress::endpoints(input, mesh);
+                    let ways = ways.into_iter().map(|endpoint| through(tags, endpoint));
+                    offers.entry(name.to_owned()).or_default().extend(ways);
+                    through_egress.insert(name.to_owned());
                 }
                 continue;
             }
+            external.extend(tags.get(SERVICE_TAG).map(ToOwned::to_owned));
             let (Some(name), Some(endpoint)) = (
                 tags.get(SERVICE_TAG),
                 external::endpoint(input, service, findings),
@@ -104,6 +102,7 @@ impl<'a> Services<'a> {
             offers,
             named: BTreeMap::new(),
             external,
+            through_egress,
             protocols: BTreeMap::new(),
         };
         services.add_resources();
@@ -133,10 +132,13 @@ impl<'a> Services<'a> {
         }
         let (sni, mut peers) = match self.named.get(service) {
             Some(named) => (named.sni.clone(), named.peers.iter().cloned().collect()),
-            None => (
-                sni::of_tags(destination, self.mesh),
-                vec![SpiffeIds::service(self.mesh, service)],
-            ),
+            None => {
+                let peer = match self.through_egress.contains(service) {
+                    true => egress::peer(self.mesh),
+                    false => SpiffeIds::service(self.mesh, service),
+                };
+                (sni::of_tags(destination, self.mesh), vec![peer])
+            }
         };
         // No names at all would be any; no certificate has this one.
         if peers.is_empty() {
@@ -197,15 +199,24 @@ impl<'a> Services<'a> {
     fn add_external(&mut self, findings: &mut Vec<Diagnostic>) {
         for service in of_mesh(&self.input.resources.mesh_external_services, self.mesh) {
             let protocol = service.spec.matching.protocol.as_str();
-            let endpoints = mesh_external_services::endpoints(self.input, service, findings);
+            let name = external_name(service);
+            let endpoints = if egress::is_declared(self.input, self.mesh) {
+                let named = Named {
+                    sni: sni::of_external_service(&service.meta, service.spec.matching.port),
+                    peers: BTreeSet::from([egress::peer(self.mesh)]),
+                };
+                self.named.insert(name.clone(), named);
+                mesh_external_services::through_egress(self.input, service, findings)
+            } else {
+                self.external.insert(name.clone());
+                mesh_external_services::endpoints(self.input, service, findings)
+            };
             let offers = endpoints.into_iter().map(|endpoint| Offer {
                 tags: None,
                 protocol,
                 endpoint,
             });
-            let name = external_name(service);
             self.offers.insert(name.clone(), offers.collect());
-            self.external.insert(name.clone());
             self.protocols.insert(name, protocol);
         }
     }
@@ -303,6 +314,19 @@ fn offer(tags: &Tags, endpoint: Endpoint) -> Offer<'_> {
         tags: Some(tags),
         protocol: tags.get(PROTOCOL_TAG).unwrap_or_default(),
         endpoint,
+    }
+}
+
+/// An egress speaks with the service itself; with the egress Kuma's proxies speak HTTP/1.1 (seen on the wire at 2.14.3),
+/// which is enough for all but gRPC.
+fn through(tags: &Tags, endpoint: Endpoint) -> Offer<'_> {
+    let offer = offer(tags, endpoint);
+    Offer {
+        protocol: match offer.protocol {
+            "http2" => "http",
+            protocol => protocol,
+        },
+        ..offer
     }
 }
 

@@ -44,6 +44,11 @@ pub(super) fn of_multi_zone_service(meta: &Meta, port: u32) -> String {
     of_resource(name.unwrap_or(&meta.name), &meta.mesh, port, "mzms")
 }
 
+/// A `MeshExternalService`, of which a zone egress is asked.
+pub(super) fn of_external_service(meta: &Meta, port: u32) -> String {
+    of_resource(&meta.name, &meta.mesh, port, "mes")
+}
+
 /// `a<hash>.<name>.<port>.<mesh>.<kind>`, in which names are cut to the length of a DNS label.
 fn of_resource(name: &str, mesh: &str, port: u32, kind: &str) -> String {
     let hash = fnv_1a(format!("{name};{mesh};").as_bytes());
