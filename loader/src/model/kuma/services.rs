@@ -133,9 +133,10 @@ impl<'a> Services<'a> {
         let (sni, mut peers) = match self.named.get(service) {
             Some(named) => (named.sni.clone(), named.peers.iter().cloned().collect()),
             None => {
-                let peer = match self.through_egress.contains(service) {
-                    true => egress::peer(self.mesh),
-                    false => SpiffeIds::service(self.mesh, service),
+                let peer = if self.through_egress.contains(service) {
+                    egress::peer(self.mesh)
+                } else {
+                    SpiffeIds::service(self.mesh, service)
                 };
                 (sni::of_tags(destination, self.mesh), vec![peer])
             }
