@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Profile and folder.
-scenarios=(edge-gateway=kuma-gateway)
+scenarios=(edge-gateway=kuma-gateway istio-gateway=istio-gateway)
 file=envoy-configs/docker-compose.yaml
 curl="curl --silent --show-error --max-time 10 --write-out '\n%{http_code}'"
 failures=0
