@@ -11,6 +11,8 @@ pub mod traffic_policy;
 mod validate;
 pub mod virtual_service;
 
+pub(crate) use validate::{grpc_status, is_cipher};
+
 use super::Resource;
 
 use destination_rule::DestinationRule;

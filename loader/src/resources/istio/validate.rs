@@ -19,6 +19,9 @@ mod traffic_policy;
 mod unreachable;
 mod virtual_service;
 
+pub(crate) use fault::grpc_status;
+pub(crate) use server_tls::is_cipher;
+
 use std::collections::BTreeMap;
 use std::time::Duration as StdDuration;
 

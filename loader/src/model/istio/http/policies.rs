@@ -6,6 +6,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::model::istio::matches;
 use crate::model::istio::ports::Maker;
 use crate::model::policy::{BackOff, Cors, Fault, HashKey, HeaderValue, Retry, RoutePolicy};
+use crate::resources::istio::grpc_status;
 use crate::resources::istio::http_route::{
     CorsPolicy, HttpFaultInjection, HttpRetry, HttpRoute, Percent, UnmatchedPreflights,
 };
@@ -146,31 +147,6 @@ fn fault(
         }
     }
     made
-}
-
-/// The number of gRPC's status (`google.golang.org/grpc/codes`).
-fn grpc_status(name: &str) -> Option<u32> {
-    const NAMES: [&str; 17] = [
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ];
-    let index = NAMES.iter().position(|known| *known == name)?;
-    u32::try_from(index).ok()
 }
 
 fn cors(cors: &CorsPolicy) -> Cors {

@@ -7,7 +7,7 @@ use crate::source::Path;
 
 use super::{duration, only_one};
 
-/// `SupportedGRPCStatus` (`pkg/util/grpc/codes.go`).
+/// `SupportedGRPCStatus` (`pkg/util/grpc/codes.go`), by their numbers (`google.golang.org/grpc/codes`).
 const GRPC: [&str; 17] = [
     "OK",
     "CANCELLED",
@@ -27,6 +27,12 @@ const GRPC: [&str; 17] = [
     "DATA_LOSS",
     "UNAUTHENTICATED",
 ];
+
+/// The number of a status of gRPC; nothing if there is none of that name.
+pub(crate) fn grpc_status(name: &str) -> Option<u32> {
+    let index = GRPC.iter().position(|known| *known == name)?;
+    u32::try_from(index).ok()
+}
 
 pub(super) fn check(report: &mut Report<'_>, path: &Path, fault: &HttpFaultInjection) {
     if fault.abort.is_none() && fault.delay.is_none() {
@@ -61,7 +67,7 @@ fn abort(report: &mut Report<'_>, path: &Path, abort: &Abort) {
         http_status(report, &path.field("httpStatus"), status.into());
     }
     if let Some(status) = &abort.grpc_status
-        && !GRPC.contains(&status.as_str())
+        && grpc_status(status).is_none()
     {
         let text = format!(
             "gRPC status {status:?} is not supported. See https://github.com/grpc/grpc/blob/master/doc/statuscodes.md \
