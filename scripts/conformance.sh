@@ -15,7 +15,7 @@ if [[ ! -d $rows ]]; then
     exit 0
 fi
 rows=$(cd "$rows" && pwd)
-# Of the proxies next to services; zone egresses, MeshExternalServices and transparent proxying are not served.
+# Of the proxies next to services; the proxies of zone egresses, VIPs and transparent proxying are not made.
 sidecars=('crossmesh-*')
 
 chosen() { # whether a case matches one of the patterns

@@ -11,7 +11,9 @@ pub(super) fn endpoints(input: Input<'_>, mesh: &str) -> Vec<Endpoint> {
     if !has_mtls(input.resources, mesh) {
         return Vec::new();
     }
-    let endpoint = |networking: &crate::resources::kuma::zone_egress::Networking| {
+    let egresses = input.resources.zone_egresses.iter();
+    let endpoint = egresses.filter_map(|egress| {
+        let networking = &egress.spec.networking;
         Some(Endpoint {
             address: networking.address.clone(),
             port: u16::try_from(networking.port).ok()?,
@@ -19,11 +21,8 @@ pub(super) fn endpoints(input: Input<'_>, mesh: &str) -> Vec<Endpoint> {
             tls: None,
             weight: None,
         })
-    };
-    let egresses = input.resources.zone_egresses.iter();
-    let mut endpoints: Vec<_> = egresses
-        .filter_map(|egress| endpoint(&egress.spec.networking))
-        .collect();
+    });
+    let mut endpoints: Vec<_> = endpoint.collect();
     endpoints.sort();
     endpoints.dedup();
     endpoints
