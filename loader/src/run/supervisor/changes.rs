@@ -5,6 +5,7 @@ use anyhow::anyhow;
 use super::{Supervisor, stream_logs};
 use crate::run::reload::{Refusal, apply, prove};
 use crate::run::status::{Refused, now};
+use crate::run::swap::Running;
 
 impl Supervisor<'_> {
     /// Serves what the resources say now, or says why not.
@@ -40,10 +41,12 @@ impl Supervisor<'_> {
                     ));
                 }
             }
+            // It is given up, and not to blame.
+            Err(_) if self.stop.asked_at().is_some() => {}
             Err(refusal) => {
                 // Envoy may have been ended from outside, and then the change is not to blame.
                 self.retry = !is_retry && self.admin.get("ready").is_err();
-                self.output.talk(&refusal.why);
+                self.output.report(&refusal.why, &refusal.findings);
                 self.output.talk(format_args!(
                     "meshgate: NOT RELOADED after {cause}: {} is still served",
                     self.configuration.hash
@@ -82,7 +85,13 @@ impl Supervisor<'_> {
         )
         .map_err(|error| Refusal::new(&error))?;
         let new = prove(wanted, &self.directory, &self.program, color)?;
-        let changed = apply(&self.directory, &self.admin, old, &new, &sources, color)?;
+        let envoy = Running {
+            directory: &self.directory,
+            admin: &self.admin,
+            words: &self.program.words,
+            stop: &self.stop,
+        };
+        let changed = apply(envoy, old, &new, &sources, color)?;
         let needs_restart = new.split.bootstrap != old.split.bootstrap;
         self.configuration = new;
         self.keep();
