@@ -26,8 +26,9 @@ pub enum Command {
     Bootstrap(BootstrapArgs),
     /// Serve one proxy with Envoy, and follow its resources: what changes is served, if it can be.
     Run(RunArgs),
-    /// Show what a running gateway serves, and what it does not. Ends with 0 if the resources are served as they are, with
-    /// 1 if they are not, and with 2 if nobody answers.
+    /// Show what a running gateway serves, and what it does not.
+    ///
+    /// Ends with 0 if the resources are served as they are, with 1 if they are not, and with 2 if nobody answers.
     Status(StatusArgs),
     /// Become a program that ends with its parent: how `run` starts Envoy.
     #[command(hide = true)]

@@ -30,12 +30,13 @@ impl Output {
     /// The streams of this process; with colours on those that are terminals, if nobody minds (<https://no-color.org>).
     pub fn of_process() -> Self {
         let minds = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
+        let is_screen = io::stderr().is_terminal() && !is_dumb;
         Self {
-            color_on_stdout: io::stdout().is_terminal() && !minds,
-            color_on_stderr: io::stderr().is_terminal() && !minds,
+            color_on_stdout: io::stdout().is_terminal() && !is_dumb && !minds,
+            color_on_stderr: is_screen && !minds,
             json: false,
-            is_screen: io::stderr().is_terminal()
-                && env::var_os("TERM").is_none_or(|t| t != "dumb"),
+            is_screen,
             progress: Arc::default(),
         }
     }

@@ -23,7 +23,7 @@ use crate::source::Sources;
 
 /// What Envoy says about a configuration that it looks at as a whole, in its log.
 pub(super) fn of_proof(log: &str, bootstrap: &Bootstrap, sources: &Sources) -> Diagnostic {
-    finding(&gist(log), log, bootstrap, sources)
+    finding(&gist(log), origin(log, bootstrap), sources)
 }
 
 /// What a running Envoy says about a change.
@@ -32,13 +32,15 @@ pub(super) fn of_change(refused: &Refused, bootstrap: &Bootstrap, sources: &Sour
     let words = words
         .trim_start_matches("Filesystem config update rejected: ")
         .trim_start_matches("Filesystem config update failure: ");
-    let all = format!("{}\n{}", refused.words, refused.counters);
-    finding(words, &all, bootstrap, sources)
+    // What Envoy says may name a part of what the counter is about.
+    let origin = origin(&refused.words, bootstrap);
+    let origin = origin.or_else(|| self::origin(&refused.counters, bootstrap));
+    finding(words, origin, sources)
 }
 
-fn finding(gist: &str, words: &str, bootstrap: &Bootstrap, sources: &Sources) -> Diagnostic {
+fn finding(gist: &str, origin: Option<Origin>, sources: &Sources) -> Diagnostic {
     let finding = Diagnostic::error(Code::RefusedByEnvoy, format!("Envoy refuses it: {gist}"));
-    let Some(origin) = origin(words, bootstrap) else {
+    let Some(origin) = origin else {
         return finding;
     };
     let finding = finding.about(&origin.resource, "");
@@ -87,11 +89,11 @@ fn origin(words: &str, bootstrap: &Bootstrap) -> Option<Origin> {
     named.extend(clusters.map(|c| (c.name.clone(), of(c.metadata.as_ref()))));
     // Of things with one name the first.
     named.reverse();
+    // In the names of counters colons are underscores.
+    let is_named = |name: &str| words.contains(name) || words.contains(&name.replace(':', "_"));
     named
         .into_iter()
-        .filter(|(name, origin)| {
-            !name.is_empty() && origin.is_some() && words.contains(name.as_str())
-        })
+        .filter(|(name, origin)| !name.is_empty() && origin.is_some() && is_named(name))
         .max_by_key(|(name, _)| name.len())
         .and_then(|(_, origin)| origin)
 }

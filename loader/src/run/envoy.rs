@@ -124,6 +124,10 @@ impl Program {
         if status.success() {
             return Ok(Ok(()));
         }
+        // By somebody else, or because memory is short; one that ends itself by a signal does so for the configuration.
+        if let Some(signal @ (9 | 15)) = status.signal() {
+            bail!("the Envoy that looked at the configuration was ended by signal {signal}");
+        }
         let mut said = String::new();
         log.rewind()?;
         log.read_to_string(&mut said)?;

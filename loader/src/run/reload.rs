@@ -41,6 +41,8 @@ pub struct Refusal {
     pub why: String,
     /// All findings, as JSON.
     pub findings: Value,
+    /// Whether the resources are not to blame, and it may be different the next time.
+    pub is_failure: bool,
 }
 
 impl Refusal {
@@ -49,6 +51,15 @@ impl Refusal {
         Self {
             why: format!("{error:#}"),
             findings: Value::Array(Vec::new()),
+            is_failure: false,
+        }
+    }
+
+    /// Something that could not be done with the resources, whatever they say.
+    pub(super) fn failure(error: &anyhow::Error) -> Self {
+        Self {
+            is_failure: true,
+            ..Self::new(error)
         }
     }
 
@@ -67,6 +78,7 @@ impl Refusal {
                 .trim_end()
                 .to_owned(),
             findings: serde_json::from_str(&json).unwrap_or_default(),
+            is_failure: false,
         }
     }
 }
@@ -112,7 +124,7 @@ pub(super) fn prove(
     program: &Program,
     color: bool,
 ) -> Result<Configuration, Refusal> {
-    let failed = |error| Refusal::new(&error);
+    let failed = |error| Refusal::failure(&error);
     let judgement = ask(&wanted.bootstrap, directory, program);
     if let Err(words) = judgement.map_err(failed)? {
         let refused = blame::of_proof(&words, &wanted.bootstrap, &wanted.sources);
@@ -160,6 +172,6 @@ pub(super) fn apply(
             let finding = blame::of_change(&refused, &new.bootstrap, sources);
             Err(Refusal::findings(sources, &[finding], color))
         }
-        Err(NotTaken::Failed(error)) => Err(Refusal::new(&error)),
+        Err(NotTaken::Failed(error)) => Err(Refusal::failure(&error)),
     }
 }

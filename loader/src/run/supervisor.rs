@@ -15,6 +15,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use time::OffsetDateTime;
 
+use self::changes::FIRST_RETRY;
 use self::processes::FIRST_WAIT;
 use super::admin::Admin;
 use super::directory::Directory;
@@ -87,7 +88,8 @@ pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Re
         start_at: Some(Instant::now()),
         wait: FIRST_WAIT,
         was_ready: false,
-        retry: false,
+        retry_at: None,
+        retry_wait: FIRST_RETRY,
     };
     supervisor.introduce(refusal, own);
     let code = supervisor.run();
@@ -181,12 +183,14 @@ struct Supervisor<'a> {
     wait: Duration,
     /// Whether any Envoy has ever been ready: one that never is will not be after a restart either.
     was_ready: bool,
-    /// Whether a change is tried once more, because Envoy ended while it took it.
-    retry: bool,
+    /// When a change is tried once more that could not be tried, though nothing was wrong with it.
+    retry_at: Option<Instant>,
+    /// How long that will be after the next failure.
+    retry_wait: Duration,
 }
 
 impl Supervisor<'_> {
-    fn introduce(&self, refusal: Option<Refusal>, own: SocketAddr) {
+    fn introduce(&mut self, refusal: Option<Refusal>, own: SocketAddr) {
         {
             let mut status = self.status.lock();
             let node = self.configuration.bootstrap.node.as_ref();
@@ -268,7 +272,7 @@ impl Supervisor<'_> {
         }
         if self.settings.watch && self.watch.has_changed() {
             self.reload("a change");
-        } else if self.retry {
+        } else if self.retry_at.is_some_and(|at| at <= Instant::now()) {
             self.reload("one more try");
         }
         Ok(())

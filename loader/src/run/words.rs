@@ -81,9 +81,11 @@ impl Words {
 }
 
 /// Envoy's `filesystem_subscription_impl.cc` says `Filesystem config update rejected: …`, and of a file that is no answer
-/// at all `Filesystem config update failure: …` (1.36 and 1.40).
+/// at all `Filesystem config update failure: …` (1.36 and 1.40). What the filter says about its configuration comes before.
 fn is_refusal(line: &str) -> bool {
-    line.contains("update rejected") || line.contains("update failure")
+    let said = ["update rejected", "update failure"];
+    said.iter().any(|text| line.contains(text))
+        || line.starts_with("wasm log ") && line.contains("configuration")
 }
 
 /// The text of a line without time, thread and source file, in either form of the log.

@@ -36,7 +36,13 @@ const BREAKAGES: [(&str, Then, Break); 8] = [
         Some(format!("{}: [", &text[..end]))
     }),
     ("an unknown field", Then::Refused, |text| {
-        let known = ["type: ", "kind: "].into_iter();
+        // Of Kubernetes' own resources only what is served is looked at.
+        let of_kubernetes = ["apiVersion: kuma.io", "apiVersion: networking.istio.io"];
+        let known = match text.contains("apiVersion: ") {
+            true => &of_kubernetes[..],
+            false => &["type: "],
+        };
+        let known = known.iter();
         let at = known.filter_map(|key| lines_from(text, key)).min()?;
         let (before, after) = text.split_at(at);
         Some(format!("{before}fieldOfNobody: 1\n{after}"))
