@@ -293,21 +293,4 @@ fn errors(value: &Value, details: &mut BTreeSet<String>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn the_words_name_what_they_are_about() {
-        let dump = json!({"configs": [{"dynamic_listeners": [
-            {"name": "edge:HTTP:8080", "active_state": {}},
-            {"name": "edge:HTTP:8081", "error_state": {"details": "cannot bind"}},
-        ]}]});
-        let mut details = BTreeSet::new();
-        errors(&dump, &mut details);
-        assert_eq!(
-            details.into_iter().collect::<Vec<_>>(),
-            ["edge:HTTP:8081: cannot bind"]
-        );
-    }
-}
+mod tests;

@@ -45,7 +45,7 @@ impl Words {
         });
     }
 
-    fn keep(&self, line: &str) {
+    pub(super) fn keep(&self, line: &str) {
         let mut lines = self.lock();
         if lines.kept.len() == KEPT {
             lines.kept.pop_front();
