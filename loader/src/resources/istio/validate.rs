@@ -75,6 +75,13 @@ fn duration(report: &mut Report<'_>, path: &Path, duration: Option<&Duration>) {
     }
 }
 
+/// A duration that only the decoder of Istio looks at.
+fn unchecked_duration(report: &mut Report<'_>, path: &Path, time: Option<&Duration>) {
+    if matches!(time, Some(Duration::Malformed(_))) || !report.is_resource_only() {
+        duration(report, path, time);
+    }
+}
+
 /// `ValidatePercent`.
 fn percent(report: &mut Report<'_>, path: &Path, value: i32) {
     if !(0..=100).contains(&value) {

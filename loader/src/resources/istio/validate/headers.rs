@@ -28,9 +28,9 @@ pub(super) fn match_name(report: &mut Report<'_>, path: &Path, name: &str) {
     }
 }
 
-/// `token` of RFC 9110 §5.6.2.
+/// `validHeaderNameRegex`: `token` of RFC 9110 §5.6.2, and `,`, as `+-.` is a range in an expression.
 pub(super) fn is_token(name: &str) -> bool {
-    let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+,-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(is_tchar)
 }
 
