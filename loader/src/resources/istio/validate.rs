@@ -20,6 +20,7 @@ mod unreachable;
 mod virtual_service;
 
 pub(crate) use fault::grpc_status;
+pub(crate) use headers::is_claim;
 pub(crate) use server_tls::is_cipher;
 
 use std::collections::BTreeMap;

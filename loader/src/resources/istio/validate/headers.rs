@@ -7,7 +7,7 @@ use crate::resources::report::Report;
 use crate::source::Path;
 
 /// `ToRoutingClaim`: `@request.auth.claims.name` or `@request.auth.claims[name][name]`.
-pub(super) fn is_claim(name: &str) -> bool {
+pub(crate) fn is_claim(name: &str) -> bool {
     const CLAIMS: &str = "@request.auth.claims";
     let Some((start, rest)) = name.split_at_checked(CLAIMS.len()) else {
         return false;
