@@ -38,7 +38,7 @@ use envoy_types::pb::google::protobuf::{Any, value::Kind};
 use envoy_types::util::pack_any;
 
 use super::{connection_manager, proto};
-use crate::model::Port;
+use crate::model::{Listener, Port};
 use crate::model::policy::{
     Cors, Fault, HashKey, Header, HeaderValue, RateLimit, ResetHeader, Retry, RoutePolicy,
 };
@@ -145,8 +145,8 @@ pub(super) fn hash_key(key: &HashKey) -> HashPolicy {
 }
 
 /// As many fault filters as the route with the most of them needs. They do nothing where a route does not say.
-pub(super) fn fault_filters(port: &Port) -> impl Iterator<Item = HttpFilter> {
-    let hosts = port.listeners.iter().flat_map(|l| &l.virtual_hosts);
+pub(super) fn fault_filters(listeners: &[Listener]) -> impl Iterator<Item = HttpFilter> {
+    let hosts = listeners.iter().flat_map(|l| &l.virtual_hosts);
     let routes = hosts.flat_map(|host| &host.routes);
     let most = routes.map(|route| route.policy.faults.len()).max();
     (0..most.unwrap_or(0))

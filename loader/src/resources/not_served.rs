@@ -39,7 +39,7 @@ const FIELDS: &[Field] = &[
     any("Dataplane", "metrics", Warning, MESH),
     any("Dataplane", "probes", Warning, "there is no port for probes: probe the service itself"),
     any("Dataplane", "networking.admin", Warning, "the admin port is set when Envoy is started"),
-    any("Dataplane", "networking.listeners", Warning, "other zones are not reached"),
+    only("Dataplane", "networking.listeners[].type", &["ZoneIngress", "1"], Warning, "nobody gets in from other zones"),
     any("Dataplane", "networking.inbound[].serviceProbe", Warning, "endpoints are not probed"),
     only("MeshCircuitBreaker", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on what gateways send to it"),
     only("MeshHealthCheck", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on what gateways send to it"),
@@ -50,6 +50,8 @@ const FIELDS: &[Field] = &[
     any("MeshRateLimit", "to[].default.local.tcp", Error, "connections that it would refuse would get in"),
     any("Gateway", "servers[].defaultEndpoint", Warning, "Istio does not implement it either"),
     any("Gateway", "servers[].tls.tlsCertificates[].caCertificates", Warning, "as in Istio, the authorities of clients are those of `caCertificates` beside `tlsCertificates`"),
+    any("ZoneEgress", "networking.admin", Warning, "the admin port is set when Envoy is started"),
+    any("ZoneIngress", "networking.admin", Warning, "its own proxy is somebody else's"),
     any("VirtualService", "tls[].match[].destinationSubnets", Warning, "gateways do not look at it, in Istio either"),
     any("VirtualService", "tls[].match[].sourceLabels", Warning, "gateways do not look at it, in Istio either"),
     any("VirtualService", "tls[].match[].sourceNamespace", Warning, "gateways do not look at it, in Istio either"),
@@ -170,7 +172,8 @@ mod tests {
         mesh_gateway::MeshGateway, mesh_gateway_route::MeshGatewayRoute,
         mesh_health_check::MeshHealthCheck, mesh_http_route::MeshHttpRoute,
         mesh_open_telemetry_backend::MeshOpenTelemetryBackend, mesh_rate_limit::MeshRateLimit,
-        mesh_retry::MeshRetry, mesh_timeout::MeshTimeout,
+        mesh_retry::MeshRetry, mesh_timeout::MeshTimeout, zone_egress::ZoneEgress,
+        zone_ingress::ZoneIngress,
     };
     use crate::source::read_text;
 
@@ -214,6 +217,8 @@ mod tests {
                 "ServiceEntry" => unknown::<ServiceEntry>(&yaml),
                 "HostnameGenerator" => unknown::<HostnameGenerator>(&yaml),
                 "MeshExternalService" => unknown::<MeshExternalService>(&yaml),
+                "ZoneEgress" => unknown::<ZoneEgress>(&yaml),
+                "ZoneIngress" => unknown::<ZoneIngress>(&yaml),
                 kind => vec![format!("unknown kind {kind}")],
             };
             assert_eq!(unknown, [""; 0], "{yaml}");
