@@ -9,9 +9,7 @@ use envoy_types::pb::envoy::extensions::filters::http::local_ratelimit::v3::Loca
 use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
     HttpConnectionManager, HttpFilter,
-    http_connection_manager::{
-        ForwardClientCertDetails, InternalAddressConfig, RouteSpecifier,
-    },
+    http_connection_manager::{ForwardClientCertDetails, InternalAddressConfig, RouteSpecifier},
 };
 
 use super::access_log::access_logs;
@@ -73,7 +71,10 @@ fn ends(
             if is_http && permission.refusal == Refusal::Answer {
                 (Vec::new(), rbac::for_requests(&permission))
             } else {
-                (rbac::for_connections(&listener.name, &permission), Vec::new())
+                (
+                    rbac::for_connections(&listener.name, &permission),
+                    Vec::new(),
+                )
             }
         }
     };

@@ -109,10 +109,7 @@ fn common(
     alpn: &[&str],
     secrets: &Path,
 ) -> CommonTlsContext {
-    let own = secret(
-        files::identity_secret(mesh),
-        &secrets.join(files::IDENTITY),
-    );
+    let own = secret(files::identity_secret(mesh), &secrets.join(files::IDENTITY));
     let authority = secret(
         files::authority_secret(trust),
         &secrets.join(files::authority(trust)),

@@ -38,10 +38,10 @@ use envoy_types::pb::google::protobuf::{Any, value::Kind};
 use envoy_types::util::pack_any;
 
 use super::{connection_manager, proto};
-use crate::model::{Listener, Port};
 use crate::model::policy::{
     Cors, Fault, HashKey, Header, HeaderValue, RateLimit, ResetHeader, Retry, RoutePolicy,
 };
+use crate::model::{Listener, Port};
 
 /// The filter that limits rates, which each connection manager has.
 pub(super) const RATE_LIMIT: &str = "envoy.filters.http.local_ratelimit";

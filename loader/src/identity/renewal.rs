@@ -55,7 +55,9 @@ fn due(
         return Ok(None);
     }
     let round = keeper.open(now)?;
-    let all = identities.iter().map(|identity| round.keep(identity, false));
+    let all = identities
+        .iter()
+        .map(|identity| round.keep(identity, false));
     let all: Vec<_> = all.collect();
     let mut first = None;
     for kept in all {

@@ -31,6 +31,7 @@ const FIELDS: &[Field] = &[
     any("HostnameGenerator", "selector.meshService", Warning, "no host names are made for services of the mesh"),
     any("HostnameGenerator", "selector.meshMultiZoneService", Warning, "no host names are made for services of the mesh"),
     any("HostnameGenerator", "extension", Warning, "only a control plane with that extension makes these host names"),
+    any("ExternalService", "networking.tls.sni", Warning, "Kuma drops it in silence too; `serverName` is the name that is asked for, or else the address"),
     any("Mesh", "tracing", Warning, MESH),
     any("Mesh", "metrics", Warning, MESH),
     any("Mesh", "routing.localityAwareLoadBalancing", Warning, "all endpoints of a service are used in turn"),
@@ -167,7 +168,8 @@ mod tests {
         virtual_service::VirtualService,
     };
     use crate::resources::kuma::{
-        dataplane::Dataplane, hostname_generator::HostnameGenerator, mesh::Mesh,
+        dataplane::Dataplane, external_service::ExternalService,
+        hostname_generator::HostnameGenerator, mesh::Mesh,
         mesh_circuit_breaker::MeshCircuitBreaker, mesh_external_service::MeshExternalService,
         mesh_gateway::MeshGateway, mesh_gateway_route::MeshGatewayRoute,
         mesh_health_check::MeshHealthCheck, mesh_http_route::MeshHttpRoute,
@@ -217,6 +219,7 @@ mod tests {
                 "ServiceEntry" => unknown::<ServiceEntry>(&yaml),
                 "HostnameGenerator" => unknown::<HostnameGenerator>(&yaml),
                 "MeshExternalService" => unknown::<MeshExternalService>(&yaml),
+                "ExternalService" => unknown::<ExternalService>(&yaml),
                 "ZoneEgress" => unknown::<ZoneEgress>(&yaml),
                 "ZoneIngress" => unknown::<ZoneIngress>(&yaml),
                 kind => vec![format!("unknown kind {kind}")],

@@ -44,8 +44,8 @@ pub(crate) use cross_mesh_clients::by_policy as policies_decide_about_clients;
 pub use identities::{Nameless, identity};
 pub use meshes::{all as meshes, has_mtls, mtls};
 pub(crate) use policies::{GRPC_CONDITIONS, RETRY_CONDITIONS, bandwidth};
-pub use zone_egress::{egress_identities, zone_egress};
 pub use select::{gateway_of, is_builtin_gateway, routes_attach};
+pub use zone_egress::{egress_identities, zone_egress};
 
 /// The tag that names a service (Kuma `api/mesh/v1alpha1/dataplane_helpers.go`).
 pub const SERVICE_TAG: &str = "kuma.io/service";

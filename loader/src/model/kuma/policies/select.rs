@@ -221,7 +221,10 @@ impl<'a> Policies<'a> {
         };
         let types = target.proxy_types.as_deref().unwrap_or_default();
         let is_egress = matches!(self.side, Side::Egress(_));
-        if !is_egress && !types.is_empty() && !types.iter().any(|kind| *kind == self.side.proxy_type()) {
+        if !is_egress
+            && !types.is_empty()
+            && !types.iter().any(|kind| *kind == self.side.proxy_type())
+        {
             return None;
         }
         let has = |tags: &Tags| self.listeners.iter().any(|l| l.matched_by(tags));

@@ -55,7 +55,9 @@ pub(in crate::model::kuma) fn of_services(
         None,
     );
     let entries: Vec<_> = newer.iter().flat_map(|policy| &policy.spec.from).collect();
-    let older = tags.iter().find_map(|tags| best_older(resources, mesh, tags));
+    let older = tags
+        .iter()
+        .find_map(|tags| best_older(resources, mesh, tags));
     match older {
         Some(older) if entries.is_empty() => by_tags(mesh, Some(older)),
         _ => by_entries(mesh, &entries),

@@ -5,16 +5,16 @@
 
 use policy::Tags;
 
+use crate::model::kuma::Input;
 use crate::model::kuma::mesh_external_services::access;
 use crate::model::kuma::policies::{Policies, Side};
 use crate::model::kuma::sidecar::permissions::{by_rules, of_services};
-use crate::model::kuma::Input;
 use crate::model::{Clients, Permission, Refusal, Who};
 use crate::resources::Resource;
+use crate::resources::Resources;
 use crate::resources::kuma::dataplane::{Dataplane, ZoneListener};
 use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::resources::kuma::mesh_traffic_permission::MeshTrafficPermission;
-use crate::resources::Resources;
 
 /// Who may reach the `ExternalService`s that are one service: whoever may reach each of them (Kuma
 /// `configureEgress` in `pkg/plugins/policies/meshtrafficpermission/plugin/v1alpha1/plugin.go` at 2.14.3).
@@ -77,11 +77,7 @@ pub(super) fn of_external_service(
         return own;
     };
     let sections = [listener.name.clone(), listener.port.to_string()];
-    let policies = Policies::of_any(
-        input.resources,
-        Side::Sidecar(dataplane, &sections),
-        &[],
-    );
+    let policies = Policies::of_any(input.resources, Side::Sidecar(dataplane, &sections), &[]);
     let all: Vec<_> = matched(input.resources, &policies)
         .into_iter()
         .filter(|policy| !policy.spec.rules.is_empty())
@@ -157,7 +153,10 @@ mod tests {
 
     #[test]
     fn nobody_is_let_in_by_a_service_that_lets_nobody_in() {
-        let joint = both(allowed(&["a"], Refusal::Close), allowed(&[], Refusal::Close));
+        let joint = both(
+            allowed(&["a"], Refusal::Close),
+            allowed(&[], Refusal::Close),
+        );
         assert_eq!(joint.allowed, []);
     }
 }

@@ -20,11 +20,7 @@ pub(super) struct Destinations {
 
 impl Destinations {
     /// By all routes of the mesh. `available` are services of other zones, which have names by `VirtualOutbound`s too.
-    pub(super) fn of_mesh(
-        input: Input<'_>,
-        mesh: &str,
-        available: &[&AvailableService],
-    ) -> Self {
+    pub(super) fn of_mesh(input: Input<'_>, mesh: &str, available: &[&AvailableService]) -> Self {
         let mut all = Self::default();
         all.by_older_routes(input, mesh);
         all.by_routes(input, mesh);
@@ -129,12 +125,12 @@ impl Destinations {
                     continue;
                 }
                 let conf = outbound.spec.conf.iter();
-                let keys = conf.flat_map(|conf| &conf.parameters).map(|parameter| {
-                    match parameter.tag_key.as_str() {
+                let keys = conf
+                    .flat_map(|conf| &conf.parameters)
+                    .map(|parameter| match parameter.tag_key.as_str() {
                         "" => parameter.name.as_str(),
                         key => key,
-                    }
-                });
+                    });
                 let tags = keys.filter_map(|key| Some((key, service.tags.get(key)?)));
                 let mut tags: Tags = tags.collect();
                 if let Some(name) = service.tags.get(SERVICE_TAG) {

@@ -29,14 +29,16 @@ pub(super) fn add(ways: &mut Ways<'_>, mesh: &str, findings: &mut Vec<Diagnostic
         }
     }
     for (name, services) in by_name {
-        let (Some(&first), Some(mut cluster)) =
-            (services.first(), cluster(ways, mesh, name, &services, findings))
-        else {
+        let (Some(&first), Some(mut cluster)) = (
+            services.first(),
+            cluster(ways, mesh, name, &services, findings),
+        ) else {
             continue;
         };
         let server_names: Vec<_> = destinations.of(name, mesh).into_keys().collect();
         if server_names.is_empty() {
-            let message = format!("no route of the mesh leads to `{name}`, so egresses are not asked for it");
+            let message =
+                format!("no route of the mesh leads to `{name}`, so egresses are not asked for it");
             let path = Path::of("tags").key(SERVICE_TAG);
             let finding = first.warning(Code::EgressNotAsked, &path, message);
             findings.push(finding.help("as soon as a mesh has any TrafficRoute, services without a route are not reached: write one whose destination is the service, or remove them all"));
@@ -55,7 +57,8 @@ pub(super) fn add(ways: &mut Ways<'_>, mesh: &str, findings: &mut Vec<Diagnostic
         };
         cluster.policy = ClusterPolicy::default();
         if let Some(other) = ways.add(way, listener, cluster) {
-            let message = format!("egresses are asked for {other} by the same name, and it comes first");
+            let message =
+                format!("egresses are asked for {other} by the same name, and it comes first");
             let path = Path::of("tags").key(SERVICE_TAG);
             let finding = first.warning(Code::EgressNameTaken, &path, message);
             findings.push(finding.help("give the two different names"));

@@ -132,7 +132,12 @@ pub(super) fn ports_of_dataplane(
             continue;
         }
         let mut ways = Ways::new(input, zone);
-        outside::add(&mut ways, &dataplane.meta.mesh, Some((dataplane, listener)), findings);
+        outside::add(
+            &mut ways,
+            &dataplane.meta.mesh,
+            Some((dataplane, listener)),
+            findings,
+        );
         let origin = input.origin(dataplane, &path);
         let (port, own) = ways.into_port(address, number, Vec::new(), origin);
         ports.push(port);

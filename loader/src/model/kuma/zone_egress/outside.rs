@@ -41,7 +41,9 @@ pub(super) fn add(
         };
         let listener = listener(&cluster, is_http);
         if let Some(other) = ways.add(way, listener, cluster) {
-            let message = format!("egresses are asked for {other} by the same name, and it comes first: this service is not reached");
+            let message = format!(
+                "egresses are asked for {other} by the same name, and it comes first: this service is not reached"
+            );
             let finding = service.warning(Code::EgressNameTaken, &Path::root(), message);
             findings.push(finding.help("give the two different names"));
         }
@@ -116,6 +118,11 @@ fn cluster(
         name: service.meta.name.clone(),
         kuma_service: name,
     };
-    policies::outside(ways.input.resources, &service.meta.mesh, &destination, &mut cluster);
+    policies::outside(
+        ways.input.resources,
+        &service.meta.mesh,
+        &destination,
+        &mut cluster,
+    );
     Some(cluster)
 }

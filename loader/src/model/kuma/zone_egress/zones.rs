@@ -58,11 +58,7 @@ pub(super) fn add(ways: &mut Ways<'_>, mesh: &str, findings: &mut Vec<Diagnostic
     }
 }
 
-fn behind<'a>(
-    ways: &Ways<'a>,
-    mesh: &str,
-    findings: &mut Vec<Diagnostic>,
-) -> Vec<Behind<'a>> {
+fn behind<'a>(ways: &Ways<'a>, mesh: &str, findings: &mut Vec<Diagnostic>) -> Vec<Behind<'a>> {
     let mut ingresses: Vec<_> = ways.input.resources.zone_ingresses.iter().collect();
     ingresses.sort_by_key(|ingress| &ingress.meta.name);
     // Several may be behind one load balancer.
@@ -130,7 +126,10 @@ fn cluster(
 ) -> Cluster {
     let mut name = format!("{mesh}:{service}");
     if !subset.is_empty() {
-        let tags: Vec<_> = subset.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let tags: Vec<_> = subset
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         name = format!("{name}{{{}}}", tags.join(","));
     }
     let is_in = |tags: &Tags| subset.iter().all(|(name, value)| has(tags, name, value));
@@ -142,7 +141,10 @@ fn cluster(
             weight: Some(0),
             ..own.clone()
         });
-        let sum = endpoint.weight.unwrap_or(0).saturating_add(own.weight.unwrap_or(1));
+        let sum = endpoint
+            .weight
+            .unwrap_or(0)
+            .saturating_add(own.weight.unwrap_or(1));
         endpoint.weight = Some(sum);
     }
     let origin = behind.first().map(|behind| {
