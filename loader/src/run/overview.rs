@@ -46,8 +46,11 @@ pub enum Whose {
 
 /// Whether only proxies of meshes get a connection.
 fn is_for_meshes(port: &Port) -> bool {
-    let is_permissive = matches!(&port.role, Role::Inbound(inbound) if inbound.is_permissive);
-    port.clients.is_some() && !is_permissive
+    match &port.role {
+        Role::Egress(_) => true,
+        Role::Inbound(inbound) => port.clients.is_some() && !inbound.is_permissive,
+        Role::Gateway | Role::Outbound(_) => port.clients.is_some(),
+    }
 }
 
 /// All listeners of a proxy.
@@ -64,7 +67,7 @@ pub(super) fn served(proxy: &Proxy) -> Vec<Served> {
         let place = format!("{scheme}://{}", place(port));
         all.extend(port.listeners.iter().map(|listener| Served {
             place: place.clone(),
-            hostname: hostnames(listener),
+            hostname: hostnames(port, listener),
             backends: backends(proxy, port, listener),
             clients: if is_for_meshes(port) {
                 Whose::Meshes
@@ -72,7 +75,10 @@ pub(super) fn served(proxy: &Proxy) -> Vec<Served> {
                 Whose::Anybodys
             },
             name: listener.name.clone(),
-            served: !is_tls || listener.passes_tls || listener.has_certificate(),
+            served: !is_tls
+                || listener.passes_tls
+                || listener.has_certificate()
+                || matches!(port.role, Role::Egress(_)),
             resource: listener.origin.resource.clone(),
             file: listener.origin.file.clone(),
             line: listener.origin.line,
@@ -89,7 +95,12 @@ fn place(port: &Port) -> String {
     }
 }
 
-fn hostnames(listener: &Listener) -> String {
+/// The hosts of a listener; at an egress the names that it is asked for.
+fn hostnames(port: &Port, listener: &Listener) -> String {
+    if let Role::Egress(egress) = &port.role {
+        let way = egress.ways.get(&listener.name);
+        return way.map_or_else(String::new, |way| way.server_names.join(", "));
+    }
     let names: Vec<_> = listener.hostnames().map(ToString::to_string).collect();
     names.join(", ")
 }
@@ -139,10 +150,16 @@ pub(super) fn overview(proxy: &Proxy) -> String {
         Dialect::Kuma => "mesh",
         Dialect::Istio => "namespace",
     };
-    let mut text = format!(
-        "meshgate: gateway {} ({within} {})\n",
-        proxy.name, proxy.mesh
-    );
+    let mut text = if proxy.mesh.is_empty() {
+        let meshes: Vec<_> = proxy.identities().map(|own| own.mesh.as_str()).collect();
+        let meshes = meshes.join(", ");
+        format!("meshgate: zone egress {} (meshes {meshes})\n", proxy.name)
+    } else {
+        format!(
+            "meshgate: gateway {} ({within} {})\n",
+            proxy.name, proxy.mesh
+        )
+    };
     let mut before = String::new();
     let all = served(proxy);
     let width = all.iter().map(|one| one.place.len()).max().unwrap_or(0);
