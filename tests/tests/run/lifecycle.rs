@@ -1,10 +1,12 @@
 //! From the first screen to the exit code.
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 
 use rustix::process::Signal;
 use std::net::Ipv4Addr;
+use system_tests::checkout;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use walkdir::WalkDir;
@@ -95,5 +97,37 @@ async fn the_first_screen_says_what_is_served_and_how_to_try_it() -> anyhow::Res
             );
         }
     }
+    Ok(())
+}
+
+/// Who has no certificate of a mesh is shown a port that needs none.
+#[tokio::test]
+async fn the_first_screen_tells_ports_for_meshes_apart() -> anyhow::Result<()> {
+    let example = checkout().join("envoy-configs/cross-mesh/resources");
+    let args = ["--dataplane", "web-1"];
+    let mut run = Run::start_files(&args, &[], |address, folder| {
+        for entry in fs::read_dir(example)? {
+            let entry = entry?;
+            let text = fs::read_to_string(entry.path())?;
+            let text = text.replace("address: 127.0.0.1", &format!("address: {address}"));
+            // Where outbounds are is said apart.
+            let text = text.replace("port: 10001,", &format!("port: 10001, address: {address},"));
+            fs::write(folder.join(entry.file_name()), text)?;
+        }
+        Ok(())
+    })?;
+    run.ready().await?;
+    run.signal(Signal::TERM)?;
+    run.end().await?;
+    let screen = run.said().replace(&run.address.to_string(), "ADDRESS");
+    for line in [
+        "  https://ADDRESS:7001 ",
+        " listener web, for proxies of meshes\n",
+        "-> api (mesh mesh-2) ",
+        "try: curl http://ADDRESS:10001/\n",
+    ] {
+        assert!(screen.contains(line), "{screen}");
+    }
+    assert!(!screen.contains("no backend"), "{screen}");
     Ok(())
 }
