@@ -10,3 +10,4 @@ mod observed;
 mod refusal;
 mod reload;
 mod soak;
+mod zone_egress;
