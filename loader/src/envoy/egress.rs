@@ -164,10 +164,9 @@ fn audit(permission: &Permission) -> Permission {
         [] => Who::Anyone,
         _ => Who::Not(Box::new(Who::Any(allowed))),
     };
-    let all = |who| Clients { who, sni: None };
     permission.shadow_denied.append(&mut permission.denied);
-    permission.shadow_denied.push(all(others));
-    permission.allowed = vec![all(Who::Anyone)];
+    permission.shadow_denied.push(Clients::of(others));
+    permission.allowed = vec![Clients::of(Who::Anyone)];
     permission
 }
 
@@ -195,10 +194,7 @@ mod tests {
 
     #[test]
     fn in_audit_mode_everybody_may_and_those_are_counted_who_might_not() {
-        let is = |id: &str| Clients {
-            who: Who::Is(SpiffeIds::Exact(id.to_owned())),
-            sni: None,
-        };
+        let is = |id: &str| Clients::of(Who::Is(SpiffeIds::Exact(id.to_owned())));
         let some = Permission {
             denied: vec![is("a")],
             allowed: vec![is("a"), is("b")],

@@ -186,6 +186,10 @@ impl<'a> Ways<'a> {
     /// Adds a way, without the names that are another one's already: Envoy refuses two chains with one name. Says the
     /// first owner of a name that is taken.
     fn add(&mut self, mut way: WayOut, listener: Listener, cluster: Cluster) -> Option<String> {
+        let mut listeners = self.listeners.iter();
+        if let Some(other) = listeners.find(|other| other.name == listener.name) {
+            return Some(other.origin.resource.clone());
+        }
         let mut other = None;
         way.server_names.retain(|name| {
             let owner = self.owners.get(&name.to_ascii_lowercase());
