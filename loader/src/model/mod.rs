@@ -2,7 +2,7 @@
 //!
 //! [`kuma`] makes it from Kuma's resources, [`istio`] from Istio's; [`crate::envoy`] makes Envoy's configuration from it.
 
-mod certificates;
+pub(crate) mod certificates;
 pub mod identity;
 pub mod istio;
 pub mod kuma;

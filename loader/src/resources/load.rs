@@ -101,9 +101,17 @@ impl Loader {
     }
 
     fn resource(&mut self, node: Node) {
+        let before = self.findings.len();
         let Some(head) = Head::read(&node, &mut self.findings) else {
             return;
         };
+        if self.resource_only && head.kind.dialect() == Dialect::Istio && !head.meta.name.is_empty()
+        {
+            // A cluster refuses capitals and the like, before Istio sees them.
+            let own = self.findings.split_off(before).into_iter();
+            self.findings
+                .extend(own.filter(|f| f.code != Code::InvalidName));
+        }
         self.resources.total += 1;
         match head.kind.fate {
             Fate::Report => {}
