@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::{Context, bail};
 use p256::NistP256;
+use p256::elliptic_curve::sec1::ToEncodedPoint as _;
 use p256::pkcs8::{AssociatedOid as _, EncodePrivateKey as _, SecretDocument};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -106,14 +107,15 @@ fn private_key(key_type: KeyType) -> anyhow::Result<PrivateKey> {
     Ok(PrivateKey { signer, pem })
 }
 
-/// With the curve, which p256 itself leaves out and OpenSSL wants (RFC 5915 §3: it is optional only where the context
-/// has it).
+/// With the curve, which p256 itself leaves out and OpenSSL wants, and with the public key, which ring wants and Go writes
+/// (RFC 5915 §3: the curve is optional only where the context has it, the public key should be there).
 fn sec1_pem(key: &p256::SecretKey) -> anyhow::Result<String> {
     let bytes = key.to_bytes();
+    let point = key.public_key().to_encoded_point(false);
     let key = EcPrivateKey {
         private_key: &bytes,
         parameters: Some(EcParameters::NamedCurve(NistP256::OID)),
-        public_key: None,
+        public_key: Some(point.as_bytes()),
     };
     let document = SecretDocument::encode_msg(&key)?;
     Ok(document

@@ -131,9 +131,14 @@ pub async fn tcp(tls: &Tls<'_>) -> anyhow::Result<Backend> {
 
 /// Answers HTTP/1.1 and HTTP/2 with an [`Echo`](crate::echo::Echo), over TLS.
 pub async fn http(name: &str, tls: &Tls<'_>) -> anyhow::Result<Backend> {
+    http_on(name, tls, 0).await
+}
+
+/// The same on a port that is not free to choose.
+pub async fn http_on(name: &str, tls: &Tls<'_>, port: u16) -> anyhow::Result<Backend> {
     let acceptor = tls.acceptor()?;
     let name = name.to_owned();
-    Backend::serve(0, move |stream| {
+    Backend::serve(port, move |stream| {
         let (acceptor, name) = (acceptor.clone(), name.clone());
         async move {
             let Ok(stream) = acceptor.accept(stream).await else {

@@ -1,9 +1,10 @@
-//! `make demo` and `make demo-cross-mesh`: examples of `envoy-configs` with backends, and the requests that show them.
+//! `make demo`, `make demo-cross-mesh` and `make demo-external-service`: examples of `envoy-configs` with backends, and the requests that show them.
 //!
 //! With `DEMO_ONCE=1` it ends after the requests, with status 0 if each answer was as expected.
 
 mod example;
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -13,9 +14,10 @@ use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use system_tests::client::{Connection, Response};
 use system_tests::echo::Backend;
-use system_tests::tls::Tls;
-use system_tests::{checkout, envoy, meshgate, until};
+use system_tests::tls::{Identity, Tls};
+use system_tests::{checkout, envoy, meshgate, outside, until};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_rustls::rustls::DEFAULT_VERSIONS;
 
 use self::example::{EXAMPLES, Example, Proxy, Request};
 
@@ -41,8 +43,8 @@ async fn demo() -> anyhow::Result<bool> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut backends = Vec::new();
-    for &(name, port) in example.backends {
-        backends.push(Backend::http_on(name, port).await?);
+    for backend in example.backends {
+        backends.push(serve(backend).await?);
     }
     let mut meshgates = Meshgates::start(example)?;
     let once = std::env::var_os("DEMO_ONCE").is_some_and(|once| once == "1");
@@ -70,6 +72,23 @@ async fn demo() -> anyhow::Result<bool> {
         _ = interrupt.recv() => meshgates.stop(),
     }
     result
+}
+
+async fn serve(backend: &example::Backend) -> anyhow::Result<Backend> {
+    let Some(file) = backend.tls else {
+        return Backend::http_on(backend.name, backend.port).await;
+    };
+    let pem = fs::read_to_string(checkout().join(file))?;
+    let tls = outside::Tls {
+        identity: Identity {
+            certificate: pem.clone(),
+            key: pem,
+        },
+        clients: None,
+        versions: DEFAULT_VERSIONS,
+        alpn: &[],
+    };
+    outside::http_on(backend.name, &tls, backend.port).await
 }
 
 /// Sends the requests and prints each with its answer.
@@ -211,8 +230,6 @@ fn start(example: &Example, proxy: &Proxy) -> anyhow::Result<Child> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     /// What a README says about requests is what is sent here, with the same status.
