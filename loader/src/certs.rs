@@ -135,3 +135,20 @@ fn subject_alt_name(hostname: &str) -> anyhow::Result<SanType> {
         .with_context(|| format!("`{hostname}` is no DNS name"))?;
     Ok(SanType::DnsName(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without its public half ring takes no key, and so nothing in Rust does that stands on it.
+    #[test]
+    fn an_elliptic_key_has_both_halves() {
+        let made = self_signed(Role::Server, KeyType::Ecdsa, &["a.test".to_owned()]).unwrap();
+        let (label, document) = SecretDocument::from_pem(&made.key).unwrap();
+        assert_eq!(label, EcPrivateKey::PEM_LABEL);
+        let key: EcPrivateKey<'_> = document.decode_msg().unwrap();
+        let secret = p256::SecretKey::from_slice(key.private_key).unwrap();
+        let point = secret.public_key().to_encoded_point(false);
+        assert_eq!(key.public_key, Some(point.as_bytes()));
+    }
+}
