@@ -63,7 +63,11 @@ const EXAMPLES: [(&str, Protocol, &str); 7] = [
     ),
 ];
 const HOSTNAMES: &str = include_str!("../seeds/external-0-hostnames.yaml");
-const FORBIDDEN: &str = include_str!("../seeds/external-8-forbidden.yaml");
+/// Universal and Kubernetes.
+const FORBIDDEN: [&str; 2] = [
+    include_str!("../seeds/external-8-forbidden.yaml"),
+    include_str!("../seeds/external-9-forbidden-kubernetes.yaml"),
+];
 const NO_PASSTHROUGH: &str = "
 type: Mesh
 name: default
@@ -204,7 +208,13 @@ async fn each_is_served(version: &str) -> anyhow::Result<()> {
 }
 
 async fn each_is_refused_where_all_are_forbidden(version: &str) -> anyhow::Result<()> {
-    let examples = Examples::start(version, FORBIDDEN).await?;
+    for mesh in FORBIDDEN {
+        each_is_refused(&Examples::start(version, mesh).await?).await?;
+    }
+    Ok(())
+}
+
+async fn each_is_refused(examples: &Examples) -> anyhow::Result<()> {
     for (index, (name, protocol, _)) in (0..).zip(EXAMPLES) {
         let host = format!("{name}.svc.meshext.local");
         match protocol {
