@@ -44,6 +44,16 @@ fn each_example_has_the_configuration_of_its_resources() {
                     let args = ["--dataplane", dataplane, "--admin", admin];
                     compare(&example, &args, &format!("envoy/{dataplane}.yaml"));
                 }
+                if example.join("egress").is_dir() {
+                    let args = [
+                        "egress",
+                        "--dataplane",
+                        "egress",
+                        "--admin",
+                        "127.0.0.1:9913",
+                    ];
+                    compare(&example, &args, "envoy/egress.yaml");
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `make demo`, `make demo-cross-mesh` and `make demo-external-service`: examples of `envoy-configs` with backends, and the requests that show them.
+//! `make demo`, `make demo-cross-mesh` and so on: examples of `envoy-configs` with backends, and the requests that show them.
 //!
 //! With `DEMO_ONCE=1` it ends after the requests, with status 0 if each answer was as expected.
 
@@ -51,7 +51,7 @@ async fn demo() -> anyhow::Result<bool> {
     let work = async {
         let fine = show(example, &mut meshgates).await?;
         if !once {
-            let resources = example.resources;
+            let resources = example.resources.join(" ");
             println!(
                 "\nServing until Ctrl-C. Resources: {resources}. Try: target/debug/meshgate validate {resources}"
             );
@@ -207,7 +207,12 @@ fn start(example: &Example, proxy: &Proxy) -> anyhow::Result<Child> {
     let mut command = Command::new(meshgate::binary());
     command
         .arg("run")
-        .arg(checkout().join(example.resources))
+        .args(
+            example
+                .resources
+                .iter()
+                .map(|folder| checkout().join(folder)),
+        )
         .arg("--envoy")
         .arg(envoy::binary(envoy::NEWEST)?)
         .args(["--admin", &at(proxy.admin).to_string()])
@@ -236,8 +241,8 @@ mod tests {
     #[test]
     fn readmes_have_these_requests() -> anyhow::Result<()> {
         for example in &EXAMPLES {
-            let folder = checkout().join("envoy-configs").join(example.name);
-            let readme = fs::read_to_string(folder.join("README.md"))?;
+            let resources = checkout().join(example.resources[0]);
+            let readme = fs::read_to_string(resources.with_file_name("README.md"))?;
             let rows: Vec<_> = readme
                 .lines()
                 .filter(|l| l.starts_with("| `curl"))
