@@ -215,7 +215,7 @@ pub(super) fn choose_dataplane<'a>(
     let in_mesh = |d: &&Resource<Dataplane>| mesh.is_none_or(|mesh| d.meta.mesh == mesh);
     let mut named: Vec<_> = candidates.iter().copied().filter(in_mesh).collect();
     match name {
-        Some(name) => named.retain(|d| d.meta.name == name),
+        Some(name) => named.retain(|d| d.meta.name == name || d.meta.core_name() == name),
         // Dataplanes of services are most often there to be called; the one gateway among them is meant.
         None => {
             let is_gateway = |d: &&Resource<Dataplane>| kuma::is_builtin_gateway(d);
@@ -253,7 +253,7 @@ fn with_egresses(list: String, loaded: &Loaded) -> String {
 fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {
     let width = dataplanes
         .iter()
-        .map(|d| d.meta.name.len())
+        .map(|d| d.meta.core_name().len())
         .max()
         .unwrap_or(0);
     let line = |d: &&Resource<Dataplane>| {
@@ -261,7 +261,8 @@ fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {
         let (file, row) = place(d, loaded);
         format!(
             "  {:width$}   mesh {}   {what}   {file}:{row}",
-            d.meta.name, d.meta.mesh
+            d.meta.core_name(),
+            d.meta.mesh
         )
     };
     dataplanes.iter().map(line).collect::<Vec<_>>().join("\n")
