@@ -1,64 +1,98 @@
 //! A configuration as names and values, in the order in which a person would write them.
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessage, Value};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use prost_reflect::{Kind, MapKey, MessageDescriptor, Value};
+use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
 use serde_json::Value as Json;
 
-use super::{EncodeError, packed};
+use super::EncodeError;
+use super::wire::{Field, Message};
 
-/// JSON with ordered fields.
+/// JSON with ordered fields, of which only what is looked at is made.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Tree {
+pub(super) enum Tree<'a> {
     /// Neither list nor map.
     Leaf(Json),
-    List(Vec<Tree>),
-    Map(Vec<(String, Tree)>),
+    List(Vec<Tree<'a>>),
+    Map(Vec<(String, Tree<'a>)>),
+    /// What it is shows when it is [`open`].
+    Closed(Message<'a>),
 }
 
 /// Protobuf's JSON form of a message with Envoy's field names: `name` first, then in the order of the `.proto` file,
 /// and nothing that has its default value.
-pub(super) fn message(message: &DynamicMessage) -> Result<Tree, EncodeError> {
-    if let Some((url, inner)) = packed(message)? {
-        let url = ("@type".to_owned(), Tree::Leaf(Json::String(url)));
-        return Ok(match self::message(&inner)? {
-            Tree::Map(fields) if !is_well_known(&inner) => {
+pub(super) fn open<'a>(message: &Message<'a>) -> Result<Tree<'a>, EncodeError> {
+    if let Some((url, inner)) = message.packed()? {
+        let url = ("@type".to_owned(), Tree::Leaf(url.into()));
+        return Ok(match open(&inner)? {
+            Tree::Map(fields) if !is_well_known(&inner.descriptor) => {
                 Tree::Map(std::iter::once(url).chain(fields).collect())
             }
             value => Tree::Map(vec![url, ("value".to_owned(), value)]),
         });
     }
-    if is_well_known(message) {
-        let json = serde_json::to_value(message);
+    if is_well_known(&message.descriptor) {
+        let json = serde_json::to_value(message.decoded()?);
         return Ok(from_json(
             json.map_err(|error| EncodeError::Value(error.to_string()))?,
         ));
     }
-    let descriptor = message.descriptor();
-    let declared = descriptor.descriptor_proto().field.iter();
-    let mut fields: Vec<_> = declared
-        .filter_map(|field| descriptor.get_field(field.number().try_into().ok()?))
-        .filter(|field| message.has_field(field))
-        .collect();
-    fields.sort_by_key(|field| field.name() != "name");
-    let entry = |field: FieldDescriptor| {
-        let tree = value(&message.get_field(&field), &field.kind())?;
-        Ok((field.name().to_owned(), tree))
-    };
+    let mut fields = message.fields()?;
+    let declared = &message.descriptor.descriptor_proto().field;
+    fields.sort_by_cached_key(|field| {
+        let number = field.descriptor.number().try_into();
+        let place = declared.iter().position(|f| Ok(f.number()) == number);
+        (field.descriptor.name() != "name", place)
+    });
+    let entry = |own: &Field<'a>| Ok((own.descriptor.name().to_owned(), field(own)?));
     fields
-        .into_iter()
+        .iter()
         .map(entry)
         .collect::<Result<_, _>>()
         .map(Tree::Map)
 }
 
 /// Whether a message has a JSON form of its own, such as `5s`.
-fn is_well_known(message: &DynamicMessage) -> bool {
-    message.descriptor().package_name() == "google.protobuf"
+fn is_well_known(descriptor: &MessageDescriptor) -> bool {
+    descriptor.package_name() == "google.protobuf"
 }
 
-fn value(value: &Value, kind: &Kind) -> Result<Tree, EncodeError> {
+fn field<'a>(field: &Field<'a>) -> Result<Tree<'a>, EncodeError> {
+    let mut items: Vec<_> = match (field.messages(), field.descriptor.kind()) {
+        (Some(descriptor), _) => {
+            let closed = |content| Message {
+                descriptor: descriptor.clone(),
+                bytes: content,
+            };
+            field
+                .contents()
+                .map(|content| Tree::Closed(closed(content)))
+                .collect()
+        }
+        (None, Kind::String) => field
+            .contents()
+            .map(|text| Tree::Leaf(String::from_utf8_lossy(text).into()))
+            .collect(),
+        (None, kind) => return value(&field.decoded()?, &kind),
+    };
+    match items.pop() {
+        Some(last) if !field.descriptor.is_list() => Ok(last),
+        last => {
+            items.extend(last);
+            Ok(Tree::List(items))
+        }
+    }
+}
+
+fn value(value: &Value, kind: &Kind) -> Result<Tree<'static>, EncodeError> {
     Ok(match value {
-        Value::Message(inner) => message(inner)?,
+        Value::Message(inner) => {
+            let bytes = prost::Message::encode_to_vec(inner);
+            let descriptor = prost_reflect::ReflectMessage::descriptor(inner);
+            all(open(&Message {
+                descriptor,
+                bytes: &bytes,
+            })?)?
+        }
         Value::List(items) => {
             let items = items.iter().map(|item| self::value(item, kind));
             Tree::List(items.collect::<Result<_, _>>()?)
@@ -94,6 +128,21 @@ fn value(value: &Value, kind: &Kind) -> Result<Tree, EncodeError> {
     })
 }
 
+/// The same with nothing closed in it.
+fn all(tree: Tree<'_>) -> Result<Tree<'static>, EncodeError> {
+    Ok(match tree {
+        Tree::Leaf(json) => Tree::Leaf(json),
+        Tree::List(items) => Tree::List(items.into_iter().map(all).collect::<Result<_, _>>()?),
+        Tree::Map(fields) => {
+            let fields = fields
+                .into_iter()
+                .map(|(name, value)| Ok((name, all(value)?)));
+            Tree::Map(fields.collect::<Result<_, EncodeError>>()?)
+        }
+        Tree::Closed(message) => all(open(&message)?)?,
+    })
+}
+
 fn base64(bytes: &[u8]) -> String {
     use base64::Engine as _;
     base64::prelude::BASE64_STANDARD.encode(bytes)
@@ -112,7 +161,7 @@ fn map_key(key: &MapKey) -> String {
 
 /// Objects are `google.protobuf.Struct`s, whose fields have no order but the alphabet's, and whose numbers are all
 /// floating.
-fn from_json(json: Json) -> Tree {
+fn from_json(json: Json) -> Tree<'static> {
     match json {
         Json::Array(items) => Tree::List(items.into_iter().map(from_json).collect()),
         Json::Object(fields) => {
@@ -139,7 +188,7 @@ fn whole(number: serde_json::Number) -> serde_json::Number {
     }
 }
 
-impl Serialize for Tree {
+impl Serialize for Tree<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Leaf(json) => json.serialize(serializer),
@@ -151,6 +200,9 @@ impl Serialize for Tree {
                 }
                 map.end()
             }
+            Self::Closed(message) => open(message)
+                .map_err(S::Error::custom)?
+                .serialize(serializer),
         }
     }
 }
