@@ -22,16 +22,27 @@ pub(crate) fn time(pid: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_nanos(total))
 }
 
-/// The memory that a process holds, in bytes (`VmRSS` of `/proc/PID/status`).
+/// The memory that a process holds, in bytes.
 pub(crate) fn memory(pid: u32) -> anyhow::Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line
-        .context("no VmRSS")?
-        .trim()
-        .trim_end_matches("kB")
-        .trim();
-    Ok(kib.parse::<u64>()? * 1024)
+    status(&pid.to_string(), "VmRSS:")
+}
+
+/// Lets [`peak`] count from now on (Linux: `proc_pid_clear_refs(5)`).
+pub(crate) fn forget_peak() -> anyhow::Result<()> {
+    Ok(fs::write("/proc/self/clear_refs", "5")?)
+}
+
+/// The most memory that this process has held, in bytes.
+pub(crate) fn peak() -> anyhow::Result<u64> {
+    status("self", "VmHWM:")
+}
+
+/// A number of bytes in `/proc/PID/status`.
+fn status(process: &str, name: &str) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let kib = line.and_then(|line| line.split_whitespace().next());
+    Ok(kib.context("a status without memory")?.parse::<u64>()? * 1024)
 }
 
 /// Lets all threads of a process and this one run on the same processor only.

@@ -81,7 +81,7 @@ pub fn encode<M: Message + Name>(message: &M, format: Format) -> Result<Vec<u8>,
     match format {
         Format::Pb => binary::write(&message),
         Format::Json => {
-            let tree = tree::open(&message)?;
+            let tree = tree::all(tree::open(&message)?)?;
             let mut text =
                 serde_json::to_vec_pretty(&tree).map_err(|e| EncodeError::Value(e.to_string()))?;
             text.push(b'\n');

@@ -82,7 +82,7 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
     let hosts = Hosts::new(port);
     match port.protocol {
         Protocol::Http => {
-            let whose = Whose::of(port, None, options);
+            let whose = Whose::of(proxy.dialect, port, None, options);
             let routes = route::shared(proxy.dialect, port, &hosts, whose);
             vec![FilterChain {
                 filters: vec![connection_manager(proxy, port, None, routes, options)],

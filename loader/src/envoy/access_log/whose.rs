@@ -17,7 +17,7 @@ use super::expression;
 use crate::envoy::Options;
 use crate::envoy::proto::{self, METADATA};
 use crate::model::policy::{AccessLog, LogFormat, LogTarget};
-use crate::model::{Listener, Origin, Port};
+use crate::model::{Dialect, Listener, Origin, Port};
 
 /// Who knows whose a request is.
 #[derive(Clone, Copy)]
@@ -33,18 +33,21 @@ pub(in crate::envoy) enum Whose<'a> {
 }
 
 impl<'a> Whose<'a> {
-    /// Where the requests of a gateway's port are, or on TLS those of a filter chain.
+    /// Who knows it on a gateway's port, or on TLS in a filter chain of it.
     pub(in crate::envoy) fn of(
+        dialect: Dialect,
         port: &'a Port,
         chain: Option<&'a Listener>,
         options: &Options,
     ) -> Self {
-        match (chain, &*port.listeners) {
-            (Some(chain), _) => Self::Chain(chain),
-            // Nobody asks, or what would be refused passes, whatever Envoy believes whose it is.
-            _ if options.access_log.is_none() || options.mode == Mode::Audit => Self::Filter,
-            (None, [only]) => Self::Only(only),
-            (None, _) => Self::VirtualHost,
+        match (chain, dialect, &*port.listeners) {
+            (Some(chain), ..) => Self::Chain(chain),
+            _ if options.access_log.is_none() || is_asked(options) => Self::Filter,
+            // There hosts without routes have no virtual host.
+            (None, Dialect::Istio, [only]) => Self::Only(only),
+            // Also where there is one listener: that there is another then does not change the log, and so does not
+            // make Envoy close connections.
+            (None, ..) => Self::VirtualHost,
         }
     }
 
@@ -152,6 +155,12 @@ fn status(op: Op, status: u32) -> AccessLogFilter {
     }
 }
 
+/// Whether the log asks the filter about all requests of a port without TLS: what would be refused passes there,
+/// whoever Envoy believes that it belongs to.
+fn is_asked(options: &Options) -> bool {
+    options.mode == Mode::Audit
+}
+
 /// Whether a log of a gateway's port, or of this filter chain of it, asks the filter whose requests those that pass
 /// are.
 pub(in crate::envoy) fn asks_whose(
@@ -171,8 +180,7 @@ pub(in crate::envoy) fn asks_whose(
         // Wherever in the record it may be.
         LogTarget::OpenTelemetry(log) => names_state(&format!("{log:?}")),
     };
-    let own = options.access_log.is_some();
-    let own_asks = own && matches!(Whose::of(port, chain, options), Whose::Filter);
+    let own_asks = options.access_log.is_some() && chain.is_none() && is_asked(options);
     let logs = port.listeners.iter().flat_map(|l| &l.policy.access_logs);
     own_asks || logs.into_iter().any(asks)
 }

@@ -1,7 +1,7 @@
 //! Binary protobuf with maps in the order of their keys.
 
 use prost::encoding::{WireType, encode_key, encode_varint};
-use prost_reflect::{DynamicMessage, Kind, MapKey, MessageDescriptor};
+use prost_reflect::{Kind, MapKey};
 
 use super::EncodeError;
 use super::wire::{Field, Message};
@@ -43,7 +43,7 @@ fn map(field: &Field<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
             descriptor: descriptor.clone(),
             bytes,
         };
-        entries.push((key(&entry.decoded()?, &descriptor), write(&entry)?));
+        entries.push((order(entry.key()?), write(&entry)?));
     }
     entries.sort_by(|(a, _), (b, _)| a.cmp(b));
     for (_, entry) in entries {
@@ -58,10 +58,9 @@ fn nested(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
     out.extend(bytes);
 }
 
-/// What orders the keys of a map, which are all of one kind.
-fn key(entry: &DynamicMessage, descriptor: &MessageDescriptor) -> (i128, String) {
-    let key = entry.get_field(&descriptor.map_entry_key_field());
-    match key.into_owned().into_map_key() {
+/// Keys of one map are all of one kind.
+fn order(key: Option<MapKey>) -> (i128, String) {
+    match key {
         Some(MapKey::Bool(key)) => (i128::from(key), String::new()),
         Some(MapKey::I32(key)) => (i128::from(key), String::new()),
         Some(MapKey::I64(key)) => (i128::from(key), String::new()),

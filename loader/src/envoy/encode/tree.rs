@@ -57,22 +57,21 @@ fn is_well_known(descriptor: &MessageDescriptor) -> bool {
 }
 
 fn field<'a>(field: &Field<'a>) -> Result<Tree<'a>, EncodeError> {
-    let mut items: Vec<_> = match (field.messages(), field.descriptor.kind()) {
-        (Some(descriptor), _) => {
-            let closed = |content| Message {
+    let mut items: Vec<_> = match field.descriptor.kind() {
+        Kind::Message(entry) if field.descriptor.is_map() => return map(field, &entry),
+        Kind::Message(descriptor) => {
+            let closed = |bytes| Message {
                 descriptor: descriptor.clone(),
-                bytes: content,
+                bytes,
             };
-            field
-                .contents()
-                .map(|content| Tree::Closed(closed(content)))
-                .collect()
+            let contents = field.contents();
+            contents.map(|bytes| Tree::Closed(closed(bytes))).collect()
         }
-        (None, Kind::String) => field
+        Kind::String => field
             .contents()
             .map(|text| Tree::Leaf(String::from_utf8_lossy(text).into()))
             .collect(),
-        (None, kind) => return value(&field.decoded()?, &kind),
+        kind => return Ok(value(&field.decoded()?, &kind)),
     };
     match items.pop() {
         Some(last) if !field.descriptor.is_list() => Ok(last),
@@ -83,31 +82,40 @@ fn field<'a>(field: &Field<'a>) -> Result<Tree<'a>, EncodeError> {
     }
 }
 
-fn value(value: &Value, kind: &Kind) -> Result<Tree<'static>, EncodeError> {
-    Ok(match value {
-        Value::Message(inner) => {
-            let bytes = prost::Message::encode_to_vec(inner);
-            let descriptor = prost_reflect::ReflectMessage::descriptor(inner);
-            all(open(&Message {
-                descriptor,
-                bytes: &bytes,
-            })?)?
-        }
+fn map<'a>(field: &Field<'a>, entry: &MessageDescriptor) -> Result<Tree<'a>, EncodeError> {
+    let value = entry.map_entry_value_field();
+    let mut entries = Vec::new();
+    for bytes in field.contents() {
+        let entry = Message {
+            descriptor: entry.clone(),
+            bytes,
+        };
+        let fields = entry.fields()?;
+        let tree = match fields
+            .iter()
+            .find(|field| field.descriptor.number() == value.number())
+        {
+            Some(own) => self::field(own)?,
+            // Values that are the default are not written.
+            None => match value.kind() {
+                Kind::Message(descriptor) => Tree::Closed(Message {
+                    descriptor,
+                    bytes: &[],
+                }),
+                kind => self::value(&Value::default_value_for_field(&value), &kind),
+            },
+        };
+        let key = entry.key()?;
+        entries.push((key.as_ref().map_or_else(String::new, map_key), tree));
+    }
+    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(Tree::Map(entries))
+}
+
+fn value(value: &Value, kind: &Kind) -> Tree<'static> {
+    match value {
         Value::List(items) => {
-            let items = items.iter().map(|item| self::value(item, kind));
-            Tree::List(items.collect::<Result<_, _>>()?)
-        }
-        Value::Map(entries) => {
-            let value_kind = match kind {
-                Kind::Message(entry) => entry.map_entry_value_field().kind(),
-                _ => kind.clone(),
-            };
-            let entries = entries
-                .iter()
-                .map(|(key, item)| Ok((map_key(key), self::value(item, &value_kind)?)));
-            let mut entries = entries.collect::<Result<Vec<_>, EncodeError>>()?;
-            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-            Tree::Map(entries)
+            Tree::List(items.iter().map(|item| self::value(item, kind)).collect())
         }
         Value::EnumNumber(number) => {
             let name = match kind {
@@ -125,11 +133,13 @@ fn value(value: &Value, kind: &Kind) -> Result<Tree<'static>, EncodeError> {
         Value::F64(value) => from_json((*value).into()),
         Value::String(text) => Tree::Leaf(text.as_str().into()),
         Value::Bytes(bytes) => Tree::Leaf(base64(bytes).into()),
-    })
+        // These are never decoded.
+        Value::Message(_) | Value::Map(_) => Tree::Leaf(Json::Null),
+    }
 }
 
 /// The same with nothing closed in it.
-fn all(tree: Tree<'_>) -> Result<Tree<'static>, EncodeError> {
+pub(super) fn all(tree: Tree<'_>) -> Result<Tree<'static>, EncodeError> {
     Ok(match tree {
         Tree::Leaf(json) => Tree::Leaf(json),
         Tree::List(items) => Tree::List(items.into_iter().map(all).collect::<Result<_, _>>()?),

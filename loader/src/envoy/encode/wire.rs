@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use prost::DecodeError;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value};
 
 use super::{EncodeError, descriptor};
 
@@ -66,6 +66,20 @@ impl<'a> Message<'a> {
     pub(super) fn decoded(&self) -> Result<DynamicMessage, EncodeError> {
         DynamicMessage::decode(self.descriptor.clone(), self.bytes)
             .map_err(|error| self.error(error))
+    }
+
+    /// The key of the entry of a map that this is.
+    pub(super) fn key(&self) -> Result<Option<MapKey>, EncodeError> {
+        let field = self.descriptor.map_entry_key_field();
+        let fields = self.fields()?;
+        let own = fields
+            .iter()
+            .find(|own| own.descriptor.number() == field.number());
+        let value = own.map_or_else(
+            || Ok(Value::default_value_for_field(&field)),
+            Field::decoded,
+        );
+        Ok(value?.into_map_key())
     }
 
     /// What an `Any` says its type is, and what it holds; nothing if the message is no `Any`.
