@@ -12,7 +12,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
     http_connection_manager::{ForwardClientCertDetails, InternalAddressConfig, RouteSpecifier},
 };
 
-use super::access_log::access_logs;
+use super::access_log::{Whose, access_logs};
 use super::connection_manager::{self, http_filter, stat_name};
 use super::tcp_proxy::tcp_proxy;
 use super::{Options, filter, mesh_tls, policy, proto, rbac, route};
@@ -138,7 +138,7 @@ fn manager(
         stat_prefix: stat_name(&listener.name),
         route_specifier: Some(RouteSpecifier::RouteConfig(route::of_egress(listener))),
         http_filters: filters,
-        access_log: access_logs(Some(&listener.policy), Some(listener), options),
+        access_log: access_logs(Some(&listener.policy), Whose::Chain(listener), options),
         // Kuma believes what a client says about the address that it comes from, and sends it on to the service.
         use_remote_address: Some(proto::boolean(true)),
         skip_xff_append: true,
