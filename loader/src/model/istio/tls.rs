@@ -6,6 +6,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::parameters;
 use super::secrets;
 use super::servers::GatewayServer;
 use super::workload::Workload;
@@ -17,7 +18,6 @@ use crate::model::{
     Certificate, CertificateFiles, ClientValidation, ServerTls, Source, TlsVersion,
 };
 use crate::resources::istio::gateway::{ServerTls as Settings, TlsMode, TlsProtocol};
-use crate::resources::istio::is_cipher;
 use crate::source::Path;
 
 /// The certificates of a server, and what else its TLS is like.
@@ -40,7 +40,8 @@ pub(super) fn of_server(
         usable = false;
         let message = format!("{field}: {}", why.why);
         let path = path.join(field);
-        findings.push(server.gateway.error(why.code, &path, message));
+        let finding = server.gateway.error(why.code, &path, message);
+        findings.push(finding.help(help(why.code)));
     };
     let names = credential_names(settings);
     let mut served = Vec::new();
@@ -75,6 +76,15 @@ pub(super) fn of_server(
             .all(|bytes| bytes.is_ok_and(|bytes| bytes.len() == 32)),
         "a pinned key is a SHA-256 in base64",
     );
+    if let Some(why) = parameters::refused_ciphers(settings) {
+        malformed("cipherSuites", false, &why);
+    }
+    if let Some(name) = parameters::refused_curve(settings) {
+        let why = format!(
+            "Envoy knows no curve `{name}`; it takes P-256, P-384, P-521, X25519 and X25519MLKEM768"
+        );
+        malformed("ecdhCurves", false, &why);
+    }
     let named = files_of(settings);
     for (path, own) in &named {
         if let Err((which, why)) = certificates::files::pair(&own.chain, &own.key) {
@@ -144,10 +154,25 @@ pub(super) fn of_server(
             clients,
             min: version(settings.min_protocol_version),
             max: version(settings.max_protocol_version),
-            ciphers: ciphers(settings),
+            ciphers: parameters::ciphers(settings),
             curves: settings.ecdh_curves.clone(),
         },
     })
+}
+
+/// What to do about something that cannot be used.
+fn help(code: Code) -> &'static str {
+    match code {
+        Code::MissingFile => "paths are those of the machine that meshgate runs on",
+        Code::UnusableAuthorities => "put certificates or revocation lists in PEM there",
+        Code::KeyMismatch => "put the private key there that belongs to the certificate",
+        Code::MissingCredential => "add the Secret, in the namespace of the gateway's workload",
+        Code::NotServedField => "name a Secret, or files",
+        Code::InvalidValue => {
+            "write it as `openssl x509 -fingerprint -sha256` prints it, or its key in base64"
+        }
+        _ => "put a certificate and its private key in PEM there",
+    }
 }
 
 /// The names of credentials, each with its place.
@@ -213,16 +238,4 @@ fn version(version: TlsProtocol) -> Option<TlsVersion> {
         TlsProtocol::V1_2 => Some(TlsVersion::V1_2),
         TlsProtocol::V1_3 => Some(TlsVersion::V1_3),
     }
-}
-
-/// Each once, without those that Istio leaves out, which validation names: Envoy would refuse all of its configuration
-/// for one.
-fn ciphers(settings: &Settings) -> Vec<String> {
-    let mut ciphers: Vec<String> = Vec::new();
-    for cipher in &settings.cipher_suites {
-        if is_cipher(cipher) && !ciphers.contains(cipher) {
-            ciphers.push(cipher.clone());
-        }
-    }
-    ciphers
 }
