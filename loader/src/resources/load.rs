@@ -14,7 +14,6 @@ use crate::source::{Document, Node, Path, Span, Value};
 
 use super::decode::{Reader, decode};
 use super::kuma::mesh_passthrough::MeshPassthrough;
-use super::kuma::virtual_outbound::VirtualOutbound;
 use super::not_served;
 use super::registry::{self, Dialect, Fate, Kind};
 use super::report::{Report, Validate};
@@ -148,11 +147,14 @@ impl Loader {
         self.once(&head, &node);
         match head.kind.name {
             "MeshPassthrough" => self.check::<MeshPassthrough>(head, node, Reader::Json),
-            "ZoneEgress" => {
-                let egress = self.typed(head, node, Reader::Proto);
-                self.resources.zone_egresses.push(egress);
+            "TrafficRoute" => {
+                let route = self.typed(head, node, Reader::Proto);
+                self.resources.traffic_routes.push(route);
             }
-            "VirtualOutbound" => self.check::<VirtualOutbound>(head, node, Reader::Proto),
+            "VirtualOutbound" => {
+                let outbound = self.typed(head, node, Reader::Proto);
+                self.resources.virtual_outbounds.push(outbound);
+            }
             _ => {}
         }
     }
@@ -201,6 +203,8 @@ impl Loader {
             "MeshTLS" => keep!(mesh_tls, Json),
             "MeshTrafficPermission" => keep!(mesh_traffic_permissions, Json),
             "TrafficPermission" => keep!(traffic_permissions, Proto),
+            "ZoneEgress" => keep!(zone_egresses, Proto),
+            "ZoneIngress" => keep!(zone_ingresses, Proto),
             "Secret" => {
                 let Some(secret) = secret::read(&head, &node, &mut self.findings) else {
                     return;
