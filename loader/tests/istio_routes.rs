@@ -154,3 +154,46 @@ fn ports_are_opened_as_in_istio() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
+
+/// Rows of another domain than that of a cluster, or of no namespace, cannot be written.
+#[test]
+fn names_without_dots_are_of_the_namespace() {
+    for row in rows("TestResolveShortnameToFQDN") {
+        let name = row["name"].as_str().expect("a name");
+        let is_short = !name.contains(['.', ':', '*']);
+        let is_own = row["meta"] == json!({"domain": "cluster.local", "namespace": "default"});
+        if name == "*" || is_short && !is_own {
+            continue;
+        }
+        let route = json!([{"destination": {"host": name, "port": {"number": 80}}}]);
+        let server =
+            json!({"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]});
+        let case = json!({
+            "gateways": [{"kind": "Gateway", "name": "gw", "namespace": "default", "spec": {"servers": [server]}}],
+            "virtualServices": [{"kind": "VirtualService", "name": "a", "namespace": "default", "spec": {
+                "hosts": ["a.test"], "gateways": ["gw"], "http": [{"route": route}]}}],
+        });
+        let made = format!("{:?}", gateway(&case).expect("a gateway").ports);
+        let cluster = format!("outbound|80||{}\"", row["out"].as_str().expect("a name"));
+        assert!(made.contains(&cluster), "{cluster}: {made}");
+    }
+}
+
+#[test]
+fn whole_names_are_as_istio_takes_them() {
+    for row in rows("TestValidateFQDN") {
+        let entry = json!({
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "ServiceEntry",
+            "metadata": {"name": "a"},
+            "spec": {"hosts": ["a.test"], "resolution": "DNS", "endpoints": [{"address": row["fqdn"]}]},
+        });
+        let (_, documents, _) = source::read_text("row.yaml", &entry.to_string());
+        let (_, findings) = resources::load(documents, true);
+        assert_eq!(
+            findings.is_empty(),
+            row["valid"] == true,
+            "{row} {findings:#?}"
+        );
+    }
+}

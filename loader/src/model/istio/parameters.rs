@@ -1,5 +1,8 @@
-//! Ciphers and curves of a server: what Envoy takes. For others it refuses its whole configuration (seen with
+//! Pins, ciphers and curves of a server: what Envoy takes. For others it refuses its whole configuration (seen with
 //! `--mode validate` of 1.36.4 and 1.40.0).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::resources::istio::gateway::ServerTls;
 use crate::resources::istio::{CIPHERS, is_cipher};
@@ -23,6 +26,34 @@ const WORDS: [&str; 22] = [
     "RSA", "PSK", "3DES", "AES128", "AES256", "AES", "AESGCM", "CHACHA20", "SHA1", "SHA", "HIGH",
 ];
 
+/// What Envoy would not take: fields, each with the reason.
+pub(super) fn refused(settings: &ServerTls) -> Vec<(&'static str, String)> {
+    let mut refused = Vec::new();
+    let is_hash = |text: &String| {
+        let text = text.replace(':', "");
+        text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    if !settings.verify_certificate_hash.iter().all(is_hash) {
+        let why =
+            "a hash is a SHA-256 of 64 hexadecimal digits, with colons between pairs or without";
+        refused.push(("verifyCertificateHash", why.to_owned()));
+    }
+    let is_pin = |text: &String| STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 32);
+    if !settings.verify_certificate_spki.iter().all(is_pin) {
+        let why = "a pinned key is a SHA-256 in base64";
+        refused.push(("verifyCertificateSpki", why.to_owned()));
+    }
+    refused.extend(refused_ciphers(settings).map(|why| ("cipherSuites", why)));
+    let curve = refused_curve(settings);
+    refused.extend(curve.map(|name| {
+        let why = format!(
+            "Envoy knows no curve `{name}`; it takes P-256, P-384, P-521, X25519 and X25519MLKEM768"
+        );
+        ("ecdhCurves", why)
+    }));
+    refused
+}
+
 /// Each cipher once, without those that Istio leaves out, which validation names.
 pub(super) fn ciphers(settings: &ServerTls) -> Vec<String> {
     let mut ciphers: Vec<String> = Vec::new();
@@ -35,7 +66,7 @@ pub(super) fn ciphers(settings: &ServerTls) -> Vec<String> {
 }
 
 /// Why Envoy would not take the ciphers.
-pub(super) fn refused_ciphers(settings: &ServerTls) -> Option<String> {
+fn refused_ciphers(settings: &ServerTls) -> Option<String> {
     let ciphers = ciphers(settings);
     if let Some(cipher) = ciphers.iter().find(|cipher| !is_known(cipher)) {
         return Some(format!("Envoy knows no cipher `{cipher}`"));
@@ -56,12 +87,9 @@ fn is_known(cipher: &str) -> bool {
 }
 
 /// The first curve that Envoy would not take.
-pub(super) fn refused_curve(settings: &ServerTls) -> Option<&str> {
-    let names = settings
-        .ecdh_curves
-        .iter()
-        .flat_map(|curve| curve.split(':'));
-    let mut names = names;
+fn refused_curve(settings: &ServerTls) -> Option<&str> {
+    let curves = settings.ecdh_curves.iter();
+    let mut names = curves.flat_map(|curve| curve.split(':'));
     names.find(|name| !CURVES.contains(name))
 }
 
