@@ -95,7 +95,7 @@ pub struct ProxyArgs {
     /// Where the resources are.
     #[command(flatten)]
     pub paths: Paths,
-    /// The Dataplane to be; not needed where there is only one.
+    /// The Dataplane or zone egress to be; not needed where there is only one.
     #[arg(long, value_name = "NAME")]
     pub dataplane: Option<String>,
     /// The mesh of the Dataplane; not needed where the name says it.

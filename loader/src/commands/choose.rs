@@ -229,20 +229,25 @@ pub(super) fn choose_dataplane<'a>(
         ([], []) => bail!(
             "these resources have no Dataplane, and no Gateway of Istio; add one, for a gateway of Kuma with `networking.gateway: {{type: BUILTIN, tags: …}}`"
         ),
-        ([], all) => {
-            let egresses: Vec<_> = loaded.resources.zone_egresses.iter().collect();
-            let all = [list(all, loaded), list_egresses(&egresses, loaded)];
-            bail!(
-                "no Dataplane has that name; there are\n{}",
-                all.join("\n").trim_end()
-            )
-        }
+        ([], all) => bail!(
+            "no Dataplane has that name; there are\n{}",
+            with_egresses(list(all, loaded), loaded)
+        ),
         (several, _) => bail!(
             "{} Dataplanes can be built from these resources; choose one with --dataplane (and --mesh)\n{}",
             several.len(),
-            list(several, loaded)
+            with_egresses(list(several, loaded), loaded)
         ),
     }
+}
+
+/// The list, and all egresses, which can be chosen too.
+fn with_egresses(list: String, loaded: &Loaded) -> String {
+    let egresses: Vec<_> = loaded.resources.zone_egresses.iter().collect();
+    if egresses.is_empty() {
+        return list;
+    }
+    list + "\n" + &list_egresses(&egresses, loaded)
 }
 
 fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {

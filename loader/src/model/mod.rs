@@ -11,6 +11,7 @@ pub mod policy;
 pub mod role;
 pub mod route;
 pub mod tls;
+mod wider;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -31,6 +32,7 @@ pub use route::{
     WeightedCluster,
 };
 pub use tls::{CertificateFiles, ClientValidation, ServerTls, Source, TlsOrigination, TlsVersion};
+pub(crate) use wider::with_wider;
 
 /// One proxy: the listeners that it opens and the clusters that it forwards to.
 #[derive(Clone, Debug)]

@@ -19,3 +19,4 @@ mod soak;
 mod terminal;
 mod upgrade;
 mod wrapper;
+mod zone_egress;
