@@ -13,6 +13,10 @@ use crate::cli::LogFormat;
 
 /// Where a command prints.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that a stream can have or not"
+)]
 pub struct Output {
     color_on_stdout: bool,
     color_on_stderr: bool,

@@ -244,9 +244,10 @@ fn words(envoy: Running<'_>, before: &Before, refused: &[&str]) -> Refused {
         &mut details,
     );
     let counters = refused.join("\n");
-    let said: Vec<_> = match details.is_empty() {
-        false => details.into_iter().collect(),
-        true => said_now(envoy.words, before.words),
+    let said: Vec<_> = if details.is_empty() {
+        said_now(envoy.words, before.words)
+    } else {
+        details.into_iter().collect()
     };
     if said.is_empty() {
         return Refused {

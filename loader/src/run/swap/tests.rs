@@ -11,6 +11,9 @@ use crate::run::blame;
 use crate::run::discovery::tests::{RESOURCES, bootstrap, split};
 use crate::source;
 
+/// How Envoy begins such a line.
+const PREFIX: &str = "[2026-11-21 10:00:00.000][1][warning][config] [source/extensions/config_subscription/filesystem/filesystem_subscription_impl.cc:81] Filesystem config update rejected: ";
+
 #[test]
 fn the_words_name_what_they_are_about() {
     let dump = json!({"configs": [{"dynamic_listeners": [
@@ -32,9 +35,8 @@ fn admin(old: &Split, counter: &str, log: &str, dump: &str, words: &Words) -> Ad
     let (counter, log, dump) = (counter.to_owned(), log.to_owned(), dump.to_owned());
     let words = words.clone();
     let versions = old.files.values().map(|file| &file.version);
-    let versions: String = versions
-        .map(|version| format!("version_text: \"{version}\"\n"))
-        .collect();
+    let versions = versions.map(|version| format!("version_text: \"{version}\"\n"));
+    let versions = versions.collect::<Vec<_>>().concat();
     let asked = Arc::new(AtomicUsize::new(0));
     thread::spawn(move || {
         for request in server.incoming_requests() {
@@ -56,7 +58,6 @@ fn admin(old: &Split, counter: &str, log: &str, dump: &str, words: &Words) -> Ad
 /// Counters and words are those of Envoy 1.40 and of such a change.
 #[test]
 fn whatever_envoy_refuses_is_put_back_and_leads_to_a_line() {
-    const PREFIX: &str = "[2026-11-21 10:00:00.000][1][warning][config] [source/extensions/config_subscription/filesystem/filesystem_subscription_impl.cc:81] Filesystem config update rejected: ";
     let tls = RESOURCES.replace(
         "    - {port: 8080, protocol: HTTP, hostname: foo.example.com}",
         &format!("    - {{port: 8080, protocol: HTTPS, hostname: foo.example.com, tls: {{mode: TERMINATE, certificates: [{{inlineString: {:?}}}]}}}}", pem()),
@@ -134,42 +135,43 @@ fn whatever_envoy_refuses_is_put_back_and_leads_to_a_line() {
     ] {
         assert!(resources.contains(from), "{from}");
         let changed = resources.replacen(from, to, 1);
-        let (old, wanted) = (split(bootstrap(resources)), bootstrap(&changed));
-        let new = split(wanted.clone());
-        let folder = TempDir::new().unwrap();
-        let directory = Directory::lock(folder.path().to_owned()).unwrap();
-        directory.write_all(&old).unwrap();
-        let words = Words::default();
-        let log = if log.is_empty() {
-            String::new()
-        } else {
-            format!("{PREFIX}{log}")
-        };
-        let admin = admin(&old, &counter, &log, dump, &words);
-        let running = Running {
-            directory: &directory,
-            admin: &admin,
-            words: &words,
-            stop: &Stop::default(),
-        };
-        let Err(NotTaken::Refused(refused)) = swap(running, &old, &new) else {
-            panic!("{to} is taken");
-        };
-        for (path, file) in &old.files {
-            let now = fs::read(directory.live().join(path)).unwrap();
-            assert_eq!(now, file.bytes, "{to}: {}", path.display());
-        }
+        let refused = refuse(resources, &changed, &counter, log, dump);
         let (sources, _, _) = source::read_text("edge.yaml", &changed);
-        let finding = blame::of_change(&refused, &wanted, &sources);
-        assert!(
-            finding.message.contains(message),
-            "{to}: {}",
-            finding.message
-        );
+        let finding = blame::of_change(&refused, &bootstrap(&changed), &sources);
+        let said = &finding.message;
+        assert!(said.contains(message), "{to}: {said}");
         let (number, _) = sources.line_column(finding.span.expect(to));
         let text = changed.lines().nth(number - 1).unwrap();
         assert!(text.contains(line), "{to}: {number}: {text}");
     }
+}
+
+/// What an Envoy refuses a change with; the files are those of before then.
+fn refuse(before: &str, after: &str, counter: &str, log: &str, dump: &str) -> Refused {
+    let (old, new) = (split(bootstrap(before)), split(bootstrap(after)));
+    let folder = TempDir::new().unwrap();
+    let directory = Directory::lock(folder.path().to_owned()).unwrap();
+    directory.write_all(&old).unwrap();
+    let words = Words::default();
+    let log = if log.is_empty() {
+        String::new()
+    } else {
+        format!("{PREFIX}{log}")
+    };
+    let running = Running {
+        directory: &directory,
+        admin: &admin(&old, counter, &log, dump, &words),
+        words: &words,
+        stop: &Stop::default(),
+    };
+    let Err(NotTaken::Refused(refused)) = swap(running, &old, &new) else {
+        panic!("it is taken");
+    };
+    for (path, file) in &old.files {
+        let now = fs::read(directory.live().join(path)).unwrap();
+        assert_eq!(now, file.bytes, "{}", path.display());
+    }
+    refused
 }
 
 fn pem() -> String {
