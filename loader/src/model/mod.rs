@@ -39,7 +39,7 @@ pub(crate) use wider::with_wider;
 pub struct Proxy {
     /// Whose gateway it is in all that nobody can write down: names of things, what is sent to whom by itself.
     pub dialect: Dialect,
-    /// The Dataplane's name.
+    /// The Dataplane's name; one of Kubernetes has its namespace in it.
     pub name: String,
     /// Its mesh, empty if it is in none; on Istio its namespace.
     pub mesh: String,
