@@ -89,11 +89,12 @@ docs: wasm ## API documentation: target/doc
 conformance: setup ## Kuma's conformance rows, if they are next to the checkout; CASES='gw-listener* mhr-*' for some
 	scripts/conformance.sh $(foreach case,$(CASES),'$(case)')
 
-bench: setup ## what the filters cost a request: writes docs/performance.*; 10 minutes
-	$(CARGO) run --locked --package bench --config 'profile.dev.package.system-tests.opt-level=2'
+bench: setup ## what the filters cost a request, and what loading costs: writes docs/performance.*; 15 minutes
+	$(CARGO) bench --locked --package bench --bench loader
+	$(CARGO) run --release --locked --package bench
 
-bench-quick: setup ## the same in less than 3 minutes, only printed
-	$(CARGO) run --locked --package bench -- --quick
+bench-quick: setup ## the filters only, in less than 3 minutes, only printed
+	$(CARGO) run --release --locked --package bench -- --quick
 
 golden: wasm ## rewrites generated files and expected results; look at the difference
 	UPDATE=1 INSTA_UPDATE=always $(CARGO) test --workspace --locked
