@@ -81,7 +81,7 @@ pub async fn validate(version: &str, bootstrap: &Path) -> anyhow::Result<()> {
     let said = dir.path().join("output");
     let file = text(bootstrap)?;
     let args = ["--mode", "validate", "--disable-hot-restart", "-c", file];
-    let folders = folders(dir.path(), bootstrap)?;
+    let folders = folders(bootstrap)?;
     let folders: Vec<_> = folders.iter().map(PathBuf::as_path).collect();
     let mut process = Process::start(version, &args, fs::File::create(&said)?, &folders).await?;
     let status = until("Envoy to end", async || process.ended().await.transpose()).await??;
@@ -93,18 +93,21 @@ pub async fn validate(version: &str, bootstrap: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What Envoy may read and write: its own folder, that of its bootstrap, and where the tests were built, for the Wasm.
-fn folders(own: &Path, bootstrap: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// What Envoy may read and write: what tests make for a while, where identities, logs and sockets are too, the folder of
+/// its bootstrap, and where the tests were built, for the Wasm.
+fn folders(bootstrap: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let test = std::env::current_exe()?;
     let built = test.parent().and_then(Path::parent);
-    let folders = [Some(own), bootstrap.parent(), built];
+    let made = std::env::temp_dir();
+    let folders = [Some(&*made), bootstrap.parent(), built];
     let mut folders: Vec<_> = folders
         .into_iter()
         .flatten()
         .map(Path::to_path_buf)
         .collect();
     folders.sort();
-    folders.dedup();
+    // One mount is enough for all that is in it.
+    folders.dedup_by(|inner, outer| inner.starts_with(&*outer));
     Ok(folders)
 }
 
@@ -151,7 +154,7 @@ impl Envoy {
             "--admin-address-path",
             text(&admin)?,
         ];
-        let folders = folders(dir.path(), bootstrap)?;
+        let folders = folders(bootstrap)?;
         let folders: Vec<_> = folders.iter().map(PathBuf::as_path).collect();
         let mut envoy = Self {
             process: Process::start(version, &args, said, &folders).await?,

@@ -268,7 +268,7 @@ async fn some_servers_want_to_know_their_client(version: &str) -> anyhow::Result
 
 async fn who_is_not_talked_to_gets_no_request_either(version: &str) -> anyhow::Result<()> {
     let (ca, other) = (Ca::new()?, Ca::new()?);
-    let named = |name: &str, is_expired| {
+    let own = |name: &str, is_expired| {
         anyhow::Ok(Tls {
             alpn: &["h2", "http/1.1"],
             ..server(ca.sign(&[name], is_expired)?)
@@ -284,8 +284,8 @@ async fn who_is_not_talked_to_gets_no_request_either(version: &str) -> anyhow::R
     let mut calls = Vec::new();
     for (name, tls) in [
         ("foreign", foreign),
-        ("misnamed", named("else.test", false)?),
-        ("expired", named("api.test", true)?),
+        ("misnamed", own("else.test", false)?),
+        ("expired", own("api.test", true)?),
     ] {
         let http = outside::http(name, &tls).await?;
         let grpc = grpc::Server::start(Some(&tls)).await?;
