@@ -7,7 +7,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType, date_time_ymd,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
@@ -37,6 +37,24 @@ impl Ca {
     /// Its certificate, PEM.
     pub fn pem(&self) -> String {
         self.0.pem()
+    }
+
+    /// Its key, PEM.
+    pub fn key_pem(&self) -> String {
+        self.0.key().serialize_pem()
+    }
+
+    /// A certificate for a workload of a mesh with this SPIFFE ID, and its key.
+    pub fn sign_uri(&self, id: &str) -> anyhow::Result<Identity> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.subject_alt_names.push(SanType::URI(id.try_into()?));
+        let certificate = params.signed_by(&key, &self.0)?;
+        Ok(Identity {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        })
     }
 
     /// A certificate for servers and clients with these names, and its key.

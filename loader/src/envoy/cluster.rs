@@ -65,7 +65,7 @@ pub(super) fn cluster(
         transport_socket: cluster
             .tls
             .as_ref()
-            .map(|tls| mesh_tls::upstream(proxy, tls, options))
+            .map(|tls| mesh_tls::upstream(proxy, tls, cluster.protocol, options))
             .or_else(|| cluster.origination.as_ref().map(tls::originate)),
         lb_policy: lb_policy(policy),
         lb_config: lb_config(policy),

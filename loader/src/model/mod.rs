@@ -180,7 +180,7 @@ impl Listener {
 
     /// Whether TLS sessions can end here.
     pub fn has_certificate(&self) -> bool {
-        !self.certificates.is_empty() || !self.tls.files.is_empty()
+        !self.certificates.is_empty() || !self.tls.files.is_empty() || self.tls.mesh.is_some()
     }
 }
 

@@ -20,8 +20,8 @@ use crate::model::policy::{
 use crate::model::{Cluster, UpstreamProtocol};
 use crate::resources::istio::destination_rule::DestinationRule;
 use crate::resources::istio::traffic_policy::{
-    ClientTls, ConnectionPool, H2Upgrade, HttpSettings, LoadBalancer, OutlierDetection,
-    TcpSettings, TrafficPolicy,
+    ClientTls, ClientTlsMode, ConnectionPool, H2Upgrade, HttpSettings, LoadBalancer,
+    OutlierDetection, TcpSettings, TrafficPolicy,
 };
 use crate::resources::{Duration as GoDuration, Resource};
 use crate::source::Path;
@@ -97,22 +97,22 @@ impl<'a, 'b> Rules<'a, 'b> {
         Some(found.labels.clone())
     }
 
-    /// Gives a cluster what the rules say about the subset and the port.
-    pub(super) fn apply(
-        &self,
-        cluster: &mut Cluster,
-        subset: &str,
-        port: u16,
-        findings: &mut Vec<Diagnostic>,
-    ) -> Vec<HashKey> {
+    /// The names of all subsets, each once.
+    pub(super) fn subsets(&self) -> Vec<&'a str> {
+        let mut names = Vec::new();
+        for subset in self.of_host.iter().flat_map(|rule| &rule.spec.subsets) {
+            if !names.contains(&subset.name.as_str()) {
+                names.push(&subset.name);
+            }
+        }
+        names
+    }
+
+    fn policy(&self, subset: &str, port: u16) -> Policy<'a> {
         let mut policy = Policy::default();
         for rule in self.of_host.iter().take(1) {
-            policy.add(
-                rule,
-                rule.spec.traffic_policy.as_ref(),
-                &Path::of("trafficPolicy"),
-                port,
-            );
+            let own = rule.spec.traffic_policy.as_ref();
+            policy.add(rule, own, &Path::of("trafficPolicy"), port);
         }
         for rule in &self.of_host {
             let subsets = rule.spec.subsets.iter().enumerate();
@@ -121,6 +121,18 @@ impl<'a, 'b> Rules<'a, 'b> {
                 policy.add(rule, own.traffic_policy.as_ref(), &path, port);
             }
         }
+        policy
+    }
+
+    /// Gives a cluster what the rules say about the subset and the port, but for TLS.
+    pub(super) fn apply(
+        &self,
+        cluster: &mut Cluster,
+        subset: &str,
+        port: u16,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Vec<HashKey> {
+        let policy = self.policy(subset, port);
         cluster.policy = ClusterPolicy {
             connect: Some(Duration::from_secs(10)),
             limits: Limits {
@@ -143,19 +155,35 @@ impl<'a, 'b> Rules<'a, 'b> {
         if let Some((rule, path, detection)) = policy.outliers {
             outliers(rule, &path, detection, cluster, findings);
         }
-        if let Some((rule, path, tls)) = policy.tls {
-            let place = tls::Place {
-                input: self.input,
-                workload: self.workload,
-                rule,
-                path: &path,
-            };
-            cluster.origination = tls::origination(&place, tls, self.service, findings);
-        }
         for (rule, path, message) in policy.not_served {
             findings.push(rule.warning(Code::NotServedField, &path, message));
         }
         hash_keys
+    }
+
+    /// Gives a cluster the TLS that the rules ask for.
+    pub(super) fn secure(
+        &self,
+        cluster: &mut Cluster,
+        subset: &str,
+        port: u16,
+        findings: &mut Vec<Diagnostic>,
+    ) {
+        let Some((rule, path, tls)) = self.policy(subset, port).tls else {
+            return;
+        };
+        if tls.mode == ClientTlsMode::IstioMutual {
+            let sni = names::sni(&self.service.host, port, subset);
+            cluster.tls = Some(tls::of_mesh(tls, self.service, sni));
+            return;
+        }
+        let place = tls::Place {
+            input: self.input,
+            workload: self.workload,
+            rule,
+            path: &path,
+        };
+        cluster.origination = tls::origination(&place, tls, self.service, findings);
     }
 }
 

@@ -6,9 +6,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::secrets;
 use super::servers::GatewayServer;
 use super::workload::Workload;
+use super::{identities, secrets};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::certificates::Unusable;
 use crate::model::kuma::Input;
@@ -74,9 +74,11 @@ pub(super) fn of_server(
             .all(|bytes| bytes.is_ok_and(|bytes| bytes.len() == 32)),
         "a pinned key is a SHA-256 in base64",
     );
+    let of_mesh = settings.mode == TlsMode::IstioMutual;
     let asks = matches!(settings.mode, TlsMode::Mutual | TlsMode::OptionalMutual);
-    let clients = asks.then(|| {
+    let clients = (asks || of_mesh).then(|| {
         let (authority, revoked) = match names.first() {
+            _ if of_mesh => (None, None),
             None => (file(&settings.ca_certificates), None),
             Some((field, first)) => {
                 let own = settings.ca_cert_credential_name.as_str();
@@ -101,18 +103,20 @@ pub(super) fn of_server(
             }
         };
         ClientValidation {
-            required: settings.mode == TlsMode::Mutual,
+            required: settings.mode != TlsMode::OptionalMutual,
             authority,
             crl: revoked.or_else(|| file(&settings.ca_crl)),
             names: settings.subject_alt_names.clone(),
             spki: settings.verify_certificate_spki.clone(),
             hashes: settings.verify_certificate_hash.clone(),
-            takes_untrusted: settings.insecure_skip_verify == Some(true),
+            takes_untrusted: !of_mesh && settings.insecure_skip_verify == Some(true),
         }
     });
     usable.then(|| Terminated {
         certificates,
         tls: ServerTls {
+            mesh: of_mesh.then(identities::trust),
+            accepted: Vec::new(),
             files: if names.is_empty() {
                 files(settings)
             } else {

@@ -18,6 +18,7 @@ mod service_entry;
 mod traffic_policy;
 mod unreachable;
 mod virtual_service;
+mod workload_entry;
 
 pub(crate) use fault::grpc_status;
 pub(crate) use server_tls::is_cipher;
