@@ -48,7 +48,7 @@ use envoy_types::pb::envoy::config::bootstrap::v3::{Bootstrap, bootstrap::Static
 pub use access_log::AccessLog;
 pub use encode::{EncodeError, Format, UnknownFormat, encode};
 pub use filter::{CAPABILITIES, OUTBOUND_CAPABILITIES};
-pub use process::{CONNECTION_LIMITS, admin};
+pub use process::{CONNECTION_LIMITS, admin, is_of_istio};
 pub use proto::METADATA;
 
 use crate::model::Proxy;

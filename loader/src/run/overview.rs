@@ -96,14 +96,11 @@ fn backends(proxy: &Proxy, listener: &Listener) -> Vec<String> {
 
 /// The first screen.
 pub(super) fn overview(proxy: &Proxy) -> String {
-    let within = match proxy.dialect {
-        Dialect::Kuma => "mesh",
-        Dialect::Istio => "namespace",
+    let (name, within) = (&proxy.name, &proxy.mesh);
+    let mut text = match proxy.dialect {
+        Dialect::Kuma => format!("meshgate: gateway {name} (mesh {within})\n"),
+        Dialect::Istio => format!("meshgate: gateway {within}/{name}\n"),
     };
-    let mut text = format!(
-        "meshgate: gateway {} ({within} {})\n",
-        proxy.name, proxy.mesh
-    );
     let mut before = String::new();
     let all = served(proxy);
     let width = all.iter().map(|one| one.place.len()).max().unwrap_or(0);

@@ -30,6 +30,7 @@ pub(crate) struct Setup {
     address: IpAddr,
     dir: TempDir,
     backends: Vec<Backend>,
+    entries: usize,
     resources: String,
 }
 
@@ -40,6 +41,7 @@ impl Setup {
             address: own_address(),
             dir: TempDir::new()?,
             backends: Vec::new(),
+            entries: 0,
             resources: resources.to_owned(),
         })
     }
@@ -60,8 +62,15 @@ impl Setup {
         Ok(self)
     }
 
+    /// A service behind a port of the loopback address.
+    pub(crate) fn service_at(mut self, host: &str, port: u16, protocol: &str, at: u16) -> Self {
+        self.entry(host, port, protocol, at);
+        self
+    }
+
     fn entry(&mut self, host: &str, port: u16, protocol: &str, target: u16) {
-        let name = format!("e{}", self.backends.len());
+        let name = format!("e{}", self.entries);
+        self.entries += 1;
         let entry = format!(
             "
 ---
@@ -181,6 +190,11 @@ impl Gateway {
     ) -> anyhow::Result<Response> {
         let connection = Connection::open_tls(self.at(port), tls).await?;
         connection.http1(get(host, path)).await
+    }
+
+    /// The folder of the gateway.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.dir.path()
     }
 
     /// Envoy's listener for a port, as it is configured.

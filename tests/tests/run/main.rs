@@ -3,6 +3,7 @@
 mod crash;
 mod gateway;
 mod identities;
+mod istio;
 mod lifecycle;
 mod load;
 mod logs;

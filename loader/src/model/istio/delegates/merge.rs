@@ -348,7 +348,7 @@ mod tests {
             (
                 json!({"name": "r"}),
                 json!({"name": "l"}),
-                json!({"name": "r"-"l"}),
+                json!({"name": "r-l"}),
             ),
             (
                 json!({"port": 80, "headers": {"a": {"exact": "x"}}}),
