@@ -519,4 +519,9 @@ codes! {
         why "The proxies of each would be believed to be ones of the other."
         example "type: Mesh\nname: cluster.local"
         fix "Give the Mesh another name."
+    UnusedDelegate 659 "delegate of nobody"
+        means "A VirtualService has no hosts, and no other one delegates to it."
+        why "Nothing is served by it, and Istio says nothing."
+        example "kind: VirtualService\nspec: {http: [{route: …}]}"
+        fix "Add `hosts` and `gateways`, or delegate to it."
 }
