@@ -37,6 +37,7 @@ mod route;
 mod sidecar;
 mod tcp_proxy;
 mod tls;
+mod upstream;
 mod upstream_tls;
 
 use std::net::SocketAddr;

@@ -11,6 +11,7 @@ pub mod policy;
 pub mod role;
 pub mod route;
 pub mod tls;
+pub mod upstream;
 
 use std::fmt;
 use std::net::IpAddr;

@@ -11,7 +11,7 @@ use system_tests::recorder::Recorder;
 use system_tests::tls::Identity;
 use system_tests::{envoy, on_each_envoy, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_rustls::rustls::ALL_VERSIONS;
 
 use crate::gateway::{Setup, served};
@@ -25,6 +25,8 @@ on_each_envoy! {
     failures_are_tried_again_as_often_as_asked
     requests_end_in_time
     shares_are_those_of_the_weights
+    connections_begin_with_the_address_of_the_client
+    retries_stay_within_their_budget
 }
 
 const GATEWAY: &str = "apiVersion: networking.istio.io/v1
@@ -78,6 +80,27 @@ fn write(folder: &Path, name: &str, identity: &Identity) -> anyhow::Result<()> {
         folder.join(format!("{name}.key")),
         &identity.key,
     )?)
+}
+
+/// The Secret `client`.
+fn secret_of(client: &Identity, ca: &Ca) -> String {
+    let indented = |pem: &str| pem.trim_end().replace('\n', "\n    ");
+    format!(
+        "apiVersion: v1
+kind: Secret
+metadata: {{name: client}}
+stringData:
+  tls.crt: |
+    {}
+  tls.key: |
+    {}
+  ca.crt: |
+    {}
+",
+        indented(&client.certificate),
+        indented(&client.key),
+        indented(&ca.pem())
+    )
 }
 
 async fn tls_to_services_is_what_rules_say(version: &str) -> anyhow::Result<()> {
@@ -160,23 +183,7 @@ async fn tls_to_services_is_what_rules_say(version: &str) -> anyhow::Result<()> 
     let names: Vec<_> = rows.iter().map(|row| row.0).collect();
     let mut setup = Setup::new(GATEWAY)?.with(&routes(&names));
     let client = ca.sign(&["client.example.org"], false)?;
-    let indented = |pem: &str| pem.trim_end().replace('\n', "\n    ");
-    setup = setup.with(&format!(
-        "apiVersion: v1
-kind: Secret
-metadata: {{name: client}}
-stringData:
-  tls.crt: |
-    {}
-  tls.key: |
-    {}
-  ca.crt: |
-    {}
-",
-        indented(&client.certificate),
-        indented(&client.key),
-        indented(&ca.pem())
-    ));
+    setup = setup.with(&secret_of(&client, &ca));
     write(setup.folder(), "client", &client)?;
     write(
         setup.folder(),
@@ -475,5 +482,70 @@ spec:
     }
     // By chance alone this would be otherwise once in a thousand million times.
     assert!(second > 0 && first > 2 * second, "{first} {second}");
+    Ok(())
+}
+
+async fn connections_begin_with_the_address_of_the_client(version: &str) -> anyhow::Result<()> {
+    let first = TcpListener::bind("127.0.0.1:0").await?;
+    let other = TcpListener::bind("127.0.0.1:0").await?;
+    let setup = Setup::new(GATEWAY)?
+        .with(&routes(&["text", "binary"]))
+        .with(&policy("text", "{proxyProtocol: {version: V1}}"))
+        .with(&policy("binary", "{proxyProtocol: {version: V2}}"))
+        .service_at("text.example.org", 80, "HTTP", first.local_addr()?.port())
+        .service_at("binary.example.org", 80, "HTTP", other.local_addr()?.port());
+    let gateway = setup.start(version, &[]).await?;
+    envoy::validate(version, &gateway.bootstrap).await?;
+    for (path, listener, start) in [
+        ("/text", first, "PROXY TCP4 127.".as_bytes()),
+        ("/binary", other, b"\r\n\r\n\0\r\nQUIT\n\x21\x11"),
+    ] {
+        let seen = async {
+            let (mut stream, _) = listener.accept().await?;
+            let mut bytes = vec![0; start.len()];
+            stream.read_exact(&mut bytes).await?;
+            anyhow::Ok(bytes)
+        };
+        // The backend ends the connection without an answer.
+        let (seen, _) = tokio::join!(seen, gateway.get(8080, HOST, path));
+        assert_eq!(seen?, start, "{path}");
+    }
+    Ok(())
+}
+
+fn policy(name: &str, policy: &str) -> String {
+    format!(
+        "apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: {name}}}
+spec: {{host: {name}.example.org, trafficPolicy: {policy}}}
+"
+    )
+}
+
+async fn retries_stay_within_their_budget(version: &str) -> anyhow::Result<()> {
+    let failing = Recorder::start(&[503]).await?;
+    let own = "{retryBudget: {percent: 0, minRetryConcurrency: 1}, loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 1s}}, \
+               connectionPool: {http: {h2UpgradePolicy: DO_NOT_UPGRADE, http2KeepAlive: {interval: 1s, timeout: 1s}}}}";
+    let setup = Setup::new(GATEWAY)?
+        .with(&http(
+            "  - match: [{uri: {prefix: /often}, statPrefix: often}]
+    retries: {attempts: 3, retryOn: 5xx, backoff: 1ms}
+    route: [{destination: {host: failing.example.org}}]
+",
+        ))
+        .with(&policy("failing", own))
+        .service_at("failing.example.org", 80, "HTTP", failing.port());
+    let gateway = setup.start(version, &[]).await?;
+    envoy::validate(version, &gateway.bootstrap).await?;
+    assert_eq!(gateway.get(8080, HOST, "/often").await?.status, 503);
+    // One at a time is always allowed, and so each is.
+    assert_eq!(failing.take().len(), 4);
+    let counter = "vhost.a.example.com:8080.route.often.upstream_rq_503";
+    assert_eq!(gateway.envoy.counter(counter).await?, 1);
+    let shown = gateway.envoy.admin_get("/config_dump").await?.body;
+    for field in ["retry_budget", "slow_start_config"] {
+        assert!(shown.contains(field), "{field}");
+    }
     Ok(())
 }

@@ -135,8 +135,8 @@ impl<'a> Bindings<'a> {
             let mut servers = slots.iter().flat_map(|slot| &slot.servers);
             let is_named = servers.any(|server| binding.names(server));
             let entries = binding.http.iter().map(|entry| entry.service);
-            let mut parts = entries.chain([binding.service]);
-            let is_used = parts.any(|part| used.contains(part.meta.to_string().as_str()));
+            let mut owners = entries.chain([binding.service]);
+            let is_used = owners.any(|own| used.contains(own.meta.to_string().as_str()));
             if is_named && !is_used {
                 findings.extend(unused(binding, slots));
             }

@@ -137,9 +137,8 @@ fn merged<'a>(
                 "{field}: no match of {} at {} takes all that this one takes",
                 root.service.meta, root.path
             );
-            let finding = at
-                .service
-                .warning(Code::DelegateConflict, &at.path, message);
+            let path = sub.path.field("match").index(at);
+            let finding = sub.service.warning(Code::DelegateConflict, &path, message);
             let root = root.service.span(&root.path.field("match"));
             findings.push(
                 finding
@@ -158,11 +157,8 @@ fn merged<'a>(
 }
 
 /// What both ask for: each match of the delegate together with each of the root that leaves room for it
-/// (`mergeHTTPMatchRequests`). One without such a root is given back, with the field that keeps it out.
-fn both<'a>(
-    root: &Entry<'a>,
-    sub: &Entry<'a>,
-) -> Result<Vec<Match<'a>>, (Match<'a>, &'static str)> {
+/// (`mergeHTTPMatchRequests`). The index of one without such a root is given back, with the field that keeps it out.
+fn both<'a>(root: &Entry<'a>, sub: &Entry<'a>) -> Result<Vec<Match<'a>>, (usize, &'static str)> {
     if root.matches.is_empty() {
         return Ok(sub.matches.iter().map(merge::in_full).collect());
     }
@@ -170,7 +166,7 @@ fn both<'a>(
         return Ok(root.matches.iter().map(merge::in_full).collect());
     }
     let mut all = Vec::new();
-    for leaf in &sub.matches {
+    for (at, leaf) in sub.matches.iter().enumerate() {
         let before = all.len();
         let mut field = "";
         for around in &root.matches {
@@ -184,7 +180,7 @@ fn both<'a>(
             }
         }
         if all.len() == before {
-            return Err((leaf.clone(), field));
+            return Err((at, field));
         }
     }
     Ok(all)

@@ -133,18 +133,11 @@ fn routes<'a>(
                     .push(service.error(Code::NotServedField, &path, message));
                 continue;
             }
-            if !matched.stat_prefix.is_empty() {
-                let message =
-                    "statPrefix is not served: the statistics are those of the virtual host";
-                let path = path.field("statPrefix");
-                maker
-                    .findings
-                    .push(service.warning(Code::NotServedField, &path, message));
-            }
             let mut route = base.clone();
             matches::narrow(&mut route, matched);
             route.origin = maker.input.origin(service, path);
             route.name = name(&entry.route, &matched.name);
+            route.stat_prefix.clone_from(&matched.stat_prefix);
             let is_last = matches::takes_all(&route);
             routes.push(route);
             if is_last {

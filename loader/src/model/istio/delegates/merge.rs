@@ -201,171 +201,53 @@ mod tests {
     }
 
     #[test]
+    #[rustfmt::skip] // One row, one line.
     fn a_delegate_stays_within_its_root() {
         for (root, leaf, expected) in [
             (json!({}), json!({}), None),
             (json!({"uri": {"prefix": "/a"}}), json!({}), None),
-            (
-                json!({"uri": {"prefix": "/a"}}),
-                json!({"uri": {"prefix": "/a/b"}}),
-                None,
-            ),
-            (
-                json!({"uri": {"prefix": "/a"}}),
-                json!({"uri": {"exact": "/a/b"}}),
-                None,
-            ),
-            (
-                json!({"uri": {"prefix": "/a/b"}}),
-                json!({"uri": {"prefix": "/a"}}),
-                Some("uri"),
-            ),
-            (
-                json!({"uri": {"exact": "/a"}}),
-                json!({"uri": {"exact": "/a"}}),
-                None,
-            ),
-            (
-                json!({"uri": {"exact": "/a"}}),
-                json!({"uri": {"exact": "/b"}}),
-                Some("uri"),
-            ),
-            (
-                json!({"uri": {"exact": "/a"}}),
-                json!({"uri": {"prefix": "/a"}}),
-                Some("uri"),
-            ),
-            (
-                json!({"uri": {"regex": "/a"}}),
-                json!({"uri": {"regex": "/a"}}),
-                Some("uri"),
-            ),
-            (
-                json!({"uri": {"regex": "/a"}}),
-                json!({"uri": {"exact": "/a"}}),
-                Some("uri"),
-            ),
-            (
-                json!({"uri": {"prefix": "/a"}}),
-                json!({"uri": {"regex": "/a"}}),
-                Some("uri"),
-            ),
-            (
-                json!({"uri": {"regex": "/a"}}),
-                json!({"method": {"exact": "GET"}}),
-                None,
-            ),
-            (
-                json!({"method": {"exact": "GET"}}),
-                json!({"method": {"exact": "POST"}}),
-                Some("method"),
-            ),
-            (
-                json!({"headers": {"a": {}}}),
-                json!({"headers": {"b": {"exact": "x"}}}),
-                None,
-            ),
-            (
-                json!({"headers": {"a": {"exact": "x"}}}),
-                json!({"headers": {"a": {"exact": "x"}}}),
-                None,
-            ),
-            (
-                json!({"headers": {"a": {}}}),
-                json!({"headers": {"a": {"exact": "x"}}}),
-                Some("headers"),
-            ),
-            (
-                json!({"withoutHeaders": {"a": {"exact": "x"}}}),
-                json!({"withoutHeaders": {"a": {"exact": "y"}}}),
-                Some("withoutHeaders"),
-            ),
-            (
-                json!({"queryParams": {"a": {"prefix": "x"}}}),
-                json!({"queryParams": {"a": {"exact": "y"}}}),
-                Some("queryParams"),
-            ),
-            (
-                json!({"ignoreUriCase": true}),
-                json!({}),
-                Some("ignoreUriCase"),
-            ),
+            (json!({"uri": {"prefix": "/a"}}), json!({"uri": {"prefix": "/a/b"}}), None),
+            (json!({"uri": {"prefix": "/a"}}), json!({"uri": {"exact": "/a/b"}}), None),
+            (json!({"uri": {"prefix": "/a/b"}}), json!({"uri": {"prefix": "/a"}}), Some("uri")),
+            (json!({"uri": {"exact": "/a"}}), json!({"uri": {"exact": "/a"}}), None),
+            (json!({"uri": {"exact": "/a"}}), json!({"uri": {"exact": "/b"}}), Some("uri")),
+            (json!({"uri": {"exact": "/a"}}), json!({"uri": {"prefix": "/a"}}), Some("uri")),
+            (json!({"uri": {"regex": "/a"}}), json!({"uri": {"regex": "/a"}}), Some("uri")),
+            (json!({"uri": {"regex": "/a"}}), json!({"uri": {"exact": "/a"}}), Some("uri")),
+            (json!({"uri": {"prefix": "/a"}}), json!({"uri": {"regex": "/a"}}), Some("uri")),
+            (json!({"uri": {"regex": "/a"}}), json!({"method": {"exact": "GET"}}), None),
+            (json!({"method": {"exact": "GET"}}), json!({"method": {"exact": "POST"}}), Some("method")),
+            (json!({"headers": {"a": {}}}), json!({"headers": {"b": {"exact": "x"}}}), None),
+            (json!({"headers": {"a": {"exact": "x"}}}), json!({"headers": {"a": {"exact": "x"}}}), None),
+            (json!({"headers": {"a": {}}}), json!({"headers": {"a": {"exact": "x"}}}), Some("headers")),
+            (json!({"withoutHeaders": {"a": {"exact": "x"}}}), json!({"withoutHeaders": {"a": {"exact": "y"}}}), Some("withoutHeaders")),
+            (json!({"queryParams": {"a": {"prefix": "x"}}}), json!({"queryParams": {"a": {"exact": "y"}}}), Some("queryParams")),
+            (json!({"ignoreUriCase": true}), json!({}), Some("ignoreUriCase")),
             (json!({"port": 80}), json!({}), None),
             (json!({"port": 80}), json!({"port": 81}), Some("port")),
-            (
-                json!({"sourceNamespace": "a"}),
-                json!({}),
-                Some("sourceNamespace"),
-            ),
-            (
-                json!({"sourceNamespace": "a"}),
-                json!({"sourceNamespace": "a"}),
-                None,
-            ),
-            (
-                json!({"sourceLabels": {"a": "b"}}),
-                json!({"sourceLabels": {"c": "d"}}),
-                None,
-            ),
-            (
-                json!({"sourceLabels": {"a": "b"}}),
-                json!({"sourceLabels": {"a": "c"}}),
-                Some("sourceLabels"),
-            ),
+            (json!({"sourceNamespace": "a"}), json!({}), Some("sourceNamespace")),
+            (json!({"sourceNamespace": "a"}), json!({"sourceNamespace": "a"}), None),
+            (json!({"sourceLabels": {"a": "b"}}), json!({"sourceLabels": {"c": "d"}}), None),
+            (json!({"sourceLabels": {"a": "b"}}), json!({"sourceLabels": {"a": "c"}}), Some("sourceLabels")),
             (json!({"gateways": ["n/a"]}), json!({}), None),
-            (
-                json!({"gateways": ["n/a", "n/b"]}),
-                json!({"gateways": ["n/b"]}),
-                None,
-            ),
-            (
-                json!({"gateways": ["n/a"]}),
-                json!({"gateways": ["n/b"]}),
-                Some("gateways"),
-            ),
+            (json!({"gateways": ["n/a", "n/b"]}), json!({"gateways": ["n/b"]}), None),
+            (json!({"gateways": ["n/a"]}), json!({"gateways": ["n/b"]}), Some("gateways")),
         ] {
-            assert_eq!(
-                conflict(&read(&root), &read(&leaf)),
-                expected,
-                "{root} {leaf}"
-            );
+            assert_eq!(conflict(&read(&root), &read(&leaf)), expected, "{root} {leaf}");
         }
     }
 
     #[test]
+    #[rustfmt::skip] // One row, one line.
     fn of_one_key_the_delegate_says_what_is_meant() {
         for (root, leaf, expected) in [
-            (
-                json!({"uri": {"prefix": "/a"}}),
-                json!({}),
-                json!({"uri": {"prefix": "/a"}}),
-            ),
-            (
-                json!({"uri": {"prefix": "/a"}}),
-                json!({"uri": {"exact": "/a/b"}}),
-                json!({"uri": {"exact": "/a/b"}}),
-            ),
-            (
-                json!({"name": "r"}),
-                json!({"name": "l"}),
-                json!({"name": "r-l"}),
-            ),
-            (
-                json!({"port": 80, "headers": {"a": {"exact": "x"}}}),
-                json!({"headers": {"b": {"exact": "y"}}}),
-                json!({"port": 80, "headers": {"a": {"exact": "x"}, "b": {"exact": "y"}}}),
-            ),
-            (
-                json!({"gateways": ["n/a", "n/b"]}),
-                json!({"gateways": ["n/b"]}),
-                json!({"gateways": ["n/b"]}),
-            ),
+            (json!({"uri": {"prefix": "/a"}}), json!({}), json!({"uri": {"prefix": "/a"}})),
+            (json!({"uri": {"prefix": "/a"}}), json!({"uri": {"exact": "/a/b"}}), json!({"uri": {"exact": "/a/b"}})),
+            (json!({"name": "r"}), json!({"name": "l"}), json!({"name": "r-l"})),
+            (json!({"port": 80, "headers": {"a": {"exact": "x"}}}), json!({"headers": {"b": {"exact": "y"}}}), json!({"port": 80, "headers": {"a": {"exact": "x"}, "b": {"exact": "y"}}})),
+            (json!({"gateways": ["n/a", "n/b"]}), json!({"gateways": ["n/b"]}), json!({"gateways": ["n/b"]})),
         ] {
-            assert_eq!(
-                matched(&read(&root), &read(&leaf)),
-                read(&expected),
-                "{root} {leaf}"
-            );
+            assert_eq!(matched(&read(&root), &read(&leaf)), read(&expected), "{root} {leaf}");
         }
     }
 }
