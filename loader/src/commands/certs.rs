@@ -39,8 +39,12 @@ pub(super) fn run(args: &CertsArgs, output: &Output) -> anyhow::Result<Exit> {
     };
     let dataplanes = loaded.resources.dataplanes.iter();
     // What is wrong with them was found and printed above.
-    let identities: Vec<Identity> = dataplanes
-        .filter_map(|dataplane| kuma::identity(input, dataplane, &mut Vec::new()).ok()?)
+    let identities = dataplanes
+        .filter_map(|dataplane| kuma::identity(input, dataplane, &mut Vec::new()).ok()?);
+    let egresses = loaded.resources.zone_egresses.iter();
+    let egresses = egresses.flat_map(|egress| kuma::egress_identities(input, egress));
+    let identities: Vec<Identity> = identities
+        .chain(egresses)
         .chain(istio::identities(input))
         .collect();
     let meshes = meshes(input);

@@ -68,7 +68,7 @@ pub(super) fn upstream(
     let context = UpstreamTlsContext {
         sni: tls.sni.clone(),
         common_tls_context: Some(common(
-            proxy,
+            mesh(proxy),
             &tls.trust,
             &tls.peers,
             &tls.params,
@@ -96,15 +96,20 @@ pub(super) fn downstream(
     clients: &MeshClients,
     options: &Options,
 ) -> TransportSocket {
+    downstream_as(&proxy.mesh, clients, &options.secrets)
+}
+
+/// The same as who the proxy is in this mesh, with the files in this folder.
+pub(super) fn downstream_as(mesh: &str, clients: &MeshClients, secrets: &Path) -> TransportSocket {
     let context = DownstreamTlsContext {
         require_client_certificate: Some(proto::boolean(true)),
         common_tls_context: Some(common(
-            proxy,
+            mesh,
             &clients.trust,
             &clients.peers,
             &clients.params,
             &[],
-            &options.secrets,
+            secrets,
         )),
         ..DownstreamTlsContext::default()
     };
@@ -112,7 +117,7 @@ pub(super) fn downstream(
 }
 
 fn common(
-    proxy: &Proxy,
+    mesh: &str,
     trust: &Trust,
     peers: &[SpiffeIds],
     params: &TlsParams,
@@ -125,7 +130,7 @@ fn common(
     };
     CommonTlsContext {
         tls_params: (*params != TlsParams::default()).then(|| parameters(params)),
-        tls_certificate_sds_secret_configs: vec![own(proxy, secrets)],
+        tls_certificate_sds_secret_configs: vec![identity(mesh, secrets)],
         alpn_protocols: alpn.iter().map(|&name| name.to_owned()).collect(),
         validation_context_type: Some(ValidationContextType::CombinedValidationContext(
             CombinedCertificateValidationContext {
@@ -140,11 +145,17 @@ fn common(
 
 /// The certificate by which a proxy shows who it is in its mesh.
 pub(super) fn own(proxy: &Proxy, secrets: &Path) -> SdsSecretConfig {
-    let mesh = proxy.identity.as_ref().map(|identity| &identity.mesh);
-    secret(
-        files::identity_secret(mesh.unwrap_or(&proxy.mesh)),
-        &secrets.join(files::IDENTITY),
-    )
+    identity(mesh(proxy), secrets)
+}
+
+/// The mesh that a proxy is in.
+fn mesh(proxy: &Proxy) -> &str {
+    let identity = proxy.identity.as_ref();
+    identity.map_or(&proxy.mesh, |identity| &identity.mesh)
+}
+
+fn identity(mesh: &str, secrets: &Path) -> SdsSecretConfig {
+    secret(files::identity_secret(mesh), &secrets.join(files::IDENTITY))
 }
 
 /// The certificates of an authority.

@@ -7,10 +7,12 @@ mod conflicts;
 mod credentials;
 mod delegates;
 mod destinations;
+mod entries;
 mod hosts;
 mod redirects;
 mod registry;
 mod rules;
+mod subsets;
 mod workloads;
 
 use std::collections::HashSet;
@@ -35,6 +37,8 @@ pub(super) fn all(input: Input<'_>) -> Vec<Diagnostic> {
     destinations::check(resources, &mut findings);
     rules::check(resources, &mut findings);
     delegates::check(resources, &mut findings);
+    subsets::check(resources, &mut findings);
+    entries::check(resources, &mut findings);
     let more = unnamed(istio::check(input), &findings);
     findings.extend(more);
     findings

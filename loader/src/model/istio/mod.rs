@@ -38,6 +38,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Path;
 
 pub use identities::{identities, mesh};
+pub(crate) use tls::files_of;
 pub use workload::{Workload, named, workloads};
 
 /// Where ports without `bind` are opened.

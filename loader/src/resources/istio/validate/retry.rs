@@ -5,7 +5,7 @@ use crate::resources::istio::traffic_policy::RetryBudget;
 use crate::resources::report::Report;
 use crate::source::Path;
 
-use super::duration;
+use super::{duration, unchecked_duration};
 
 /// `supportedRetryOnPolicies`.
 const POLICIES: [&str; 16] = [
@@ -78,7 +78,7 @@ fn is_status(status: u16) -> bool {
 /// How many retries there may be. The limits are those of the CRD's schema.
 pub(super) fn budget(report: &mut Report<'_>, path: &Path, budget: &RetryBudget) {
     let interval = budget.budget_interval.as_ref();
-    duration(report, &path.field("budgetInterval"), interval);
+    unchecked_duration(report, &path.field("budgetInterval"), interval);
     if budget
         .percent
         .is_some_and(|own| !(0.0..=100.0).contains(&own))
