@@ -2,7 +2,8 @@
 //!
 //! - [`envoy`]: stock Envoy as a child process
 //! - [`echo`]: backends that answer with what reached them
-//! - [`calls`]: a backend for gRPC
+//! - [`calls`]: a backend for calls of gRPC that answers all of them alike
+//! - [`grpc`]: a real server of gRPC and its client
 //! - [`collector`]: a receiver of OpenTelemetry's logs
 //! - [`client`]: connections with control over every byte, SNI, ALPN and version
 //! - [`tls`]: TLS as a client that looks at certificates and does not judge them
@@ -19,6 +20,7 @@ pub mod collector;
 pub mod compatibility;
 pub mod echo;
 pub mod envoy;
+pub mod grpc;
 pub mod meshgate;
 pub mod outside;
 pub mod recorder;

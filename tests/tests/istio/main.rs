@@ -1,11 +1,15 @@
 //! Gateways of Istio, served by stock Envoy: real resources, real requests.
 
 mod backends;
+mod clients;
 mod delegates;
+mod files;
 mod gateway;
 mod mesh;
+mod mixed;
 mod revoked;
 mod routes;
 mod seeds;
 mod simulation;
 mod tls;
+mod tls_contexts;
