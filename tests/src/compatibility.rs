@@ -19,10 +19,19 @@ pub enum Outcome {
 pub struct Matrix(BTreeMap<String, BTreeMap<&'static str, Outcome>>);
 
 impl Matrix {
-    /// Reads what `cargo test` printed: `test MODULE::envoy_1_40_0::NAME ... ok`. Other lines say nothing.
+    /// Reads what `cargo test` printed: `Running tests/TARGET…`, and `test MODULE::envoy_1_40_0::NAME ... ok`. Other
+    /// lines say nothing. Tests of Istio's gateways have `istio::` before their names.
     pub fn read(printed: &str) -> Self {
         let mut matrix = Self::default();
+        let mut prefix = "";
         for line in printed.lines() {
+            if let Some(target) = line.trim_start().strip_prefix("Running tests/") {
+                prefix = if target.starts_with("istio/") {
+                    "istio::"
+                } else {
+                    ""
+                };
+            }
             let Some((test, outcome)) = line
                 .strip_prefix("test ")
                 .and_then(|line| line.split_once(" ... "))
@@ -37,7 +46,8 @@ impl Matrix {
             for version in VERSIONS {
                 let module = format!("envoy_{}::", version.replace('.', "_"));
                 if test.contains(&module) {
-                    let outcomes = matrix.0.entry(test.replacen(&module, "", 1)).or_default();
+                    let test = format!("{prefix}{}", test.replacen(&module, "", 1));
+                    let outcomes = matrix.0.entry(test).or_default();
                     outcomes.insert(version, outcome);
                 }
             }
@@ -114,6 +124,18 @@ mod tests {
         assert_eq!(rows(&document), BTreeSet::from(["hosts::exact"]));
         assert_eq!(matrix.tests(), rows(&document));
         assert!(!matrix.is_complete());
+    }
+
+    #[test]
+    fn tests_of_istio_have_names_of_their_own() {
+        let matrix = Matrix::read(
+            "     Running tests/end_to_end/main.rs (target/debug/deps/end_to_end-1)\n\
+             test tls::envoy_1_40_0::versions ... ok\n\
+             \x20    Running tests/istio/main.rs (target/debug/deps/istio-1)\n\
+             test tls::envoy_1_40_0::versions ... ok\n",
+        );
+        let names = BTreeSet::from(["istio::tls::versions", "tls::versions"]);
+        assert_eq!(matrix.tests(), names);
     }
 
     #[test]

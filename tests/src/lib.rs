@@ -10,6 +10,7 @@
 //! - [`compatibility`]: what tests said on each Envoy
 //! - [`meshgate`]: the command under test
 //! - [`outside`]: servers as they are outside of a mesh
+//! - [`recorder`]: a backend that writes down what reaches it
 //! - [`shared`]: test data from outside of the project, where it is there
 //! - [`wasm_host`]: Envoy's part of the Wasm ABI, with a record of every call
 
@@ -22,6 +23,7 @@ pub mod envoy;
 pub mod grpc;
 pub mod meshgate;
 pub mod outside;
+pub mod recorder;
 pub mod shared;
 pub mod tls;
 pub mod wasm_host;

@@ -125,17 +125,17 @@ fn compatibility() -> anyhow::Result<()> {
         "the Envoys are others: make test-matrix"
     );
     let mut tests = BTreeSet::new();
-    for file in ["fixture.rs", "end_to_end"] {
+    for file in ["fixture.rs", "end_to_end", "istio"] {
         let path = checkout().join("tests/tests").join(file);
         for entry in WalkDir::new(path) {
             let entry = entry?;
             let path = entry.path();
             if path.extension() == Some("rs".as_ref()) {
                 let module = path.file_stem().and_then(OsStr::to_str).context("a name")?;
-                let prefix = if file == "end_to_end" {
-                    format!("{module}::")
-                } else {
-                    String::new()
+                let prefix = match file {
+                    "end_to_end" => format!("{module}::"),
+                    "istio" => format!("istio::{module}::"),
+                    _ => String::new(),
                 };
                 let text = fs::read_to_string(path)?;
                 tests.extend(on_each_envoy(&text).map(|test| format!("{prefix}{test}")));

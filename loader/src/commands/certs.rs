@@ -1,4 +1,4 @@
-//! `meshgate certs`: the CAs of meshes and the identities of their Dataplanes, made, shown and renewed.
+//! `meshgate certs`: the CAs of meshes and the identities of their Dataplanes and workloads, made, shown and renewed.
 
 mod report;
 
@@ -12,12 +12,14 @@ use signal_hook::iterator::Signals;
 use time::OffsetDateTime;
 
 use self::report::Report;
+use super::choose::meshes;
 use super::{Exit, load};
 use crate::cli::CertsArgs;
 use crate::diagnostic::Severity;
 use crate::files;
 use crate::identity::{Keeper, Store};
 use crate::model::Identity;
+use crate::model::istio;
 use crate::model::kuma::{self, Input};
 use crate::output::Output;
 
@@ -41,8 +43,11 @@ pub(super) fn run(args: &CertsArgs, output: &Output) -> anyhow::Result<Exit> {
         .filter_map(|dataplane| kuma::identity(input, dataplane, &mut Vec::new()).ok()?);
     let egresses = loaded.resources.zone_egresses.iter();
     let egresses = egresses.flat_map(|egress| kuma::egress_identities(input, egress));
-    let identities: Vec<Identity> = identities.chain(egresses).collect();
-    let meshes = kuma::meshes(input);
+    let identities: Vec<Identity> = identities
+        .chain(egresses)
+        .chain(istio::identities(input))
+        .collect();
+    let meshes = meshes(input);
     let keeper = Keeper::new(Store::new(files::work_dir()?), meshes.clone());
     // Before the first look, so that no signal is lost.
     let stopped = args.watch.then(signals).transpose()?;

@@ -7,7 +7,7 @@ use super::load::{Loaded, load};
 use super::workloads;
 use crate::cli::ProxyArgs;
 use crate::diagnostic::{Code, Diagnostic, render};
-use crate::identity::{Keeper, Renewal, Store};
+use crate::identity::{Keeper, Meshes, Renewal, Store};
 use crate::model::Proxy;
 use crate::model::istio::{self, Workload};
 use crate::model::kuma::{self, Input};
@@ -66,7 +66,7 @@ impl Loaded {
                 )
             }
         };
-        let meshes = kuma::meshes(input);
+        let meshes = meshes(input);
         self.add(more);
         if self.has_fatal_errors() {
             return Ok(None);
@@ -106,6 +106,15 @@ impl Loaded {
         self.findings.extend(more);
         render::sort(&mut self.findings);
     }
+}
+
+/// Kuma's meshes with mTLS, and Istio's.
+pub(super) fn meshes(input: Input<'_>) -> Meshes {
+    let mut meshes = kuma::meshes(input);
+    if let Some(own) = istio::mesh(input) {
+        meshes.entry(own.mesh.clone()).or_insert(own);
+    }
+    meshes
 }
 
 fn is_same(one: &Diagnostic, other: &Diagnostic) -> bool {

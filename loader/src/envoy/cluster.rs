@@ -10,7 +10,7 @@ use envoy_types::pb::envoy::config::cluster::v3::cluster::common_lb_config::{
 };
 use envoy_types::pb::envoy::config::cluster::v3::cluster::{
     ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily, LbConfig, LbPolicy,
-    MaglevLbConfig, RingHashLbConfig,
+    LeastRequestLbConfig, MaglevLbConfig, RingHashLbConfig, RoundRobinLbConfig,
 };
 use envoy_types::pb::envoy::config::cluster::v3::{
     CircuitBreakers, Cluster, UpstreamConnectionOptions,
@@ -33,8 +33,8 @@ use envoy_types::util::pack_any;
 
 use super::health::health_check;
 use super::outliers::outlier_detection;
-use super::{Options, mesh_tls, proto, tls, upstream_tls};
-use crate::model::policy::{Balancing, ClusterPolicy, Keepalive, Limits};
+use super::{Options, mesh_tls, proto, tls, upstream, upstream_tls};
+use crate::model::policy::{Balancing, ClusterPolicy, Keepalive};
 use crate::model::{self, UpstreamProtocol};
 
 /// The key of [`protocol_options`] (Envoy looks for the type's name).
@@ -57,7 +57,7 @@ pub(super) fn cluster(
         )),
         per_connection_buffer_limit_bytes: Some(proto::number(32_768)),
         load_assignment: Some(load_assignment(cluster)),
-        circuit_breakers: Some(circuit_breakers(&policy.limits)),
+        circuit_breakers: Some(circuit_breakers(policy)),
         outlier_detection: policy.outliers.as_ref().map(outlier_detection),
         common_lb_config: common_lb_config(policy),
         health_checks: health_checks(cluster),
@@ -65,7 +65,7 @@ pub(super) fn cluster(
         transport_socket: cluster
             .tls
             .as_ref()
-            .map(|tls| mesh_tls::upstream(proxy, tls, options))
+            .map(|tls| mesh_tls::upstream(proxy, tls, cluster.protocol, options))
             .or_else(|| cluster.origination.as_ref().map(tls::originate)),
         lb_policy: lb_policy(policy),
         lb_config: lb_config(policy),
@@ -74,6 +74,10 @@ pub(super) fn cluster(
         metadata: Some(proto::metadata(&cluster.origin)),
         ..Cluster::default()
     };
+    if let Some(version) = policy.upstream.proxy_protocol {
+        let inner = made.transport_socket.take();
+        made.transport_socket = Some(upstream::proxy_protocol(version, inner));
+    }
     // STATIC is what Envoy takes where nothing is said.
     if !resolved {
         let kind = DiscoveryType::StrictDns.into();
@@ -119,7 +123,9 @@ fn endpoint(endpoint: &model::Endpoint) -> LbEndpoint {
 }
 
 /// Envoy's own limits, which Kuma spells out to have them counted down in `circuit_breakers.default.remaining_*`.
-fn circuit_breakers(limits: &Limits) -> CircuitBreakers {
+fn circuit_breakers(policy: &ClusterPolicy) -> CircuitBreakers {
+    let limits = &policy.limits;
+    let budget = policy.upstream.retry_budget.as_ref();
     CircuitBreakers {
         thresholds: vec![Thresholds {
             max_connections: Some(proto::number(limits.connections.unwrap_or(1024))),
@@ -127,6 +133,7 @@ fn circuit_breakers(limits: &Limits) -> CircuitBreakers {
             max_requests: Some(proto::number(limits.requests.unwrap_or(1024))),
             max_retries: Some(proto::number(limits.retries.unwrap_or(3))),
             max_connection_pools: limits.connection_pools.map(proto::number),
+            retry_budget: budget.map(upstream::retry_budget),
             track_remaining: true,
             ..Thresholds::default()
         }],
@@ -147,6 +154,7 @@ fn lb_policy(policy: &ClusterPolicy) -> i32 {
 
 fn lb_config(policy: &ClusterPolicy) -> Option<LbConfig> {
     let size = |value| UInt64Value { value };
+    let slow_start = policy.upstream.warmup.as_ref().map(upstream::slow_start);
     match policy.balancing {
         Some(Balancing::RingHash(Some(least))) => {
             Some(LbConfig::RingHashLbConfig(RingHashLbConfig {
@@ -157,6 +165,17 @@ fn lb_config(policy: &ClusterPolicy) -> Option<LbConfig> {
         Some(Balancing::Maglev(Some(entries))) => Some(LbConfig::MaglevLbConfig(MaglevLbConfig {
             table_size: Some(size(entries)),
         })),
+        Some(Balancing::LeastRequest) if slow_start.is_some() => {
+            Some(LbConfig::LeastRequestLbConfig(LeastRequestLbConfig {
+                slow_start_config: slow_start,
+                ..LeastRequestLbConfig::default()
+            }))
+        }
+        None | Some(Balancing::RoundRobin) if slow_start.is_some() => {
+            Some(LbConfig::RoundRobinLbConfig(RoundRobinLbConfig {
+                slow_start_config: slow_start,
+            }))
+        }
         _ => None,
     }
 }
@@ -208,6 +227,7 @@ fn protocol_options(cluster: &model::Cluster) -> HashMap<String, Any> {
         initial_stream_window_size: Some(proto::number(65_536)),
         initial_connection_window_size: Some(proto::number(1_048_576)),
         max_concurrent_streams: policy.streams_per_connection.map(proto::number),
+        connection_keepalive: policy.upstream.pings.as_ref().map(upstream::pings),
         ..Http2ProtocolOptions::default()
     };
     let explicit = |protocol| {

@@ -105,7 +105,7 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
                     name: listener.name.clone(),
                     filter_chain_match: Some(chain_match(listener)),
                     filters: vec![manager],
-                    transport_socket: Some(tls::terminate(listener, &tls::HTTP)),
+                    transport_socket: Some(tls::terminate(proxy, listener, &tls::HTTP, options)),
                     transport_socket_connect_timeout: handshake_timeout(proxy),
                     metadata: Some(proto::metadata(&listener.origin)),
                     ..FilterChain::default()
@@ -182,7 +182,7 @@ fn connection_chain(
     let terminates = !listener.passes_tls;
     FilterChain {
         filters: filter.into_iter().collect(),
-        transport_socket: terminates.then(|| tls::terminate(listener, alpn)),
+        transport_socket: terminates.then(|| tls::terminate(proxy, listener, alpn, options)),
         transport_socket_connect_timeout: handshake_timeout(proxy).filter(|_| terminates),
         ..FilterChain::default()
     }
@@ -197,8 +197,10 @@ fn chain_match(listener: &Listener) -> FilterChainMatch {
         .map(ToString::to_string)
         .collect();
     server_names.sort();
+    let accepted = listener.tls.accepted.iter();
     FilterChainMatch {
         server_names,
+        application_protocols: accepted.map(|&name| name.to_owned()).collect(),
         transport_protocol: "tls".to_owned(),
         ..FilterChainMatch::default()
     }

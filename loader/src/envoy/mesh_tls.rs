@@ -21,7 +21,7 @@ use envoy_types::util::pack_any;
 use super::{Options, proto};
 use crate::model::TlsVersion;
 use crate::model::identity::TlsParams;
-use crate::model::{MeshClients, MeshTls, Proxy, SpiffeIds, Trust};
+use crate::model::{Dialect, MeshClients, MeshTls, Proxy, SpiffeIds, Trust, UpstreamProtocol};
 
 /// The protocol that proxies of meshes negotiate (Kuma `pkg/xds/envoy/tls` at 2.14.3). Listeners tell their
 /// connections from others by it.
@@ -59,20 +59,35 @@ pub mod files {
 }
 
 /// The TLS of a proxy with endpoints in meshes.
-pub(super) fn upstream(proxy: &Proxy, tls: &MeshTls, options: &Options) -> TransportSocket {
+pub(super) fn upstream(
+    proxy: &Proxy,
+    tls: &MeshTls,
+    speaks: UpstreamProtocol,
+    options: &Options,
+) -> TransportSocket {
     let context = UpstreamTlsContext {
         sni: tls.sni.clone(),
         common_tls_context: Some(common(
-            &proxy.mesh,
+            mesh(proxy),
             &tls.trust,
             &tls.peers,
             &tls.params,
-            &[ALPN],
+            protocols(proxy, speaks),
             &options.secrets,
         )),
         ..UpstreamTlsContext::default()
     };
     socket(pack_any(context))
+}
+
+/// What is offered to endpoints: on Istio what its sidecars know their mTLS by, without `istio-peer-exchange`, for which
+/// Envoy would have to be Istio's own (`ALPNInMesh` in `pilot/pkg/networking/util/util.go` at 1.32).
+fn protocols(proxy: &Proxy, speaks: UpstreamProtocol) -> &'static [&'static str] {
+    match (proxy.dialect, speaks) {
+        (Dialect::Kuma, _) => &[ALPN],
+        (Dialect::Istio, UpstreamProtocol::Http2 | UpstreamProtocol::Grpc) => &["istio", "h2"],
+        (Dialect::Istio, UpstreamProtocol::Http1 | UpstreamProtocol::AsClient) => &["istio"],
+    }
 }
 
 /// The TLS of a proxy with clients in meshes.
@@ -109,28 +124,46 @@ fn common(
     alpn: &[&str],
     secrets: &Path,
 ) -> CommonTlsContext {
-    let own = secret(files::identity_secret(mesh), &secrets.join(files::IDENTITY));
-    let authority = secret(
-        files::authority_secret(trust),
-        &secrets.join(files::authority(trust)),
-    );
     let expected = CertificateValidationContext {
         match_typed_subject_alt_names: peers.iter().map(uri).collect(),
         ..CertificateValidationContext::default()
     };
     CommonTlsContext {
         tls_params: (*params != TlsParams::default()).then(|| parameters(params)),
-        tls_certificate_sds_secret_configs: vec![own],
+        tls_certificate_sds_secret_configs: vec![identity(mesh, secrets)],
         alpn_protocols: alpn.iter().map(|&name| name.to_owned()).collect(),
         validation_context_type: Some(ValidationContextType::CombinedValidationContext(
             CombinedCertificateValidationContext {
                 default_validation_context: Some(expected),
-                validation_context_sds_secret_config: Some(authority),
+                validation_context_sds_secret_config: Some(authority(trust, secrets)),
                 ..CombinedCertificateValidationContext::default()
             },
         )),
         ..CommonTlsContext::default()
     }
+}
+
+/// The certificate by which a proxy shows who it is in its mesh.
+pub(super) fn own(proxy: &Proxy, secrets: &Path) -> SdsSecretConfig {
+    identity(mesh(proxy), secrets)
+}
+
+/// The mesh that a proxy is in.
+fn mesh(proxy: &Proxy) -> &str {
+    let identity = proxy.identity.as_ref();
+    identity.map_or(&proxy.mesh, |identity| &identity.mesh)
+}
+
+fn identity(mesh: &str, secrets: &Path) -> SdsSecretConfig {
+    secret(files::identity_secret(mesh), &secrets.join(files::IDENTITY))
+}
+
+/// The certificates of an authority.
+pub(super) fn authority(trust: &Trust, secrets: &Path) -> SdsSecretConfig {
+    secret(
+        files::authority_secret(trust),
+        &secrets.join(files::authority(trust)),
+    )
 }
 
 pub(super) fn parameters(params: &TlsParams) -> TlsParameters {

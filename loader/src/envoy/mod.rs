@@ -39,6 +39,7 @@ mod route;
 mod sidecar;
 mod tcp_proxy;
 mod tls;
+mod upstream;
 mod upstream_tls;
 
 use std::net::SocketAddr;
@@ -50,7 +51,7 @@ use envoy_types::pb::envoy::config::bootstrap::v3::{Bootstrap, bootstrap::Static
 pub use access_log::AccessLog;
 pub use encode::{EncodeError, Format, UnknownFormat, encode};
 pub use filter::{CAPABILITIES, OUTBOUND_CAPABILITIES};
-pub use process::{CONNECTION_LIMITS, admin};
+pub use process::{CONNECTION_LIMITS, admin, is_of_istio};
 pub use proto::METADATA;
 
 use crate::model::Proxy;

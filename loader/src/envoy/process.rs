@@ -15,11 +15,11 @@ use envoy_types::pb::envoy::config::overload::v3::{
     OverloadManager, ResourceMonitor, resource_monitor,
 };
 use envoy_types::pb::envoy::extensions::resource_monitors::downstream_connections::v3::DownstreamConnectionsConfig;
-use envoy_types::pb::google::protobuf::value::Kind;
+use envoy_types::pb::google::protobuf::{Struct, value::Kind};
 use envoy_types::util::pack_any;
 
 use super::proto;
-use crate::model::Proxy;
+use crate::model::{Dialect, Proxy};
 
 /// How many connections all listeners take together (`KUMA_PROXY_GATEWAY_GLOBAL_DOWNSTREAM_MAX_CONNECTIONS`).
 const MAX_CONNECTIONS: i64 = 50_000;
@@ -32,8 +32,19 @@ pub(super) fn node(proxy: &Proxy) -> Node {
     Node {
         id: format!("{}.{}", proxy.mesh, proxy.name),
         cluster: proxy.service.clone(),
+        metadata: (proxy.dialect == Dialect::Istio).then(of_istio),
         ..Node::default()
     }
+}
+
+/// What tells the node of an Istio gateway from others, whose `id` begins with a mesh.
+fn of_istio() -> Struct {
+    proto::structure([("dialect", Kind::StringValue("istio".to_owned()))])
+}
+
+/// Whether a node is an Istio gateway, so that its `id` begins with a namespace.
+pub fn is_of_istio(node: &Node) -> bool {
+    node.metadata == Some(of_istio())
 }
 
 /// The admin interface on an address.

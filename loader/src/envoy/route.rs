@@ -209,6 +209,7 @@ fn added(changes: &HeaderChanges) -> Vec<HeaderValueOption> {
 fn route(dialect: Dialect, route: &model::Route) -> Route {
     Route {
         name: route.name.clone(),
+        stat_prefix: route.stat_prefix.clone(),
         r#match: Some(matches::of(route)),
         request_headers_to_add: added(&route.request_headers),
         request_headers_to_remove: route.request_headers.remove.clone(),

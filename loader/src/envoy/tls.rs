@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use envoy_types::pb::envoy::config::core::v3::{TransportSocket, transport_socket};
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::certificate_validation_context::TrustChainVerification;
-use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::common_tls_context::ValidationContextType;
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::common_tls_context::{
+    CombinedCertificateValidationContext, ValidationContextType,
+};
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::subject_alt_name_matcher::SanType;
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
     CertificateValidationContext, CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, Secret,
@@ -14,7 +16,7 @@ use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
 use envoy_types::pb::envoy::r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern};
 use envoy_types::util::pack_any;
 
-use super::proto;
+use super::{Options, mesh_tls, proto};
 use crate::model::{Certificate, ClientValidation, Listener, Proxy, TlsOrigination, TlsVersion};
 
 /// Each certificate once, by name: many listeners may have the same one.
@@ -43,7 +45,12 @@ pub(super) const HTTP: [&str; 2] = ["h2", "http/1.1"];
 
 /// TLS with the listener's certificates, and these protocols to choose from. A secret without a source is one of the
 /// bootstrap's.
-pub(super) fn terminate(listener: &Listener, alpn: &[&str]) -> TransportSocket {
+pub(super) fn terminate(
+    proxy: &Proxy,
+    listener: &Listener,
+    alpn: &[&str],
+    options: &Options,
+) -> TransportSocket {
     let certificate = |certificate: &Certificate| SdsSecretConfig {
         name: certificate.name.clone(),
         sds_config: None,
@@ -55,6 +62,9 @@ pub(super) fn terminate(listener: &Listener, alpn: &[&str]) -> TransportSocket {
         ..TlsCertificate::default()
     });
     let clients = tls.clients.as_ref();
+    let certificates = listener.certificates.iter().map(certificate);
+    let of_mesh = tls.mesh.iter();
+    let of_mesh = of_mesh.map(|_| mesh_tls::own(proxy, &options.secrets));
     let context = DownstreamTlsContext {
         common_tls_context: Some(CommonTlsContext {
             tls_params: Some(TlsParameters {
@@ -65,14 +75,21 @@ pub(super) fn terminate(listener: &Listener, alpn: &[&str]) -> TransportSocket {
                 ..TlsParameters::default()
             }),
             tls_certificates: files.collect(),
-            tls_certificate_sds_secret_configs: listener
-                .certificates
-                .iter()
-                .map(certificate)
-                .collect(),
+            tls_certificate_sds_secret_configs: certificates.chain(of_mesh).collect(),
             alpn_protocols: alpn.iter().map(|&name| name.to_owned()).collect(),
-            validation_context_type: clients
-                .map(|clients| ValidationContextType::ValidationContext(validation(clients))),
+            validation_context_type: clients.map(|clients| match &tls.mesh {
+                None => ValidationContextType::ValidationContext(validation(clients)),
+                Some(trust) => ValidationContextType::CombinedValidationContext(
+                    CombinedCertificateValidationContext {
+                        default_validation_context: Some(validation(clients)),
+                        validation_context_sds_secret_config: Some(mesh_tls::authority(
+                            trust,
+                            &options.secrets,
+                        )),
+                        ..CombinedCertificateValidationContext::default()
+                    },
+                ),
+            }),
             ..CommonTlsContext::default()
         }),
         require_client_certificate: clients.map(|clients| proto::boolean(clients.required)),

@@ -11,6 +11,7 @@ pub mod policy;
 pub mod role;
 pub mod route;
 pub mod tls;
+pub mod upstream;
 mod wider;
 
 use std::fmt;
@@ -195,7 +196,7 @@ impl Listener {
 
     /// Whether TLS sessions can end here.
     pub fn has_certificate(&self) -> bool {
-        !self.certificates.is_empty() || !self.tls.files.is_empty()
+        !self.certificates.is_empty() || !self.tls.files.is_empty() || self.tls.mesh.is_some()
     }
 }
 

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use super::upstream::Upstream;
+
 use ::policy::Tags;
 
 /// What holds for the connections and requests of a listener.
@@ -204,6 +206,8 @@ pub struct ClusterPolicy {
     pub streams_per_connection: Option<u32>,
     /// Probes of the kernel on silent connections.
     pub keepalive: Option<Keepalive>,
+    /// How connections begin and stay.
+    pub upstream: Upstream,
 }
 
 /// Which endpoint a request gets.

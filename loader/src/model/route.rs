@@ -38,6 +38,8 @@ impl VirtualHost {
 pub struct Route {
     /// Its name in logs and statistics; empty for none.
     pub name: String,
+    /// What its own statistics are called; there are none if it is empty.
+    pub stat_prefix: String,
     /// The paths that it takes.
     pub path: PathMatch,
     /// Whether letters of the path match in both cases; not with an expression.
@@ -67,6 +69,7 @@ impl Route {
     pub fn new(action: Action, origin: Origin) -> Self {
         Self {
             name: String::new(),
+            stat_prefix: String::new(),
             path: PathMatch::Prefix("/".to_owned()),
             ignores_path_case: false,
             method: None,

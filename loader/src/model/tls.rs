@@ -2,11 +2,17 @@
 
 use std::fmt;
 
+use super::Trust;
+
 /// What TLS is like where it ends at a listener. Whatever is absent is Envoy's own choice, which is TLS 1.2 or 1.3.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerTls {
     /// Certificates that Envoy reads from files.
     pub files: Vec<CertificateFiles>,
+    /// The proxy shows its own identity instead, and its clients' certificates have to be of this authority.
+    pub mesh: Option<Trust>,
+    /// Protocols of which a client has to offer one (ALPN); any or none will do if there are none.
+    pub accepted: Vec<&'static str>,
     /// What clients have to prove; nothing if absent.
     pub clients: Option<ClientValidation>,
     /// The oldest version.

@@ -228,6 +228,7 @@ impl Loader {
             "VirtualService" => keep!(virtual_services),
             "DestinationRule" => keep!(destination_rules),
             "ServiceEntry" => keep!(service_entries),
+            "WorkloadEntry" => keep!(workload_entries),
             _ => {}
         }
     }

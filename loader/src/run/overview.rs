@@ -146,20 +146,16 @@ fn decided(port: &Port) -> Vec<String> {
 
 /// The first screen.
 pub(super) fn overview(proxy: &Proxy) -> String {
-    let within = match proxy.dialect {
-        Dialect::Kuma => "mesh",
-        Dialect::Istio => "namespace",
+    let (name, within) = (&proxy.name, &proxy.mesh);
+    let mut text = match proxy.dialect {
+        Dialect::Kuma => format!("meshgate: gateway {name} (mesh {within})\n"),
+        Dialect::Istio => format!("meshgate: gateway {within}/{name}\n"),
     };
-    let mut text = if proxy.mesh.is_empty() {
+    if proxy.mesh.is_empty() {
         let meshes: Vec<_> = proxy.identities().map(|own| own.mesh.as_str()).collect();
         let meshes = meshes.join(", ");
-        format!("meshgate: zone egress {} (meshes {meshes})\n", proxy.name)
-    } else {
-        format!(
-            "meshgate: gateway {} ({within} {})\n",
-            proxy.name, proxy.mesh
-        )
-    };
+        text = format!("meshgate: zone egress {name} (meshes {meshes})\n");
+    }
     let mut before = String::new();
     let all = served(proxy);
     let width = all.iter().map(|one| one.place.len()).max().unwrap_or(0);

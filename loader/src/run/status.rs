@@ -18,10 +18,13 @@ use crate::model::Proxy;
 /// The answer of `/status`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Status {
-    /// The Dataplane.
+    /// The Dataplane, on Istio the workload.
     pub gateway: String,
-    /// Its mesh.
+    /// Its mesh; empty on Istio.
     pub mesh: String,
+    /// Its namespace, on Istio only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// The process of meshgate.
     pub pid: u32,
     /// The Envoy that it runs.
@@ -156,7 +159,10 @@ fn written(time: OffsetDateTime) -> String {
 /// For a terminal.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "gateway {} (mesh {})", self.gateway, self.mesh)?;
+        match &self.namespace {
+            Some(namespace) => writeln!(f, "gateway {namespace}/{}", self.gateway)?,
+            None => writeln!(f, "gateway {} (mesh {})", self.gateway, self.mesh)?,
+        }
         let envoy = &self.envoy;
         let state = match (envoy.pid, envoy.ready, envoy.draining) {
             (None, ..) => "not running".to_owned(),

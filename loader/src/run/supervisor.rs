@@ -28,6 +28,7 @@ use super::streamer::Streamer;
 use super::watch::Watch;
 use super::words::Words;
 use super::{Event, Settings, endpoint};
+use crate::envoy::is_of_istio;
 use crate::model::Proxy;
 use crate::output::Output;
 
@@ -195,8 +196,12 @@ impl Supervisor<'_> {
             let mut status = self.status.lock();
             let node = self.configuration.bootstrap.node.as_ref();
             let id = node.map(|node| node.id.split_once('.'));
-            let (mesh, name) = id.flatten().unwrap_or_default();
-            mesh.clone_into(&mut status.mesh);
+            let (around, name) = id.flatten().unwrap_or_default();
+            if node.is_some_and(is_of_istio) {
+                status.namespace = Some(around.to_owned());
+            } else {
+                around.clone_into(&mut status.mesh);
+            }
             name.clone_into(&mut status.gateway);
             status.pid = process::id();
             status.envoy.admin = self.admin.address().to_string();

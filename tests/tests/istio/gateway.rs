@@ -5,13 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use serde_json::Value;
 use system_tests::client::{Connection, Response, get};
 use system_tests::echo::Backend;
 use system_tests::envoy::Envoy;
 use system_tests::meshgate;
-use system_tests::tls::Tls;
+use system_tests::tls::{Identity, Tls};
 use tempfile::TempDir;
 
 /// A served gateway. All of it ends when this is dropped.
@@ -21,7 +21,7 @@ pub(crate) struct Gateway {
     /// What `meshgate bootstrap` found.
     pub(crate) findings: String,
     address: IpAddr,
-    _dir: TempDir,
+    dir: TempDir,
     _backends: Vec<Backend>,
 }
 
@@ -30,6 +30,7 @@ pub(crate) struct Setup {
     address: IpAddr,
     dir: TempDir,
     backends: Vec<Backend>,
+    entries: usize,
     resources: String,
 }
 
@@ -40,6 +41,7 @@ impl Setup {
             address: own_address(),
             dir: TempDir::new()?,
             backends: Vec::new(),
+            entries: 0,
             resources: resources.to_owned(),
         })
     }
@@ -60,8 +62,15 @@ impl Setup {
         Ok(self)
     }
 
+    /// A service behind a port of the loopback address.
+    pub(crate) fn service_at(mut self, host: &str, port: u16, protocol: &str, at: u16) -> Self {
+        self.entry(host, port, protocol, at);
+        self
+    }
+
     fn entry(&mut self, host: &str, port: u16, protocol: &str, target: u16) {
-        let name = format!("e{}", self.backends.len());
+        let name = format!("e{}", self.entries);
+        self.entries += 1;
         let entry = format!(
             "
 ---
@@ -77,6 +86,12 @@ spec:
 "
         );
         self.resources.push_str(&entry);
+    }
+
+    /// Keeps a backend as long as the gateway.
+    pub(crate) fn keeping(mut self, backend: Backend) -> Self {
+        self.backends.push(backend);
+        self
     }
 
     /// The folder of the gateway.
@@ -104,7 +119,13 @@ spec:
         let (file, to) = (file.display().to_string(), to.display().to_string());
         let own = ["bootstrap", &file, "--address", &address, "--admin"];
         let rest = ["127.0.0.1:0", "--format", "json", "-o", &to];
-        meshgate::run(own.iter().chain(&rest).chain(args))
+        let args = own.iter().chain(&rest).chain(args);
+        let output = meshgate::command(&self.work()).args(args).output();
+        output.context("meshgate does not start")
+    }
+
+    fn work(&self) -> PathBuf {
+        self.dir.path().join("work")
     }
 
     /// Serves it.
@@ -118,7 +139,7 @@ spec:
             bootstrap,
             findings,
             address: self.address,
-            _dir: self.dir,
+            dir: self.dir,
             _backends: self.backends,
         })
     }
@@ -128,6 +149,29 @@ impl Gateway {
     /// Where the gateway listens.
     pub(crate) fn at(&self, port: u16) -> SocketAddr {
         SocketAddr::new(self.address, port)
+    }
+
+    /// Sees to it that all workloads have identities.
+    pub(crate) fn certs(&self) -> anyhow::Result<()> {
+        let file = self.dir.path().join("resources.yaml");
+        let work = self.dir.path().join("work");
+        meshgate::run_in(&work, ["certs".as_ref(), file.as_os_str()]).map(drop)
+    }
+
+    /// The identity of a workload, `<namespace>.<name>`, out of Envoy's file.
+    pub(crate) fn identity(&self, workload: &str) -> anyhow::Result<Identity> {
+        let proxies = self.dir.path().join("work/proxies/cluster.local");
+        let text = fs::read(proxies.join(workload).join("identity.json"))?;
+        let secret: Value = serde_json::from_slice(&text)?;
+        let part = |name: &str| {
+            let path = format!("/resources/0/tls_certificate/{name}/inline_string");
+            let text = secret.pointer(&path).and_then(Value::as_str);
+            text.map(ToOwned::to_owned).context("no identity")
+        };
+        Ok(Identity {
+            certificate: part("certificate_chain")?,
+            key: part("private_key")?,
+        })
     }
 
     /// The answer to a `GET`.
@@ -146,6 +190,11 @@ impl Gateway {
     ) -> anyhow::Result<Response> {
         let connection = Connection::open_tls(self.at(port), tls).await?;
         connection.http1(get(host, path)).await
+    }
+
+    /// The folder of the gateway.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.dir.path()
     }
 
     /// Envoy's listener for a port, as it is configured.

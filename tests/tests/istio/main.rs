@@ -1,9 +1,13 @@
 //! Gateways of Istio, served by stock Envoy: real resources, real requests.
 
+mod backends;
 mod clients;
+mod delegates;
 mod files;
 mod gateway;
+mod mesh;
 mod mixed;
+mod revoked;
 mod routes;
 mod seeds;
 mod simulation;

@@ -7,6 +7,7 @@ mod examples;
 mod full_disk;
 mod gateway;
 mod identities;
+mod istio;
 mod lifecycle;
 mod load;
 mod logs;

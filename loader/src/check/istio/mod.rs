@@ -5,6 +5,7 @@
 
 mod conflicts;
 mod credentials;
+mod delegates;
 mod destinations;
 mod entries;
 mod hosts;
@@ -35,6 +36,7 @@ pub(super) fn all(input: Input<'_>) -> Vec<Diagnostic> {
     hosts::check(resources, &mut findings);
     destinations::check(resources, &mut findings);
     rules::check(resources, &mut findings);
+    delegates::check(resources, &mut findings);
     subsets::check(resources, &mut findings);
     entries::check(resources, &mut findings);
     let more = unnamed(istio::check(input), &findings);

@@ -71,7 +71,10 @@ fn subsets(
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         let of_pods = workloads(&resources.kubernetes).map(|workload| workload.labels);
-        let mut all = of_pods.chain(service.endpoints.iter().copied());
+        let of_entries = resources.istio.workload_entries.iter();
+        let of_entries = of_entries.map(|entry| &entry.spec.labels);
+        let endpoints = service.endpoints.iter().copied();
+        let mut all = of_pods.chain(of_entries).chain(endpoints);
         if all.any(|labels| selects(&wanted, labels)) || rule.place.is_faulty(&path) {
             continue;
         }

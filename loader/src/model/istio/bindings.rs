@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use policy::istio;
 
+use super::delegates::{self, Entry};
 use super::names;
 use super::servers::{GatewayServer, Slot};
 use super::workload::Workload;
@@ -20,6 +21,8 @@ pub(super) struct Binding<'a> {
     pub(super) service: &'a Resource<VirtualService>,
     /// Its hosts, with names of the namespace in full.
     pub(super) hosts: Vec<String>,
+    /// Its routes for requests, with those of its delegates.
+    pub(super) http: Vec<Entry<'a>>,
     gateways: Vec<(String, String)>,
 }
 
@@ -42,13 +45,16 @@ impl Binding<'_> {
 
     /// Whether an entry that lists gateways of its own serves at this server.
     pub(super) fn entry_serves(&self, gateways: &[String], server: &GatewayServer<'_>) -> bool {
-        let meta = &server.gateway.meta;
-        let own = (meta.namespace().to_owned(), meta.name.clone());
-        let namespace = self.service.meta.namespace();
-        gateways
-            .iter()
-            .any(|text| names::gateway(text, namespace) == own)
+        lists(gateways, self.service.meta.namespace(), server)
     }
+}
+
+/// Whether `gateways`, as a resource of `namespace` writes them, have this server among theirs.
+pub(super) fn lists(gateways: &[String], namespace: &str, server: &GatewayServer<'_>) -> bool {
+    let meta = &server.gateway.meta;
+    let own = (meta.namespace().to_owned(), meta.name.clone());
+    let mut gateways = gateways.iter();
+    gateways.any(|text| names::gateway(text, namespace) == own)
 }
 
 /// The VirtualServices that the workload may use, in the order in which their routes are tried: those that only its own
@@ -60,7 +66,11 @@ pub(super) struct Bindings<'a> {
 }
 
 impl<'a> Bindings<'a> {
-    pub(super) fn new(input: Input<'a>, workload: &Workload) -> Self {
+    pub(super) fn new(
+        input: Input<'a>,
+        workload: &Workload,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Self {
         let mut visible: Vec<_> = input
             .resources
             .istio
@@ -73,21 +83,24 @@ impl<'a> Bindings<'a> {
             })
             .collect();
         visible.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| names::order(one, other)));
-        let binding = |(_, service): (_, &'a Resource<VirtualService>)| {
+        let mut binding = |(_, service): (_, &'a Resource<VirtualService>)| {
             let namespace = service.meta.namespace();
             let hosts = service.spec.hosts.iter();
             let gateways = service.spec.gateways.iter();
-            Binding {
+            let gateways: Vec<_> = gateways
+                .filter(|name| *name != "mesh")
+                .map(|name| names::gateway(name, namespace))
+                .collect();
+            // A delegate is served in the place of its root, what is for the mesh alone nowhere here.
+            (!service.spec.hosts.is_empty() && !gateways.is_empty()).then(|| Binding {
                 service,
                 hosts: hosts.map(|host| names::full(host, namespace)).collect(),
-                gateways: gateways
-                    .filter(|name| *name != "mesh")
-                    .map(|name| names::gateway(name, namespace))
-                    .collect(),
-            }
+                http: delegates::entries(input, service, findings),
+                gateways,
+            })
         };
         Self {
-            all: visible.into_iter().map(binding).collect(),
+            all: visible.into_iter().filter_map(&mut binding).collect(),
         }
     }
 
@@ -121,8 +134,10 @@ impl<'a> Bindings<'a> {
         for binding in &self.all {
             let mut servers = slots.iter().flat_map(|slot| &slot.servers);
             let is_named = servers.any(|server| binding.names(server));
-            let service = binding.service;
-            if is_named && !used.contains(service.meta.to_string().as_str()) {
+            let entries = binding.http.iter().map(|entry| entry.service);
+            let mut owners = entries.chain([binding.service]);
+            let is_used = owners.any(|own| used.contains(own.meta.to_string().as_str()));
+            if is_named && !is_used {
                 findings.extend(unused(binding, slots));
             }
         }

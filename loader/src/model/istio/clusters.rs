@@ -10,8 +10,8 @@ use super::registry::{Registry, Service, ServicePort};
 use super::workload::Workload;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::Input;
-use crate::model::policy::HashKey;
-use crate::model::{Cluster, Endpoint};
+use crate::model::policy::{ClusterPolicy, HashKey};
+use crate::model::{Cluster, Endpoint, Origin};
 use crate::resources::Resource;
 use crate::resources::istio::virtual_service::{Destination, VirtualService};
 use crate::source::Path;
@@ -121,17 +121,7 @@ impl<'a> Clusters<'a> {
             return Found::nowhere(name);
         };
         let origin = self.input.origin(service, path);
-        let mut cluster = Cluster {
-            name: name.clone(),
-            protocol: port.protocol,
-            endpoints: endpoints(own, port, &labels),
-            tls: None,
-            origination: None,
-            destination: Tags::default(),
-            source: Tags::default(),
-            policy: crate::model::policy::ClusterPolicy::default(),
-            origin,
-        };
+        let mut cluster = cluster(name.clone(), own, port, &labels, origin);
         if cluster.endpoints.is_empty() {
             let why = if own.is_passthrough {
                 "requests go to the address that the client asked for, which a gateway does not know: give \
@@ -141,16 +131,90 @@ impl<'a> Clusters<'a> {
             };
             findings.push(warn("host", format!("{name}: {why}")));
         }
-        let unix = |endpoint: &Endpoint| endpoint.address.starts_with("unix:");
-        if cluster.endpoints.iter().any(unix) {
-            let message = format!("{known}: endpoints on Unix sockets are not served");
-            let path = path.field("host");
-            findings.push(service.error(Code::NotServedField, &path, message));
-            cluster.endpoints.retain(|endpoint| !unix(endpoint));
-        }
         let hash_keys = rules.apply(&mut cluster, subset, number, findings);
+        rules.secure(&mut cluster, subset, number, findings);
         self.made.insert(name.clone(), (cluster, hash_keys.clone()));
         Found { name, hash_keys }
+    }
+}
+
+impl<'a> Clusters<'a> {
+    /// The ports and subsets of all services of the mesh that `takes` says yes to, for its host and namespace.
+    pub(super) fn mesh_destinations(
+        &self,
+        takes: impl Fn(&str, &str) -> bool,
+    ) -> Vec<MeshDestination<'a>> {
+        let registry: &'a Registry<'a> = self.registry;
+        let user = self.workload.namespace.as_str();
+        let services: Vec<&'a Service<'a>> = registry.visible(user);
+        let mut all = Vec::new();
+        for service in services {
+            if service.is_external || !takes(&service.host, service.namespace) {
+                continue;
+            }
+            let rules = Rules::new(self.input, self.workload, &service.host, service);
+            let subsets = rules.subsets();
+            for port in service.ports.iter().filter(|port| !port.is_udp) {
+                let names = std::iter::once("").chain(subsets.iter().copied());
+                all.extend(names.map(|subset| MeshDestination {
+                    service,
+                    port,
+                    subset: subset.to_owned(),
+                }));
+            }
+        }
+        all
+    }
+
+    /// The cluster for connections that bring their TLS along.
+    pub(super) fn passed(
+        &mut self,
+        to: &MeshDestination<'a>,
+        origin: &Origin,
+        findings: &mut Vec<Diagnostic>,
+    ) -> String {
+        let name = to.sni();
+        let rules = Rules::new(self.input, self.workload, &to.service.host, to.service);
+        let labels = rules.labels(&to.subset).unwrap_or_default();
+        let mut cluster = cluster(name.clone(), to.service, to.port, &labels, origin.clone());
+        rules.apply(&mut cluster, &to.subset, to.port.number, findings);
+        self.made.insert(name.clone(), (cluster, Vec::new()));
+        name
+    }
+}
+
+/// A port of a service of the mesh, or of one of its subsets.
+#[derive(Debug)]
+pub(super) struct MeshDestination<'a> {
+    service: &'a Service<'a>,
+    port: &'a ServicePort,
+    subset: String,
+}
+
+impl MeshDestination<'_> {
+    /// The name that sidecars ask for, which is that of the cluster too.
+    pub(super) fn sni(&self) -> String {
+        names::sni(&self.service.host, self.port.number, &self.subset)
+    }
+}
+
+fn cluster(
+    name: String,
+    service: &Service<'_>,
+    port: &ServicePort,
+    labels: &BTreeMap<String, String>,
+    origin: Origin,
+) -> Cluster {
+    Cluster {
+        name,
+        protocol: port.protocol,
+        endpoints: endpoints(service, port, labels),
+        tls: None,
+        origination: None,
+        destination: Tags::default(),
+        source: Tags::default(),
+        policy: ClusterPolicy::default(),
+        origin,
     }
 }
 

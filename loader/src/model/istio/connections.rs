@@ -5,11 +5,13 @@
 
 use policy::{HostPattern, istio};
 
+use super::auto_passthrough;
 use super::bindings::Binding;
 use super::ports::Maker;
 use super::servers::{GatewayServer, Slot};
 use crate::diagnostic::Code;
 use crate::model::{Connections, Listener, WeightedCluster};
+use crate::resources::istio::gateway::TlsMode;
 use crate::resources::istio::virtual_service::{RouteDestination, TlsMatch};
 use crate::source::Path;
 
@@ -23,6 +25,9 @@ pub(super) fn by_sni<'a>(
 ) -> Vec<Listener> {
     if server.mode().terminates() {
         return terminated(maker, slot, server).into_iter().collect();
+    }
+    if server.mode() == TlsMode::AutoPassthrough {
+        return auto_passthrough::listeners(maker, server, others);
     }
     let bindings = maker.bindings;
     let mut made: Vec<Listener> = Vec::new();

@@ -17,11 +17,11 @@ use crate::model::kuma::Input;
 use crate::model::policy::{
     Balancing, ClusterPolicy, HashKey, Keepalive, Limits, Outliers, UpstreamTimeouts,
 };
-use crate::model::{Cluster, UpstreamProtocol};
+use crate::model::{Cluster, UpstreamProtocol, upstream};
 use crate::resources::istio::destination_rule::DestinationRule;
 use crate::resources::istio::traffic_policy::{
-    ClientTls, ConnectionPool, H2Upgrade, HttpSettings, LoadBalancer, OutlierDetection,
-    TcpSettings, TrafficPolicy,
+    ClientTls, ClientTlsMode, ConnectionPool, H2Upgrade, HttpSettings, LoadBalancer,
+    OutlierDetection, ProxyProtocol, ProxyProtocolVersion, RetryBudget, TcpSettings, TrafficPolicy,
 };
 use crate::resources::{Duration as GoDuration, Resource};
 use crate::source::Path;
@@ -97,22 +97,22 @@ impl<'a, 'b> Rules<'a, 'b> {
         Some(found.labels.clone())
     }
 
-    /// Gives a cluster what the rules say about the subset and the port.
-    pub(super) fn apply(
-        &self,
-        cluster: &mut Cluster,
-        subset: &str,
-        port: u16,
-        findings: &mut Vec<Diagnostic>,
-    ) -> Vec<HashKey> {
+    /// The names of all subsets, each once.
+    pub(super) fn subsets(&self) -> Vec<&'a str> {
+        let mut names = Vec::new();
+        for subset in self.of_host.iter().flat_map(|rule| &rule.spec.subsets) {
+            if !names.contains(&subset.name.as_str()) {
+                names.push(&subset.name);
+            }
+        }
+        names
+    }
+
+    fn policy(&self, subset: &str, port: u16) -> Policy<'a> {
         let mut policy = Policy::default();
         for rule in self.of_host.iter().take(1) {
-            policy.add(
-                rule,
-                rule.spec.traffic_policy.as_ref(),
-                &Path::of("trafficPolicy"),
-                port,
-            );
+            let own = rule.spec.traffic_policy.as_ref();
+            policy.add(rule, own, &Path::of("trafficPolicy"), port);
         }
         for rule in &self.of_host {
             let subsets = rule.spec.subsets.iter().enumerate();
@@ -121,6 +121,18 @@ impl<'a, 'b> Rules<'a, 'b> {
                 policy.add(rule, own.traffic_policy.as_ref(), &path, port);
             }
         }
+        policy
+    }
+
+    /// Gives a cluster what the rules say about the subset and the port, but for TLS.
+    pub(super) fn apply(
+        &self,
+        cluster: &mut Cluster,
+        subset: &str,
+        port: u16,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Vec<HashKey> {
+        let policy = self.policy(subset, port);
         cluster.policy = ClusterPolicy {
             connect: Some(Duration::from_secs(10)),
             limits: Limits {
@@ -143,19 +155,48 @@ impl<'a, 'b> Rules<'a, 'b> {
         if let Some((rule, path, detection)) = policy.outliers {
             outliers(rule, &path, detection, cluster, findings);
         }
-        if let Some((rule, path, tls)) = policy.tls {
-            let place = tls::Place {
-                input: self.input,
-                workload: self.workload,
-                rule,
-                path: &path,
-            };
-            cluster.origination = tls::origination(&place, tls, self.service, findings);
-        }
+        let upstream = &mut cluster.policy.upstream;
+        upstream.proxy_protocol = policy.proxy_protocol.map(|own| match own.version {
+            ProxyProtocolVersion::V1 => upstream::ProxyProtocol::V1,
+            ProxyProtocolVersion::V2 => upstream::ProxyProtocol::V2,
+        });
+        // Istio's numbers where none is given.
+        upstream.retry_budget = policy.retry_budget.map(|own| upstream::RetryBudget {
+            percent: own.percent.unwrap_or(20.0),
+            always: match own.min_retry_concurrency {
+                0 => 3,
+                number => number,
+            },
+        });
         for (rule, path, message) in policy.not_served {
             findings.push(rule.warning(Code::NotServedField, &path, message));
         }
         hash_keys
+    }
+
+    /// Gives a cluster the TLS that the rules ask for.
+    pub(super) fn secure(
+        &self,
+        cluster: &mut Cluster,
+        subset: &str,
+        port: u16,
+        findings: &mut Vec<Diagnostic>,
+    ) {
+        let Some((rule, path, tls)) = self.policy(subset, port).tls else {
+            return;
+        };
+        if tls.mode == ClientTlsMode::IstioMutual {
+            let sni = names::sni(&self.service.host, port, subset);
+            cluster.tls = Some(tls::of_mesh(tls, self.service, sni));
+            return;
+        }
+        let place = tls::Place {
+            input: self.input,
+            workload: self.workload,
+            rule,
+            path: &path,
+        };
+        cluster.origination = tls::origination(&place, tls, self.service, findings);
     }
 }
 
@@ -168,6 +209,8 @@ struct Policy<'a> {
     pool: At<'a, ConnectionPool>,
     outliers: At<'a, OutlierDetection>,
     tls: At<'a, ClientTls>,
+    proxy_protocol: Option<&'a ProxyProtocol>,
+    retry_budget: Option<&'a RetryBudget>,
     not_served: Vec<(&'a Resource<DestinationRule>, Path, String)>,
 }
 
@@ -183,15 +226,21 @@ impl<'a> Policy<'a> {
         let Some(policy) = policy else {
             return;
         };
-        for (field, is_there) in [
-            ("tunnel", policy.tunnel.is_some()),
-            ("proxyProtocol", policy.proxy_protocol.is_some()),
-            ("retryBudget", policy.retry_budget.is_some()),
-        ] {
-            if is_there {
-                let message = format!("{field} is not served");
-                self.not_served.push((rule, path.field(field), message));
+        if policy.tunnel.is_some() {
+            let message = "tunnel is not served".to_owned();
+            self.not_served.push((rule, path.field("tunnel"), message));
+        }
+        // Ports say nothing about these.
+        if let Some(value) = &policy.proxy_protocol {
+            self.proxy_protocol = Some(value);
+        }
+        if let Some(value) = &policy.retry_budget {
+            if value.budget_interval.is_some() {
+                let path = path.field("retryBudget").field("budgetInterval");
+                let message = "budgetInterval is not served: the requests at work are counted";
+                self.not_served.push((rule, path, message.to_owned()));
             }
+            self.retry_budget = Some(value);
         }
         let mut ports = policy.port_level_settings.iter().enumerate();
         let own = ports.find(|(_, own)| {
@@ -239,17 +288,19 @@ fn connection_pool(
 ) {
     let tcp = pool.tcp.clone().unwrap_or_default();
     let http = pool.http.clone().unwrap_or_default();
-    for (field, is_there) in [
-        ("tcp.idleTimeout", tcp.idle_timeout.is_some()),
-        ("http.http2KeepAlive", http.http2_keep_alive.is_some()),
-    ] {
-        if is_there {
-            let (outer, inner) = field.split_once('.').unwrap_or_default();
-            let path = path.field(outer).field(inner);
-            let message = format!("{field} is not served");
-            findings.push(rule.warning(Code::NotServedField, &path, message));
-        }
+    if tcp.idle_timeout.is_some() {
+        let path = path.field("tcp").field("idleTimeout");
+        let message = "tcp.idleTimeout is not served";
+        findings.push(rule.warning(Code::NotServedField, &path, message));
     }
+    let pings = http.http2_keep_alive.as_ref();
+    cluster.policy.upstream.pings = pings.and_then(|own| {
+        let time = |time: &Option<GoDuration>| time.as_ref().and_then(GoDuration::get);
+        Some(upstream::Pings {
+            interval: time(&own.interval)?,
+            timeout: time(&own.timeout)?,
+        })
+    });
     limits(&tcp, &http, cluster);
     if http.use_client_protocol {
         cluster.protocol = UpstreamProtocol::AsClient;

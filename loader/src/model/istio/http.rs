@@ -8,6 +8,7 @@ mod shadowed;
 use policy::HostPattern;
 
 use super::bindings::Binding;
+use super::delegates::Match;
 use super::matches;
 use super::ports::Maker;
 use super::servers::GatewayServer;
@@ -32,7 +33,7 @@ pub(super) fn virtual_hosts<'a>(
     for server in servers {
         for binding in bindings.of(server) {
             let bound = binding.hosts_at(server);
-            if bound.is_empty() || binding.service.spec.http.is_empty() {
+            if bound.is_empty() || binding.http.is_empty() {
                 continue;
             }
             let routes = routes(maker, binding, server);
@@ -112,27 +113,26 @@ fn routes<'a>(
     server: &GatewayServer<'a>,
 ) -> Vec<Route> {
     let mut routes = Vec::new();
-    let service = binding.service;
-    for (index, entry) in service.spec.http.iter().enumerate() {
-        let path = Path::of("http").index(index);
-        let taken = entry
-            .matches
-            .iter()
-            .enumerate()
-            .filter(|(_, matched)| matches::serves(matched, binding, server, maker.workload));
+    for entry in &binding.http {
+        let taken = entry.matches.iter();
+        let taken = taken.filter(|own| matches::serves(own, server, maker.workload));
         let taken: Vec<_> = taken.collect();
         if !entry.matches.is_empty() && taken.is_empty() {
             continue;
         }
-        let Some(base) = actions::route(maker, binding, entry, &path, server) else {
+        let Some(base) = actions::route(maker, entry, server) else {
             continue;
         };
         if entry.matches.is_empty() {
             routes.push(base);
             return routes;
         }
-        for (at, matched) in taken {
-            let path = path.field("match").index(at);
+        for own in taken {
+            let Match {
+                service,
+                path,
+                matched,
+            } = own;
             if let Some((field, name)) = claim(matched) {
                 let message = format!(
                     "`{name}`: claims of tokens are not served, as RequestAuthentication is not [IST0149]"
@@ -143,18 +143,11 @@ fn routes<'a>(
                 maker.findings.push(finding.help(help));
                 continue;
             }
-            if !matched.stat_prefix.is_empty() {
-                let message =
-                    "statPrefix is not served: the statistics are those of the virtual host";
-                let path = path.field("statPrefix");
-                maker
-                    .findings
-                    .push(service.warning(Code::NotServedField, &path, message));
-            }
             let mut route = base.clone();
             matches::narrow(&mut route, matched);
-            route.origin = maker.input.origin(service, &path);
-            route.name = name(entry, &matched.name);
+            route.origin = maker.input.origin(service, path);
+            route.name = name(&entry.route, &matched.name);
+            route.stat_prefix.clone_from(&matched.stat_prefix);
             let is_last = matches::takes_all(&route);
             routes.push(route);
             if is_last {

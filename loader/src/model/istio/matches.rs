@@ -4,23 +4,20 @@ use crate::model::policy::HeaderValue;
 use crate::model::{HeaderMatch, HeaderTest, PathMatch, QueryMatch, QueryTest, Route};
 use crate::resources::istio::http_route::{HttpMatch, StringMatch};
 
-use super::bindings::Binding;
+use super::bindings::lists;
+use super::delegates::Match;
 use super::servers::GatewayServer;
 use super::workload::Workload;
 
 /// Whether a match is for this server and workload at all; that is decided here, and not for each request.
-pub(super) fn serves(
-    matched: &HttpMatch,
-    binding: &Binding<'_>,
-    server: &GatewayServer<'_>,
-    workload: &Workload,
-) -> bool {
+pub(super) fn serves(own: &Match<'_>, server: &GatewayServer<'_>, workload: &Workload) -> bool {
+    let matched = &own.matched;
     if matched.port != 0 && matched.port != u32::from(server.number) {
         return false;
     }
     // Where gateways are listed Istio looks at nothing else.
     if !matched.gateways.is_empty() {
-        return binding.entry_serves(&matched.gateways, server);
+        return lists(&matched.gateways, own.service.meta.namespace(), server);
     }
     let namespace = &matched.source_namespace;
     workload.is_selected_by(&matched.source_labels)

@@ -9,12 +9,15 @@
 //!
 //! Istio drops what does not fit without a word; here each of these is a finding.
 
+mod auto_passthrough;
 mod bindings;
 mod clusters;
 mod connections;
 pub mod credentials;
+mod delegates;
 mod destination_rules;
 mod http;
+mod identities;
 mod matches;
 mod names;
 mod parameters;
@@ -35,6 +38,7 @@ use super::{Dialect, Proxy};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Path;
 
+pub use identities::{identities, mesh};
 pub(crate) use tls::files_of;
 pub use workload::{Workload, named, workloads};
 
@@ -72,14 +76,14 @@ fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -
     let registry = Registry::new(input);
     let selected = servers::of_workload(input, workload, &registry);
     let slots = servers::merge(selected, findings);
-    let bindings = Bindings::new(input, workload);
+    let bindings = Bindings::new(input, workload, findings);
     let mut clusters = Clusters::new(input, &registry, workload);
     let ports = ports::ports(input, workload, &slots, &bindings, &mut clusters, findings);
     bindings.report(&slots, &ports, findings);
     if ports.is_empty() {
         return None;
     }
-    Some(Proxy {
+    let mut proxy = Proxy {
         dialect: Dialect::Istio,
         name: workload.name.clone(),
         mesh: workload.namespace.clone(),
@@ -88,7 +92,9 @@ fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -
         identity: None,
         ports,
         clusters: clusters.into_clusters(),
-    })
+    };
+    proxy.identity = identities::of_proxy(input, workload, &proxy, findings);
+    Some(proxy)
 }
 
 /// Everything that is wrong with the gateways of all workloads that the resources hold.

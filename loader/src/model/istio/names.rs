@@ -16,6 +16,11 @@ pub(super) fn full(host: &str, namespace: &str) -> String {
     format!("{host}.{namespace}.{DOMAIN}")
 }
 
+/// The SNI by which Istio's proxies ask one another for a service (`BuildDNSSrvSubsetKey`).
+pub(super) fn sni(host: &str, port: u16, subset: &str) -> String {
+    format!("outbound_.{port}_.{subset}_.{host}")
+}
+
 /// The namespace and name of a gateway that a VirtualService names (`resolveGatewayName`).
 pub(super) fn gateway(text: &str, namespace: &str) -> (String, String) {
     match text.split_once('/') {

@@ -14,7 +14,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::Input;
 use crate::model::policy::ListenerPolicy;
 use crate::model::{Connections, Listener, Port, Protocol, Role, ServerTls};
-use crate::resources::istio::gateway::{self, TlsMode};
+use crate::resources::istio::gateway;
 
 /// What the parts of a port are made from.
 pub(super) struct Maker<'a, 'b> {
@@ -97,9 +97,6 @@ impl<'a> Maker<'a, '_> {
         let mut listeners = Vec::new();
         for server in &slot.servers {
             self.without_statistics(server);
-            if unserved(server, self.findings) {
-                continue;
-            }
             if !server.takes_requests() {
                 let more = connections::by_sni(self, slot, server, &listeners);
                 listeners.extend(more);
@@ -208,23 +205,4 @@ impl<'a> Maker<'a, '_> {
         all.sort_by(|a, b| a.exactness_order().cmp(&b.exactness_order()));
         all
     }
-}
-
-/// Modes for which a control plane would have to be there.
-fn unserved(server: &GatewayServer<'_>, findings: &mut Vec<Diagnostic>) -> bool {
-    let (what, help) = match server.mode() {
-        TlsMode::AutoPassthrough => (
-            "AUTO_PASSTHROUGH forwards by the names that Istio's sidecars put into the SNI, and there are none here",
-            "use PASSTHROUGH, with a VirtualService that has a `tls` route for each host",
-        ),
-        TlsMode::IstioMutual => (
-            "ISTIO_MUTUAL takes certificates of Istio's own authority, and there is none here",
-            "use MUTUAL, with `credentialName` or files",
-        ),
-        _ => return false,
-    };
-    let path = server.path().field("tls").field("mode");
-    let finding = server.gateway.error(Code::NotServedField, &path, what);
-    findings.push(finding.help(help));
-    true
 }

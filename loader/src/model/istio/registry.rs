@@ -1,20 +1,20 @@
 //! Services that requests can go to: Kubernetes' own, and ServiceEntries.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+mod services;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::services::{of_entry, of_kubernetes};
 use super::names::{self, Visibility};
 use super::workload::Workload;
 use crate::model::kuma::Input;
 use crate::model::{Endpoint, UpstreamProtocol};
-use crate::resources::Resource;
-use crate::resources::istio::service_entry::{Resolution, ServiceEntry, WorkloadEntry};
-use crate::resources::kubernetes::endpoint_slice;
-use crate::resources::kubernetes::endpoints::TargetRef;
-use crate::resources::kubernetes::service::Service as KubernetesService;
 
 /// The label of services whose ports are not translated.
 const KEEPS_PORT: &str = "experimental.istio.io/disable-gateway-port-translation";
+
+/// What the address of an endpoint on a Unix socket begins with.
+const UNIX: &str = "unix://";
 
 /// A service.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub(super) struct Service<'a> {
     pub(super) ports: Vec<ServicePort>,
     /// Another name that stands for it.
     pub(super) alias: Option<&'a str>,
+    /// Whether it is outside of the mesh.
+    pub(super) is_external: bool,
     /// Whether each request goes to the address that its client asked for, which no gateway knows.
     pub(super) is_passthrough: bool,
     pub(super) subject_names: &'a [String],
@@ -37,6 +39,8 @@ pub(super) struct ServicePort {
     pub(super) number: u16,
     pub(super) name: String,
     pub(super) protocol: UpstreamProtocol,
+    /// Whether it takes UDP, which no gateway sends.
+    pub(super) is_udp: bool,
     target: u16,
 }
 
@@ -50,6 +54,8 @@ struct Backend {
     ports: BTreeMap<String, u16>,
     /// Whether it has those ports only.
     only_these: bool,
+    /// Its service account, `<namespace>/<name>`, if it is known.
+    account: Option<String>,
 }
 
 /// A port of a service that a workload is behind.
@@ -98,6 +104,15 @@ impl<'a> Registry<'a> {
                 visibility.unwrap_or(Visibility::Public),
             )
         })
+    }
+
+    /// Every service that a namespace may use, once: of one name the one that [`Self::find`] finds.
+    pub(super) fn visible(&self, user: &str) -> Vec<&Service<'a>> {
+        let is_found = |service: &&Service<'a>| {
+            let found = self.find(&service.host, user);
+            found.is_some_and(|found| std::ptr::eq(found, *service))
+        };
+        self.all.iter().filter(is_found).collect()
     }
 
     /// The ports of services that the workload is behind, by label in its namespace or by address.
@@ -166,6 +181,12 @@ impl Service<'_> {
         self.ports.iter().find(|port| port.number == number)
     }
 
+    /// The service accounts of what is behind it; nothing if one of them is not known.
+    pub(super) fn accounts(&self) -> Option<BTreeSet<&str>> {
+        let accounts = self.workloads.iter().map(|own| own.account.as_deref());
+        accounts.collect()
+    }
+
     /// The endpoints of a port that have these labels.
     pub(super) fn endpoints(
         &self,
@@ -182,6 +203,7 @@ impl Service<'_> {
             .filter_map(|backend| {
                 let named = backend.ports.get(&port.name).copied();
                 let number = match named {
+                    _ if backend.address.starts_with(UNIX) => 0,
                     None if backend.only_these => return None,
                     None => port.target,
                     Some(number) => number,
@@ -198,177 +220,5 @@ impl Service<'_> {
         endpoints.sort();
         endpoints.dedup();
         endpoints
-    }
-}
-
-fn of_kubernetes<'a>(input: Input<'a>, service: &'a Resource<KubernetesService>) -> Service<'a> {
-    let ports = service.spec.ports.iter().filter_map(|port| {
-        let number = u16::try_from(port.port).ok()?;
-        let target = port.target_port.as_ref();
-        let target = target.and_then(|target| target.0.parse().ok());
-        let spoken = match port.app_protocol.as_str() {
-            "" => port.name.split('-').next().unwrap_or_default(),
-            spoken => spoken,
-        };
-        Some(ServicePort {
-            number,
-            name: port.name.clone(),
-            protocol: protocol(spoken),
-            target: target.unwrap_or(number),
-        })
-    });
-    let meta = &service.meta;
-    let is_alias = service.spec.kind == "ExternalName";
-    Service {
-        host: names::full(&meta.name, meta.namespace()),
-        namespace: meta.namespace(),
-        export_to: &[],
-        ports: ports.collect(),
-        alias: is_alias.then_some(service.spec.external_name.as_str()),
-        is_passthrough: false,
-        subject_names: &[],
-        workloads: backends_of(input, service),
-    }
-}
-
-/// The addresses behind a service: those of its slices, or else of its Endpoints.
-fn backends_of(input: Input<'_>, service: &Resource<KubernetesService>) -> Vec<Backend> {
-    let kubernetes = &input.resources.kubernetes;
-    let namespace = service.meta.namespace();
-    let labels = |target: Option<&TargetRef>| {
-        let target = target.filter(|target| target.kind == "Pod");
-        let pod = target.and_then(|target| {
-            kubernetes
-                .pods
-                .iter()
-                .find(|pod| pod.meta.namespace() == namespace && pod.meta.name == target.name)
-        });
-        pod.map(|pod| pod.meta.labels.clone()).unwrap_or_default()
-    };
-    let named = |ports: &[crate::resources::kubernetes::endpoints::Port]| {
-        let numbers = ports.iter().filter_map(|port| {
-            let number = u16::try_from(port.port).ok()?;
-            Some((port.name.clone(), number))
-        });
-        numbers.collect::<BTreeMap<_, _>>()
-    };
-    let mut backends = Vec::new();
-    let slices = kubernetes.endpoint_slices.iter().filter(|slice| {
-        slice.meta.namespace() == namespace
-            && slice.meta.labels.get(endpoint_slice::SERVICE) == Some(&service.meta.name)
-    });
-    for slice in slices {
-        let ready = slice.spec.endpoints.iter();
-        for endpoint in ready.filter(|endpoint| endpoint.conditions.ready != Some(false)) {
-            backends.extend(endpoint.addresses.first().map(|address| Backend {
-                address: address.clone(),
-                labels: labels(endpoint.target_ref.as_ref()),
-                weight: None,
-                ports: named(&slice.spec.ports),
-                only_these: true,
-            }));
-        }
-    }
-    if !backends.is_empty() {
-        return backends;
-    }
-    let own = kubernetes.endpoints.iter().filter(|endpoints| {
-        endpoints.meta.namespace() == namespace && endpoints.meta.name == service.meta.name
-    });
-    for subset in own.flat_map(|endpoints| &endpoints.spec.subsets) {
-        backends.extend(subset.addresses.iter().map(|address| Backend {
-            address: address.ip.clone(),
-            labels: labels(address.target_ref.as_ref()),
-            weight: None,
-            ports: named(&subset.ports),
-            only_these: true,
-        }));
-    }
-    backends
-}
-
-fn of_entry<'a>(input: Input<'a>, entry: &'a Resource<ServiceEntry>, host: &'a str) -> Service<'a> {
-    let spec = &entry.spec;
-    let ports = spec.ports.iter().filter_map(|port| {
-        let number = u16::try_from(port.number).ok()?;
-        let target = u16::try_from(port.target_port).ok();
-        Some(ServicePort {
-            number,
-            name: port.name.clone(),
-            protocol: protocol(&port.protocol),
-            target: target.filter(|&target| target > 0).unwrap_or(number),
-        })
-    });
-    let by_name = matches!(spec.resolution, Resolution::Dns | Resolution::DnsRoundRobin);
-    let mut workloads: Vec<_> = spec.endpoints.iter().map(of_workload_entry).collect();
-    if workloads.is_empty() && by_name && !host.contains('*') {
-        workloads.push(of_workload_entry(&WorkloadEntry {
-            address: host.to_owned(),
-            ..WorkloadEntry::default()
-        }));
-    }
-    if let Some(selector) = &spec.workload_selector {
-        workloads.extend(selected(input, entry.meta.namespace(), &selector.labels));
-    }
-    Service {
-        host: host.to_owned(),
-        namespace: entry.meta.namespace(),
-        export_to: &spec.export_to,
-        ports: ports.collect(),
-        alias: None,
-        is_passthrough: matches!(spec.resolution, Resolution::None | Resolution::DynamicDns),
-        subject_names: &spec.subject_alt_names,
-        workloads,
-    }
-}
-
-fn of_workload_entry(entry: &WorkloadEntry) -> Backend {
-    let ports = entry.ports.iter();
-    Backend {
-        address: entry.address.clone(),
-        labels: entry.labels.clone(),
-        weight: (entry.weight > 0).then_some(entry.weight),
-        ports: ports
-            .filter_map(|(name, &port)| Some((name.clone(), u16::try_from(port).ok()?)))
-            .collect(),
-        only_these: false,
-    }
-}
-
-/// The Pods of a namespace with these labels, where Endpoints say what address they have.
-fn selected(input: Input<'_>, namespace: &str, labels: &BTreeMap<String, String>) -> Vec<Backend> {
-    let kubernetes = &input.resources.kubernetes;
-    let has_labels = |own: &BTreeMap<String, String>| {
-        let mut wanted = labels.iter();
-        wanted.all(|(name, value)| own.get(name) == Some(value))
-    };
-    let slices = kubernetes.endpoint_slices.iter();
-    let endpoints = slices
-        .filter(|slice| slice.meta.namespace() == namespace)
-        .flat_map(|slice| &slice.spec.endpoints);
-    endpoints
-        .filter_map(|endpoint| {
-            let target = endpoint.target_ref.as_ref()?;
-            let pod = kubernetes
-                .pods
-                .iter()
-                .find(|pod| pod.meta.namespace() == namespace && pod.meta.name == target.name)?;
-            has_labels(&pod.meta.labels).then(|| Backend {
-                address: endpoint.addresses.first().cloned().unwrap_or_default(),
-                labels: pod.meta.labels.clone(),
-                weight: None,
-                ports: BTreeMap::new(),
-                only_these: false,
-            })
-        })
-        .filter(|backend| backend.address.parse::<IpAddr>().is_ok())
-        .collect()
-}
-
-/// What is spoken behind a port (`pkg/config/protocol` at 1.32).
-fn protocol(spoken: &str) -> UpstreamProtocol {
-    match spoken.to_ascii_lowercase().as_str() {
-        "grpc" | "grpc-web" | "http2" | "kubernetes.io/h2c" => UpstreamProtocol::Http2,
-        _ => UpstreamProtocol::Http1,
     }
 }

@@ -4,9 +4,9 @@
 //! in both cases.
 
 use super::parameters;
-use super::secrets;
 use super::servers::GatewayServer;
 use super::workload::Workload;
+use super::{identities, secrets};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::certificates::Unusable;
 use crate::model::certificates::files::{self, Which};
@@ -63,23 +63,30 @@ pub(super) fn of_server(
         }
     }
     let asks = matches!(settings.mode, TlsMode::Mutual | TlsMode::OptionalMutual);
-    let clients = asks.then(|| {
+    let of_mesh = settings.mode == TlsMode::IstioMutual;
+    let clients = (asks || of_mesh).then(|| {
         let first = credentials.first();
-        let (authority, revoked) = authority(input, workload, settings, first, &mut refuse);
+        let (authority, revoked) = if of_mesh {
+            (None, None)
+        } else {
+            authority(input, workload, settings, first, &mut refuse)
+        };
         let own = || found("caCrl", &settings.ca_crl, files::revoked, &mut refuse);
         ClientValidation {
-            required: settings.mode == TlsMode::Mutual,
+            required: settings.mode != TlsMode::OptionalMutual,
             authority,
             crl: revoked.or_else(own),
             names: settings.subject_alt_names.clone(),
             spki: settings.verify_certificate_spki.clone(),
             hashes: settings.verify_certificate_hash.clone(),
-            takes_untrusted: settings.insecure_skip_verify == Some(true),
+            takes_untrusted: !of_mesh && settings.insecure_skip_verify == Some(true),
         }
     });
     usable.then(|| Terminated {
         certificates,
         tls: ServerTls {
+            mesh: of_mesh.then(identities::trust),
+            accepted: Vec::new(),
             files: pairs.into_iter().map(|(_, files)| files).collect(),
             clients,
             min: version(settings.min_protocol_version),

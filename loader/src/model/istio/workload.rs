@@ -5,8 +5,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::resources::Resources;
+use crate::resources::kubernetes::Pod;
 
-/// A workload that is a gateway.
+/// The service account that Kubernetes gives a Pod that names none.
+const DEFAULT_ACCOUNT: &str = "default";
+
+/// A workload, which may be a gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Workload {
     /// Its name.
@@ -17,6 +21,8 @@ pub struct Workload {
     pub labels: BTreeMap<String, String>,
     /// Whether a resource stands for it.
     pub is_written: bool,
+    /// Its service account, which names it in mTLS.
+    pub service_account: String,
     /// The address that ports without `bind` are opened on; all addresses if absent.
     pub address: Option<IpAddr>,
 }
@@ -38,31 +44,7 @@ impl fmt::Display for Workload {
 /// The workloads in the resources that a Gateway selects by label: Deployments, Pods without one, and, where a selector
 /// fits none of them, one that has just its labels, in the namespace of the Gateway.
 pub fn workloads(resources: &Resources) -> Vec<Workload> {
-    let mut all: Vec<Workload> = Vec::new();
-    for deployment in &resources.kubernetes.deployments {
-        all.push(Workload {
-            name: deployment.meta.name.clone(),
-            namespace: deployment.meta.namespace().to_owned(),
-            labels: deployment.spec.template.metadata.labels.clone(),
-            is_written: true,
-            address: None,
-        });
-    }
-    for pod in &resources.kubernetes.pods {
-        let own = Workload {
-            name: pod.meta.name.clone(),
-            namespace: pod.meta.namespace().to_owned(),
-            labels: pod.meta.labels.clone(),
-            is_written: true,
-            address: None,
-        };
-        let of_deployment = |other: &Workload| {
-            other.namespace == own.namespace && own.is_selected_by(&other.labels)
-        };
-        if !all.iter().any(of_deployment) {
-            all.push(own);
-        }
-    }
+    let mut all = written(resources);
     let selectors = || {
         let gateways = resources.istio.gateways.iter();
         gateways.filter(|gateway| !gateway.spec.selector.is_empty())
@@ -75,12 +57,52 @@ pub fn workloads(resources: &Resources) -> Vec<Workload> {
                 name: gateway.meta.name.clone(),
                 namespace: gateway.meta.namespace().to_owned(),
                 labels: selector.clone(),
+                service_account: DEFAULT_ACCOUNT.to_owned(),
                 is_written: false,
                 address: None,
             });
         }
     }
     all
+}
+
+/// All workloads that resources stand for: Deployments, and Pods without one.
+pub(super) fn written(resources: &Resources) -> Vec<Workload> {
+    let mut all: Vec<Workload> = Vec::new();
+    for deployment in &resources.kubernetes.deployments {
+        all.push(Workload {
+            name: deployment.meta.name.clone(),
+            namespace: deployment.meta.namespace().to_owned(),
+            labels: deployment.spec.template.metadata.labels.clone(),
+            service_account: account(&deployment.spec.template.spec),
+            is_written: true,
+            address: None,
+        });
+    }
+    for pod in &resources.kubernetes.pods {
+        let own = Workload {
+            name: pod.meta.name.clone(),
+            namespace: pod.meta.namespace().to_owned(),
+            labels: pod.meta.labels.clone(),
+            service_account: account(&pod.spec),
+            is_written: true,
+            address: None,
+        };
+        let of_deployment = |other: &Workload| {
+            other.namespace == own.namespace && own.is_selected_by(&other.labels)
+        };
+        if !all.iter().any(of_deployment) {
+            all.push(own);
+        }
+    }
+    all
+}
+
+fn account(pod: &Pod) -> String {
+    match pod.service_account_name.as_str() {
+        "" => DEFAULT_ACCOUNT.to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 /// A workload with these labels that no resource stands for, in this namespace or else that of the first Gateway that
@@ -92,6 +114,7 @@ pub fn named(
 ) -> Option<Workload> {
     let mut workload = Workload {
         labels,
+        service_account: DEFAULT_ACCOUNT.to_owned(),
         ..Workload::default()
     };
     let mut gateways = resources.istio.gateways.iter();

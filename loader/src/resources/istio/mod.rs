@@ -17,7 +17,7 @@ use super::Resource;
 
 use destination_rule::DestinationRule;
 use gateway::Gateway;
-use service_entry::ServiceEntry;
+use service_entry::{ServiceEntry, WorkloadEntry};
 use virtual_service::VirtualService;
 
 /// Istio's resources of the kinds that are served, in the order of the input.
@@ -31,6 +31,8 @@ pub struct Istio {
     pub destination_rules: Vec<Resource<DestinationRule>>,
     /// `ServiceEntry`.
     pub service_entries: Vec<Resource<ServiceEntry>>,
+    /// `WorkloadEntry`.
+    pub workload_entries: Vec<Resource<WorkloadEntry>>,
 }
 
 impl Istio {
@@ -40,5 +42,6 @@ impl Istio {
             && self.virtual_services.is_empty()
             && self.destination_rules.is_empty()
             && self.service_entries.is_empty()
+            && self.workload_entries.is_empty()
     }
 }

@@ -19,6 +19,7 @@ mod tls_effects;
 mod traffic_policy;
 mod unreachable;
 mod virtual_service;
+mod workload_entry;
 
 pub(crate) use fault::grpc_status;
 pub(crate) use headers::is_claim;

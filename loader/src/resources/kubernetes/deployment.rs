@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::Pod;
+
 /// The `spec` of a Deployment.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -18,6 +20,8 @@ pub struct Deployment {
 pub struct Template {
     /// Of the Pods.
     pub metadata: TemplateMeta,
+    /// What the Pods say.
+    pub spec: Pod,
 }
 
 /// `ObjectMeta` of a template.

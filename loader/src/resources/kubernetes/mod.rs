@@ -36,9 +36,13 @@ pub struct Kubernetes {
     pub deployments: Vec<Resource<Deployment>>,
 }
 
-/// `Pod`, of which only the metadata is read.
+/// What is read of the `spec` of a Pod, also of one that a Deployment makes.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
-pub struct Pod {}
+#[serde(default, rename_all = "camelCase")]
+pub struct Pod {
+    /// The service account, which names it in mTLS; `default` if empty.
+    pub service_account_name: String,
+}
 
 impl Validate for Service {}
 impl Validate for Endpoints {}

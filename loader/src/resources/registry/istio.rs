@@ -29,7 +29,7 @@ pub(super) const KINDS: &[Kind] = &[
     kind(NETWORKING, "ServiceEntry", Served),
     kind(NETWORKING, "Sidecar", LeftOut(Warning, SIDECARS)),
     kind(NETWORKING, "VirtualService", Served),
-    kind(NETWORKING, "WorkloadEntry", LeftOut(Warning, "services that select it lack an endpoint; write it as an endpoint of a ServiceEntry")),
+    kind(NETWORKING, "WorkloadEntry", Served),
     kind(NETWORKING, "WorkloadGroup", LeftOut(Warning, "it has a control plane make WorkloadEntries")),
     kind(SECURITY, "AuthorizationPolicy", LeftOut(Error, "requests that it refuses would get in")),
     kind(SECURITY, "PeerAuthentication", LeftOut(Warning, "Istio does not apply it to gateways either")),

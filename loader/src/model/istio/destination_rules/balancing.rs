@@ -3,6 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::Cluster;
 use crate::model::policy::{Balancing, HashKey};
+use crate::model::upstream::Warmup;
 use crate::resources::istio::destination_rule::DestinationRule;
 use crate::resources::istio::traffic_policy::{ConsistentHash, LoadBalancer, SimpleLb};
 use crate::resources::{Duration as GoDuration, Resource};
@@ -22,11 +23,6 @@ pub(super) fn balancing(
             "zoneAwareLbSetting",
             balancer.zone_aware_lb_setting.is_some(),
         ),
-        (
-            "warmupDurationSecs",
-            balancer.warmup_duration_secs.is_some(),
-        ),
-        ("warmup", balancer.warmup.is_some()),
         ("simple", balancer.simple == Some(SimpleLb::Passthrough)),
     ] {
         if is_there {
@@ -40,6 +36,7 @@ pub(super) fn balancing(
             findings.push(rule.warning(Code::NotServedField, &path.field(field), message));
         }
     }
+    cluster.policy.upstream.warmup = warmup(balancer);
     if let Some(hash) = &balancer.consistent_hash {
         cluster.policy.balancing = Some(algorithm(hash));
         return keys(hash);
@@ -53,6 +50,17 @@ pub(super) fn balancing(
         | SimpleLb::Passthrough => Balancing::LeastRequest,
     });
     Vec::new()
+}
+
+/// With Istio's numbers where none is given (`setWarmup`).
+fn warmup(balancer: &LoadBalancer) -> Option<Warmup> {
+    let own = balancer.warmup.as_ref();
+    let duration = own.map_or(&balancer.warmup_duration_secs, |own| &own.duration);
+    Some(Warmup {
+        duration: duration.as_ref().and_then(GoDuration::get)?,
+        least: own.and_then(|own| own.minimum_percent).unwrap_or(10.0),
+        aggression: own.and_then(|own| own.aggression).unwrap_or(1.0),
+    })
 }
 
 fn algorithm(hash: &ConsistentHash) -> Balancing {

@@ -4,11 +4,13 @@ use std::path::Path as File;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::certificates::{Unusable, files};
+use crate::model::identity::TlsParams;
+use crate::model::istio::identities;
 use crate::model::istio::registry::Service;
 use crate::model::istio::secrets;
 use crate::model::istio::workload::Workload;
 use crate::model::kuma::Input;
-use crate::model::{Source, TlsOrigination};
+use crate::model::{MeshTls, Source, SpiffeIds, TlsOrigination};
 use crate::resources::Resource;
 use crate::resources::istio::destination_rule::DestinationRule;
 use crate::resources::istio::traffic_policy::{ClientTls, ClientTlsMode};
@@ -38,6 +40,28 @@ impl Place<'_, '_> {
     }
 }
 
+/// TLS with workloads of the mesh. They have to be those that somebody names, or that the service is known to have, or
+/// else any of the mesh (`conditionallyConvertToIstioMtls` in `pilot/pkg/networking/core/cluster_tls.go` at 1.32).
+pub(super) fn of_mesh(tls: &ClientTls, service: &Service<'_>, sni: String) -> MeshTls {
+    let named = [&*tls.subject_alt_names, service.subject_names];
+    let named = named.into_iter().find(|names| !names.is_empty());
+    let accounts = || {
+        let accounts = service.accounts().unwrap_or_default().into_iter();
+        accounts.map(identities::spiffe_id).collect::<Vec<_>>()
+    };
+    let peers = named.map_or_else(accounts, <[String]>::to_vec);
+    MeshTls {
+        trust: identities::trust(),
+        peers: peers.into_iter().map(SpiffeIds::Exact).collect(),
+        sni: if tls.sni.is_empty() {
+            sni
+        } else {
+            tls.sni.clone()
+        },
+        params: TlsParams::default(),
+    }
+}
+
 /// The TLS of a cluster. Whatever cannot be had is an error that stops the gateway: without it requests would leave in
 /// the clear.
 pub(super) fn origination(
@@ -46,16 +70,8 @@ pub(super) fn origination(
     service: &Service<'_>,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<TlsOrigination> {
-    match tls.mode {
-        ClientTlsMode::Disable => return None,
-        ClientTlsMode::IstioMutual => {
-            let message =
-                "ISTIO_MUTUAL shows a certificate of Istio's own authority, and there is none here";
-            let finding = place.error(Code::NotServedField, "mode", message);
-            findings.push(finding.help("use MUTUAL with a certificate, or SIMPLE"));
-            return None;
-        }
-        ClientTlsMode::Simple | ClientTlsMode::Mutual => {}
+    if !matches!(tls.mode, ClientTlsMode::Simple | ClientTlsMode::Mutual) {
+        return None;
     }
     let mut made = TlsOrigination {
         sni: (!tls.sni.is_empty()).then(|| tls.sni.clone()),

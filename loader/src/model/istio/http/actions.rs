@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::policies;
 use crate::diagnostic::Code;
-use crate::model::istio::bindings::Binding;
+use crate::model::istio::delegates::Entry;
 use crate::model::istio::ports::Maker;
 use crate::model::istio::servers::GatewayServer;
 use crate::model::policy::HashKey;
@@ -14,31 +14,23 @@ use crate::model::{
     Route, WeightedCluster,
 };
 use crate::resources::istio::http_route::{
-    HeaderOperations, Headers, HttpDirectResponse, HttpRedirect, HttpRewrite, HttpRoute,
-    RedirectPort,
+    HeaderOperations, Headers, HttpDirectResponse, HttpRedirect, HttpRewrite, RedirectPort,
 };
-use crate::source::Path;
 
 /// The route of an entry for all requests; nothing if it does nothing.
 pub(super) fn route<'a>(
     maker: &mut Maker<'a, '_>,
-    binding: &Binding<'a>,
-    entry: &'a HttpRoute,
-    path: &Path,
+    entry: &Entry<'a>,
     server: &GatewayServer<'a>,
 ) -> Option<Route> {
-    let service = binding.service;
-    if entry.delegate.is_some() {
-        let message = "delegate is not served: its requests would go on to other routes";
-        let path = path.field("delegate");
-        let finding = service.error(Code::NotServedField, &path, message);
-        maker
-            .findings
-            .push(finding.help("put the routes of the other VirtualService in its place"));
-        return None;
-    }
+    let Entry {
+        service,
+        path,
+        route: written,
+        ..
+    } = entry;
     let mut hash_keys = Vec::new();
-    let action = if let Some(redirect) = &entry.redirect {
+    let action = if let Some(redirect) = &written.redirect {
         let Some(redirect) = redirection(redirect, server) else {
             let message = "redirectCode: Envoy sends 301, 302, 303, 307 and 308 only";
             let path = path.field("redirect").field("redirectCode");
@@ -48,7 +40,7 @@ pub(super) fn route<'a>(
             return None;
         };
         Action::Redirect(redirect)
-    } else if let Some(response) = &entry.direct_response {
+    } else if let Some(response) = &written.direct_response {
         let Some(answer) = answer(response) else {
             let message = "directResponse: a body that is no text is not served";
             let path = path.field("directResponse").field("body");
@@ -59,35 +51,27 @@ pub(super) fn route<'a>(
         };
         answer
     } else {
-        Action::Forward(forward(
-            maker,
-            binding,
-            entry,
-            path,
-            server,
-            &mut hash_keys,
-        )?)
+        Action::Forward(forward(maker, entry, server, &mut hash_keys)?)
     };
     let mut route = Route::new(action, maker.input.origin(service, path));
-    route.name.clone_from(&entry.name);
-    let (request, response, _) = changes(entry.headers.as_ref());
+    route.name.clone_from(&written.name);
+    let (request, response, _) = changes(written.headers.as_ref());
     route.request_headers = request;
     route.response_headers = response;
-    route.policy = policies::of(maker, service, entry, path, hash_keys);
+    route.policy = policies::of(maker, service, written, path, hash_keys);
     Some(route)
 }
 
 fn forward<'a>(
     maker: &mut Maker<'a, '_>,
-    binding: &Binding<'a>,
-    entry: &'a HttpRoute,
-    path: &Path,
+    entry: &Entry<'a>,
     server: &GatewayServer<'a>,
     hash_keys: &mut Vec<HashKey>,
 ) -> Option<Forward> {
-    let only = entry.route.len() == 1;
+    let written = &entry.route;
+    let only = written.route.len() == 1;
     let mut clusters = Vec::new();
-    for (index, to) in entry.route.iter().enumerate() {
+    for (index, to) in written.route.iter().enumerate() {
         let weight = u32::try_from(to.weight).unwrap_or_default();
         let Some(destination) = &to.destination else {
             continue;
@@ -96,10 +80,10 @@ fn forward<'a>(
         if weight == 0 && !only {
             continue;
         }
-        let path = path.field("route").index(index).field("destination");
+        let path = entry.path.field("route").index(index).field("destination");
         let found = maker.clusters.of(
             destination,
-            binding.service,
+            entry.service,
             &path,
             server.number,
             maker.findings,
@@ -119,9 +103,9 @@ fn forward<'a>(
             changes: (own != BackendChanges::default()).then(|| Box::new(own)),
         });
     }
-    let rewrite = entry.rewrite.as_ref();
+    let rewrite = written.rewrite.as_ref();
     let authority = rewrite.map(|rewrite| rewrite.authority.clone());
-    let (_, _, host) = changes(entry.headers.as_ref());
+    let (_, _, host) = changes(written.headers.as_ref());
     let host = authority.filter(|host| !host.is_empty()).or(host);
     if host.is_some() {
         // The host of the route comes before that of one destination.
@@ -136,24 +120,23 @@ fn forward<'a>(
         clusters,
         path: rewrite.and_then(path_rewrite),
         host: host.map(HostRewrite::To),
-        mirrors: mirrors(maker, binding, entry, path, server),
+        mirrors: mirrors(maker, entry, server),
     })
 }
 
 fn mirrors<'a>(
     maker: &mut Maker<'a, '_>,
-    binding: &Binding<'a>,
-    entry: &'a HttpRoute,
-    path: &Path,
+    entry: &Entry<'a>,
     server: &GatewayServer<'a>,
 ) -> Vec<Mirror> {
-    let whole = entry.mirror_percent.map(f64::from);
-    let share = entry.mirror_percentage.map(|percent| percent.value);
-    let single = entry.mirror.iter().map(|to| {
+    let (written, path) = (&entry.route, &entry.path);
+    let whole = written.mirror_percent.map(f64::from);
+    let share = written.mirror_percentage.map(|percent| percent.value);
+    let single = written.mirror.iter().map(|to| {
         let share = share.or(whole).unwrap_or(100.0);
         (to, share, path.field("mirror"))
     });
-    let listed = entry
+    let listed = written
         .mirrors
         .iter()
         .enumerate()
@@ -166,10 +149,9 @@ fn mirrors<'a>(
     let copied = all.into_iter().filter(|(_, share, _)| *share > 0.0);
     copied
         .map(|(to, percent, path)| {
-            let found =
-                maker
-                    .clusters
-                    .of(to, binding.service, &path, server.number, maker.findings);
+            let found = maker
+                .clusters
+                .of(to, entry.service, &path, server.number, maker.findings);
             Mirror {
                 cluster: found.name,
                 percent,

@@ -1,10 +1,11 @@
 //! `ValidateHTTPRetry`.
 
 use crate::resources::istio::http_route::HttpRetry;
+use crate::resources::istio::traffic_policy::RetryBudget;
 use crate::resources::report::Report;
 use crate::source::Path;
 
-use super::duration;
+use super::{duration, unchecked_duration};
 
 /// `supportedRetryOnPolicies`.
 const POLICIES: [&str; 16] = [
@@ -72,4 +73,17 @@ fn is_status(status: u16) -> bool {
             | 500..=508
             | 510..=511
     )
+}
+
+/// How many retries there may be. The limits are those of the CRD's schema.
+pub(super) fn budget(report: &mut Report<'_>, path: &Path, budget: &RetryBudget) {
+    let interval = budget.budget_interval.as_ref();
+    unchecked_duration(report, &path.field("budgetInterval"), interval);
+    if budget
+        .percent
+        .is_some_and(|own| !(0.0..=100.0).contains(&own))
+    {
+        let text = "percent must be in the range 0..100";
+        report.violation(&path.field("percent"), text);
+    }
 }

@@ -338,7 +338,7 @@ impl Resolution {
 }
 
 /// `ValidatePortName`.
-fn port_name(report: &mut Report<'_>, path: &Path, name: &str) {
+pub(super) fn port_name(report: &mut Report<'_>, path: &Path, name: &str) {
     if !names::is_label(name) {
         report.violation(path, format!("invalid port name: {name}"));
     }

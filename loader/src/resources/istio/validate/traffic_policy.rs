@@ -11,7 +11,7 @@ use crate::resources::report::Report;
 use crate::source::Path;
 
 use super::virtual_service::deprecated;
-use super::{duration, locality, names, only_one, percent, unchecked_duration};
+use super::{duration, locality, names, only_one, percent, retry, unchecked_duration};
 
 pub(super) fn check(report: &mut Report<'_>, path: &Path, policy: &TrafficPolicy) {
     let is_empty = policy.outlier_detection.is_none()
@@ -66,8 +66,7 @@ pub(super) fn check(report: &mut Report<'_>, path: &Path, policy: &TrafficPolicy
         tunnel(report, &path.field("tunnel"), value);
     }
     if let Some(budget) = &policy.retry_budget {
-        let path = path.field("retryBudget").field("budgetInterval");
-        unchecked_duration(report, &path, budget.budget_interval.as_ref());
+        retry::budget(report, &path.field("retryBudget"), budget);
     }
 }
 
@@ -265,12 +264,15 @@ fn load_balancer(report: &mut Report<'_>, path: &Path, value: &LoadBalancer, has
     duration(report, &time, warmup.duration.as_ref());
     if warmup
         .minimum_percent
-        .is_some_and(|percent| percent > 100.0)
+        .is_some_and(|percent| !(0.0..=100.0).contains(&percent))
     {
         let text = "minimumPercent value should be less than or equal to 100";
         report.violation(&path.field("minimumPercent"), text);
     }
-    if warmup.aggression.is_some_and(|steep| steep <= 0.0) {
+    if warmup
+        .aggression
+        .is_some_and(|steep| !(steep > 0.0 && steep.is_finite()))
+    {
         let text = "aggression should be greater than 0";
         report.violation(&path.field("aggression"), text);
     }

@@ -1,0 +1,62 @@
+//! Connections of other meshes' sidecars, which name a service, its port and its subset in the SNI
+//! (`AUTO_PASSTHROUGH`; `builtAutoPassthroughFilterChains` in `pilot/pkg/networking/core/gateway.go` at 1.32).
+//!
+//! TLS goes on to the service as it is. A gateway cannot see whether it is mTLS, so it asks for a protocol that only
+//! Istio's mTLS offers, as Istio does. A server's host with a namespace takes services of that namespace only, which
+//! Istio does not look at.
+
+use policy::{HostPattern, istio};
+
+use super::ports::Maker;
+use super::servers::GatewayServer;
+use crate::model::{Connections, Listener, WeightedCluster};
+
+/// What Istio's mTLS offers (`allIstioMtlsALPNs`).
+const PROTOCOLS: [&str; 5] = [
+    "istio",
+    "istio-peer-exchange",
+    "istio-http/1.0",
+    "istio-http/1.1",
+    "istio-h2",
+];
+
+/// A listener for each port and subset of the services that the server's hosts take.
+pub(super) fn listeners<'a>(
+    maker: &mut Maker<'a, '_>,
+    server: &GatewayServer<'a>,
+    others: &[Listener],
+) -> Vec<Listener> {
+    let hosts = server.hosts();
+    let origin = maker.input.origin(server.gateway, &server.path());
+    let mut made: Vec<Listener> = Vec::new();
+    for destination in maker.clusters.mesh_destinations(|host, namespace| {
+        let admitted = istio::names_for_namespace(&hosts, namespace);
+        admitted.iter().any(|own| istio::subset_of(host, own))
+    }) {
+        let name = destination.sni();
+        // No client can ask for a name that is none, like that of a wildcard.
+        let Ok(hostname) = name.parse::<HostPattern>() else {
+            continue;
+        };
+        let is_taken = |listener: &Listener| listener.hostnames().any(|own| *own == hostname);
+        if others.iter().chain(&made).any(is_taken) {
+            continue;
+        }
+        let cluster = maker.clusters.passed(&destination, &origin, maker.findings);
+        let connections = Connections {
+            clusters: vec![WeightedCluster {
+                cluster,
+                weight: 1,
+                changes: None,
+            }],
+            origin: origin.clone(),
+        };
+        let listener = maker.connections(name, server, vec![hostname], connections);
+        made.extend(listener.map(|mut listener| {
+            listener.passes_tls = true;
+            listener.tls.accepted = PROTOCOLS.to_vec();
+            listener
+        }));
+    }
+    made
+}
