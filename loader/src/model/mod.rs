@@ -7,6 +7,7 @@ pub mod identity;
 pub mod istio;
 pub mod kuma;
 pub mod mesh;
+mod names;
 pub mod policy;
 pub mod role;
 pub mod route;
@@ -21,8 +22,9 @@ use self::policy::{ClusterPolicy, ListenerPolicy, LogTarget};
 
 pub(crate) use certificates::PrivateKey;
 pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
+pub use names::{Dns, Place};
 pub use role::{
-    Clients, CrossMeshGateway, Inbound, Outbound, Outside, Permission, Refusal, Role, Who,
+    Clients, CrossMeshGateway, Inbound, Opening, Outbound, Outside, Permission, Refusal, Role, Who,
 };
 pub use route::{
     Action, BackendChanges, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror,
@@ -50,6 +52,8 @@ pub struct Proxy {
     pub ports: Vec<Port>,
     /// Clusters, by name.
     pub clusters: Vec<Cluster>,
+    /// Where it answers DNS queries for the names of its outbounds, if it does.
+    pub dns: Option<Dns>,
 }
 
 impl Proxy {

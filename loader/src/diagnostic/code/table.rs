@@ -1,5 +1,6 @@
 //! The table of codes: `00xx` reading files, `01xx` a resource by itself, `02xx` resources together, `03xx`
-//! certificates, `04xx` what is known and not served, `05xx` a running gateway, `06xx` Istio's resources.
+//! certificates and virtual addresses, `04xx` what is known and not served, `05xx` a running gateway, `06xx` Istio's
+//! resources.
 
 use super::Explanation;
 
@@ -379,6 +380,36 @@ codes! {
         why "There is no certificate for it. Kuma fails likewise, when the proxy connects."
         example "tags:\n  kuma.io/service: prod/backend"
         fix "Give it another name."
+    VipUnusable 320 "virtual address that is none"
+        means "`status.vip.ip` of a `MeshExternalService` is no IP address, or one that is not for a single service, such as 0.0.0.0."
+        why "The service gets another address, and those that know the one in the file do not find it."
+        example "status:\n  vip: {ip: example.com}"
+        fix "Write the address, or remove `status`."
+    VipTwice 321 "virtual address of two services outside"
+        means "Two `MeshExternalService`s of a mesh say one address in `status.vip.ip`, and have one port."
+        why "A connection names an address and a port only: one of the services would get what is meant for the other."
+        example "status:\n  vip: {ip: 242.0.0.1}"
+        fix "Give them different addresses, or remove `status` from one of them: it gets an address of its own."
+    VipRange 322 "no range of virtual addresses"
+        means "The environment variable KUMA_IPAM_MESH_EXTERNAL_SERVICE_CIDR is no CIDR, or one with addresses that services cannot have."
+        why "There are no addresses for `MeshExternalService`s."
+        example ""
+        fix "Write a CIDR such as `242.0.0.0/8`, or `127.242.0.0/16` on a machine that catches no connections; or unset it."
+    VipsUsedUp 323 "no virtual address left"
+        means "The range in KUMA_IPAM_MESH_EXTERNAL_SERVICE_CIDR has fewer addresses than there are `MeshExternalService`s."
+        why "The service has no address. Outbounds and the port for hostnames still lead to it."
+        example ""
+        fix "Name a wider range."
+    VipStore 324 "unusable file of virtual addresses"
+        means "`vips.json` in $MESHGATE_WORK_DIR (or ~/.meshgate), which keeps the addresses of `MeshExternalService`s, is not as it was written."
+        why "Services would get addresses of others, and clients that know the old ones would reach the wrong one."
+        example ""
+        fix "Put it back as it was, or remove it: services get addresses anew then."
+    DnsPort 325 "port for DNS that is none"
+        means "The label `meshgate.io/dns-port` of a Dataplane is no number from 1 to 65535."
+        why "The proxy cannot listen on it."
+        example "labels:\n  meshgate.io/dns-port: dns"
+        fix "Write a number, in quotes."
     NotServedKind 401 "kind that is not served"
         means "The kind is one of Kuma's, Istio's or Kubernetes', and has no effect here."
         why "It is an error where leaving it out could let a request in or send it elsewhere, and a warning where it could not."

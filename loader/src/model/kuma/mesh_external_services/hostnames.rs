@@ -136,7 +136,7 @@ fn taken(service: &Resource<MeshExternalService>, hostname: &str, owner: &str) -
 }
 
 /// Those that are written, and those that a control plane adds.
-fn labels(meta: &Meta) -> BTreeMap<String, String> {
+pub(in crate::model::kuma) fn labels(meta: &Meta) -> BTreeMap<String, String> {
     let mut labels = meta.labels.clone();
     let mut add = |name: &str, value: &str| {
         labels
