@@ -4,6 +4,7 @@
 //! - [`echo`]: backends that answer with what reached them
 //! - [`calls`]: a backend for gRPC
 //! - [`collector`]: a receiver of OpenTelemetry's logs
+//! - [`dns`]: queries, and what is answered
 //! - [`client`]: connections with control over every byte, SNI, ALPN and version
 //! - [`tls`]: TLS as a client that looks at certificates and does not judge them
 //! - [`compatibility`]: what tests said on each Envoy
@@ -16,6 +17,7 @@ pub mod calls;
 pub mod client;
 pub mod collector;
 pub mod compatibility;
+pub mod dns;
 pub mod echo;
 pub mod envoy;
 pub mod meshgate;

@@ -16,3 +16,4 @@ mod rules;
 mod seeds;
 mod sidecars;
 mod tls;
+mod vips;
