@@ -6,6 +6,7 @@ mod identities;
 mod lifecycle;
 mod load;
 mod logs;
+mod names;
 mod observed;
 mod refusal;
 mod reload;
