@@ -60,7 +60,10 @@ async fn answers_change_with_resources() -> anyhow::Result<()> {
     for name in ["one.extsvc.mesh.local", "One.EXTSVC.mesh.local"] {
         assert_eq!(dns::ask(server, name, A).await?, one);
     }
-    let services = [("one", vip(run.address, 128)), ("two", vip(run.address, 192))];
+    let services = [
+        ("one", vip(run.address, 128)),
+        ("two", vip(run.address, 192)),
+    ];
     run.write(&resources(run.address, port, &services))?;
     run.until_reloads("applied", 1).await?;
     let two = found(vip(run.address, 192));
