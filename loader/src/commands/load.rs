@@ -114,9 +114,9 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
         // Those that are kept come with a proxy: whoever only checks resources writes nothing.
         match vip_range() {
             Ok(range) => {
-                findings.extend(vips::give(&mut resources, &range, &mut vips::Kept::new()))
+                findings.extend(vips::give(&mut resources, &range, &mut vips::Kept::new()));
             }
-            Err(finding) if !resources.mesh_external_services.is_empty() => findings.push(finding),
+            Err(finding) if !resources.mesh_external_services.is_empty() => findings.push(*finding),
             Err(_) => {}
         }
         let input = Input {
@@ -152,7 +152,7 @@ pub(super) fn is_same(one: &Diagnostic, other: &Diagnostic) -> bool {
 }
 
 /// The range of virtual addresses.
-fn vip_range() -> Result<Range, Diagnostic> {
+fn vip_range() -> Result<Range, Box<Diagnostic>> {
     let text = std::env::var(vips::RANGE).unwrap_or_default();
     let text = if text.is_empty() {
         vips::DEFAULT_RANGE
@@ -160,6 +160,7 @@ fn vip_range() -> Result<Range, Diagnostic> {
         &text
     };
     text.parse().map_err(|why| {
-        Diagnostic::error(Code::VipRange, format!("{}: `{text}`: {why}", vips::RANGE))
+        let message = format!("{}: `{text}`: {why}", vips::RANGE);
+        Box::new(Diagnostic::error(Code::VipRange, message))
     })
 }

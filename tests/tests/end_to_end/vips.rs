@@ -41,6 +41,21 @@ status: {{vip: {{ip: '{vip}'}}}}
     )
 }
 
+/// Lets one client only call a service.
+fn permission(name: &str, client: &str) -> String {
+    format!(
+        "
+---
+type: MeshTrafficPermission
+mesh: default
+name: to-{name}
+spec:
+  targetRef: {{kind: MeshExternalService, name: {name}}}
+  rules: [{{default: {{allow: [{{spiffeID: {{type: Exact, value: spiffe://default/{client}}}}}]}}}}]
+"
+    )
+}
+
 /// The sidecar of `web`, which calls nothing by an outbound.
 struct World {
     envoy: Envoy,
@@ -136,17 +151,7 @@ mtls: {enabledBackend: ca, backends: [{name: ca, type: builtin}]}
         text += &service(name, protocol, to.port(), &vip.to_string());
     }
     for (name, client) in [("closed", "else"), ("closed-db", "else"), ("mine", "web")] {
-        text += &format!(
-            "
----
-type: MeshTrafficPermission
-mesh: default
-name: to-{name}
-spec:
-  targetRef: {{kind: MeshExternalService, name: {name}}}
-  rules: [{{default: {{allow: [{{spiffeID: {{type: Exact, value: spiffe://default/{client}}}}}]}}}}]
-"
-        );
+        text += &permission(name, client);
     }
     let _world = World::start(version, &text).await?;
     let [api, grpc, db, closed, closed_db, mine] = vips;

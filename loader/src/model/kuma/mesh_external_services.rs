@@ -5,7 +5,7 @@ mod hostnames;
 mod template;
 mod tls;
 
-pub(super) use hostnames::{hostnames, labels};
+pub(super) use hostnames::{hostnames, labels, nameless};
 
 use std::collections::BTreeMap;
 

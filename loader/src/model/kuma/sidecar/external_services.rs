@@ -9,7 +9,7 @@ use super::Sidecar;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::backends::Backends;
 use crate::model::kuma::http_routes::{self, RouteTarget};
-use crate::model::kuma::mesh_external_services::{access, hostnames};
+use crate::model::kuma::mesh_external_services::{access, hostnames, nameless};
 use crate::model::kuma::policies::{self, Destination, Policies};
 use crate::model::kuma::services::external_name;
 use crate::model::kuma::{SERVICE_TAG, of_mesh};
@@ -33,6 +33,24 @@ pub(super) fn by_kuma_service<'a>(
     of_mesh(&own.input.resources.mesh_external_services, own.mesh())
         .map(|service| (external_name(service), service))
         .collect()
+}
+
+/// Names the services that have no hostname, to somebody who asks for a port where hostnames count.
+pub(super) fn check_hostnames(own: &Sidecar<'_>, findings: &mut Vec<Diagnostic>) {
+    let labels = &own.dataplane.meta.labels;
+    if ![PORT_LABEL, super::DNS_LABEL]
+        .iter()
+        .any(|label| labels.contains_key(*label))
+    {
+        return;
+    }
+    for service in nameless(own.input, own.mesh()) {
+        let message = "no HostnameGenerator is for this service: no name leads to it";
+        let finding = service.warning(Code::NoHostname, &Path::root(), message);
+        findings.push(finding.help(
+            "compare `spec.selector.meshExternalService` of the HostnameGenerators with its labels",
+        ));
+    }
 }
 
 /// Who may reach a service by an outbound of its own; nothing where nobody is kept from it.

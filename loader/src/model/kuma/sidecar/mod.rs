@@ -119,6 +119,7 @@ pub(super) fn sidecar(
     let mut ports = inbounds::ports(&own, &mut clusters, findings);
     ports.extend(outbounds::ports(&own, &mut clusters, findings));
     ports.extend(cross_mesh::by_hostname(&own, &mut clusters, findings));
+    external_services::check_hostnames(&own, findings);
     external_services::by_hostname(&own, &mut ports, &mut clusters, findings);
     one_of_each(&own, &mut ports, findings);
     clusters.sort_by(|a, b| a.name.cmp(&b.name));
