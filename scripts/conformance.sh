@@ -15,8 +15,8 @@ if [[ ! -d $rows ]]; then
     exit 0
 fi
 rows=$(cd "$rows" && pwd)
-# Of the proxies next to services; the proxies of zone egresses and transparent proxying are not made.
-sidecars=('crossmesh-*' 'mes-*')
+# Of the proxies next to services; transparent proxying is not served.
+sidecars=('crossmesh-*' 'egress-*' 'mes-*')
 
 chosen() { # whether a case matches one of the patterns
     local case=$1 pattern

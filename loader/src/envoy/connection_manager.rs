@@ -133,7 +133,7 @@ fn istio_filters(own: HttpFilter, port: &Port, policy: Option<&ListenerPolicy>) 
     if policy.is_some_and(|policy| policy.grpc_web) {
         filters.push(http_filter("envoy.filters.http.grpc_web", GrpcWeb {}));
     }
-    filters.extend(policy::fault_filters(port));
+    filters.extend(policy::fault_filters(&port.listeners));
     if policy::has_cors(port) {
         filters.push(http_filter(policy::CORS, Cors {}));
     }
@@ -171,7 +171,7 @@ fn kuma_filters(own: HttpFilter, port: &Port) -> Vec<HttpFilter> {
         http_filter(policy::RATE_LIMIT, rate_limit),
         http_filter("gzip-compress", compressor),
     ]);
-    filters.extend(policy::fault_filters(port));
+    filters.extend(policy::fault_filters(&port.listeners));
     filters.push(http_filter("envoy.filters.http.router", Router::default()));
     filters
 }

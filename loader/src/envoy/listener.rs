@@ -13,7 +13,7 @@ use envoy_types::util::pack_any;
 use super::connection_manager::connection_manager;
 use super::hosts::Hosts;
 use super::tcp_proxy::tcp_proxy;
-use super::{Options, mesh_tls, proto, route, sidecar, tls};
+use super::{Options, egress, mesh_tls, proto, route, sidecar, tls};
 use crate::model::{Dialect, Listener, Opening, Port, Protocol, Proxy, Role};
 
 /// A port with all its listeners.
@@ -42,6 +42,11 @@ pub(super) fn listener(proxy: &Proxy, port: &Port, options: &Options) -> envoy::
             // An address that the machine does not have would keep Envoy from starting.
             freebind: (outbound.opening == Opening::Vip && !port.address.is_loopback())
                 .then(|| proto::boolean(true)),
+            ..listener
+        },
+        Role::Egress(own) => envoy::Listener {
+            filter_chains: egress::chains(proxy, port, own, options),
+            listener_filters: vec![tls_inspector()],
             ..listener
         },
     }

@@ -9,6 +9,7 @@
 //! - `process`: what concerns Envoy as a whole: node, admin, runtime, overload, labels of counters
 //! - `listener`, `connection_manager`, `tls`: ports, filter chains and what happens in them
 //! - `sidecar`, `rbac`: ports of the proxy next to a service, and who may call it
+//! - `egress`: the port for those who leave their mesh
 //! - `tcp_proxy`: where connections go
 //! - `route`, `policy`: virtual hosts and routes, and what policies say about them
 //! - `cluster`, `upstream_tls`: endpoints and the TLS with them
@@ -24,6 +25,7 @@ mod access_log;
 mod cluster;
 mod connection_manager;
 mod dns;
+mod egress;
 mod encode;
 mod filter;
 mod health;
@@ -70,7 +72,8 @@ pub struct Options {
     pub access_log: Option<AccessLog>,
     /// The named pipe for lines that somebody beside Envoy sends to TCP servers; without one they are not written.
     pub log_pipe: Option<String>,
-    /// The folder of the files that [`mesh_tls::files`] names, as Envoy finds it.
+    /// The folder of the files that [`mesh_tls::files`] names, as Envoy finds it. Of an egress that is in no mesh, the
+    /// folder with those of all proxies: `<mesh>/<dataplane>` is its own in each mesh.
     pub secrets: PathBuf,
     /// The versions of Envoy that have to read the configuration.
     pub range: EnvoyRange,

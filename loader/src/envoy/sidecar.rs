@@ -92,7 +92,7 @@ fn filters(
         Some(permission) if is_http && permission.refusal == Refusal::Answer => {
             (Vec::new(), rbac::for_requests(permission))
         }
-        Some(permission) => (rbac::for_connections(port, permission), Vec::new()),
+        Some(permission) => (rbac::for_connections(&port.name, permission), Vec::new()),
     };
     let decided = match &port.role {
         Role::Outbound(outbound) if !is_http && filter::is_decided(outbound) => {
@@ -198,7 +198,7 @@ fn http_filters(
         };
         filters.push(http_filter(policy::RATE_LIMIT, rate_limit));
     }
-    filters.extend(policy::fault_filters(port));
+    filters.extend(policy::fault_filters(&port.listeners));
     filters.push(http_filter("envoy.filters.http.router", Router::default()));
     filters
 }

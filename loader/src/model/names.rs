@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::{Opening, Origin, Port, Proxy, Role};
+use super::{Opening, Origin, Outbound, Port, Proxy, Role};
 
 /// Where a name leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,14 +58,11 @@ enum Certainty {
 }
 
 fn certainty(port: &Port) -> Certainty {
-    match &port.role {
-        Role::Outbound(outbound) => match outbound.opening {
-            Opening::Caught => Certainty::Vip,
-            Opening::Vip if port.address.is_loopback() => Certainty::Vip,
-            Opening::Vip => Certainty::MaybeVip,
-            Opening::Address => Certainty::Address,
-        },
-        Role::Gateway | Role::Inbound(_) => Certainty::Address,
+    match outbound(port).map(|outbound| outbound.opening) {
+        Some(Opening::Caught) => Certainty::Vip,
+        Some(Opening::Vip) if port.address.is_loopback() => Certainty::Vip,
+        Some(Opening::Vip) => Certainty::MaybeVip,
+        Some(Opening::Address) | None => Certainty::Address,
     }
 }
 
@@ -76,12 +73,15 @@ fn place(port: &Port) -> Place {
     }
 }
 
-fn names_of(port: &Port) -> impl Iterator<Item = &str> {
-    let outbound = match &port.role {
+fn outbound(port: &Port) -> Option<&Outbound> {
+    match &port.role {
         Role::Outbound(outbound) => Some(outbound),
-        Role::Gateway | Role::Inbound(_) => None,
-    };
-    outbound.into_iter().flat_map(|outbound| {
+        _ => None,
+    }
+}
+
+fn names_of(port: &Port) -> impl Iterator<Item = &str> {
+    outbound(port).into_iter().flat_map(|outbound| {
         let gateways = outbound.gateways.iter().map(|gateway| &gateway.hostname);
         let outside = outbound.outside.iter();
         let services = outside.flat_map(|outside| &outside.services);

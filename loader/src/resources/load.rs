@@ -14,7 +14,6 @@ use crate::source::{Document, Node, Path, Span, Value};
 
 use super::decode::{Reader, decode};
 use super::kuma::mesh_passthrough::MeshPassthrough;
-use super::kuma::virtual_outbound::VirtualOutbound;
 use super::not_served;
 use super::registry::{self, Dialect, Fate, Kind};
 use super::report::{Report, Validate};
@@ -102,9 +101,17 @@ impl Loader {
     }
 
     fn resource(&mut self, node: Node) {
+        let before = self.findings.len();
         let Some(head) = Head::read(&node, &mut self.findings) else {
             return;
         };
+        if self.resource_only && head.kind.dialect() == Dialect::Istio && !head.meta.name.is_empty()
+        {
+            // A cluster refuses capitals and the like, before Istio sees them.
+            let own = self.findings.split_off(before).into_iter();
+            self.findings
+                .extend(own.filter(|f| f.code != Code::InvalidName));
+        }
         self.resources.total += 1;
         match head.kind.fate {
             Fate::Report => {}
@@ -140,11 +147,14 @@ impl Loader {
         self.once(&head, &node);
         match head.kind.name {
             "MeshPassthrough" => self.check::<MeshPassthrough>(head, node, Reader::Json),
-            "ZoneEgress" => {
-                let egress = self.typed(head, node, Reader::Proto);
-                self.resources.zone_egresses.push(egress);
+            "TrafficRoute" => {
+                let route = self.typed(head, node, Reader::Proto);
+                self.resources.traffic_routes.push(route);
             }
-            "VirtualOutbound" => self.check::<VirtualOutbound>(head, node, Reader::Proto),
+            "VirtualOutbound" => {
+                let outbound = self.typed(head, node, Reader::Proto);
+                self.resources.virtual_outbounds.push(outbound);
+            }
             _ => {}
         }
     }
@@ -193,6 +203,8 @@ impl Loader {
             "MeshTLS" => keep!(mesh_tls, Json),
             "MeshTrafficPermission" => keep!(mesh_traffic_permissions, Json),
             "TrafficPermission" => keep!(traffic_permissions, Proto),
+            "ZoneEgress" => keep!(zone_egresses, Proto),
+            "ZoneIngress" => keep!(zone_ingresses, Proto),
             "Secret" => {
                 let Some(secret) = secret::read(&head, &node, &mut self.findings) else {
                     return;

@@ -41,6 +41,29 @@ pub(super) fn of_inbound(
     by_entries(mesh, &entries)
 }
 
+/// Who may reach an `ExternalService` with these tags through an egress: as `from` says, or the older kind where no
+/// policy says so. Nobody if none does.
+pub(in crate::model::kuma) fn of_services(
+    resources: &Resources,
+    mesh: &str,
+    tags: &[Tags],
+    policies: &Policies<'_>,
+) -> Permission {
+    let newer = policies.matched(
+        &resources.mesh_traffic_permissions,
+        |policy| policy.target_ref.as_ref(),
+        None,
+    );
+    let entries: Vec<_> = newer.iter().flat_map(|policy| &policy.spec.from).collect();
+    let older = tags
+        .iter()
+        .find_map(|tags| best_older(resources, mesh, tags));
+    match older {
+        Some(older) if entries.is_empty() => by_tags(mesh, Some(older)),
+        _ => by_entries(mesh, &entries),
+    }
+}
+
 /// What is denied by any policy stays denied, whichever comes first.
 pub(in crate::model::kuma) fn by_rules(
     policies: &[&Resource<MeshTrafficPermission>],
