@@ -2,7 +2,8 @@
 //!
 //! - [`envoy`]: stock Envoy as a child process
 //! - [`echo`]: backends that answer with what reached them
-//! - [`calls`]: a backend for gRPC
+//! - [`calls`]: a backend for calls of gRPC that answers all of them alike
+//! - [`grpc`]: a real server of gRPC and its client
 //! - [`collector`]: a receiver of OpenTelemetry's logs
 //! - [`dns`]: queries, and what is answered
 //! - [`client`]: connections with control over every byte, SNI, ALPN and version
@@ -20,6 +21,7 @@ pub mod compatibility;
 pub mod dns;
 pub mod echo;
 pub mod envoy;
+pub mod grpc;
 pub mod meshgate;
 pub mod outside;
 pub mod shared;

@@ -203,6 +203,13 @@ pub struct Clients {
     pub sni: Option<String>,
 }
 
+impl Clients {
+    /// All these, whatever they ask for.
+    pub fn of(who: Who) -> Self {
+        Self { who, sni: None }
+    }
+}
+
 /// Clients by the URIs in their certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Who {

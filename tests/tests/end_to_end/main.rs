@@ -17,3 +17,4 @@ mod seeds;
 mod sidecars;
 mod tls;
 mod vips;
+mod zone_egress;
