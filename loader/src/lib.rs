@@ -18,4 +18,5 @@ pub mod output;
 pub mod resources;
 pub mod run;
 pub mod source;
+pub mod vips;
 pub mod wasm;

@@ -434,3 +434,92 @@ spec:
     )]);
     assert_cmd_snapshot!(folder.meshgate(&["hosts", "resources.yaml"]));
 }
+
+const SERVICES: &str = "type: Dataplane
+mesh: default
+name: web-1
+networking:
+  address: 127.0.0.1
+  inbound: [{port: 7000, tags: {kuma.io/service: web}}]
+---
+type: MeshExternalService
+mesh: default
+name: db
+spec:
+  match: {port: 5432, protocol: tcp}
+  endpoints: [{address: db.example.com, port: 5432}]
+";
+
+const ANOTHER: &str = "type: MeshExternalService
+mesh: default
+name: api
+spec:
+  match: {port: 80, protocol: http}
+  endpoints: [{address: api.example.com, port: 80}]
+";
+
+fn with_range(mut command: Command, range: &str) -> Command {
+    command.env("KUMA_IPAM_MESH_EXTERNAL_SERVICE_CIDR", range);
+    command
+}
+
+#[test]
+fn virtual_addresses_stay_when_others_come() {
+    let folder = Folder::with(&[("a.yaml", SERVICES)]);
+    fs::write(folder.path().join("b.yaml"), ANOTHER).unwrap();
+    let hosts = |files: &[&str]| {
+        let args = [&["hosts"], files].concat();
+        let command = folder.meshgate_with_work_dir(&args);
+        let output = with_range(command, "127.242.0.0/16").output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let before = "127.242.0.0\tdb.extsvc.mesh.local\t# port 5432\n";
+    assert_eq!(hosts(&["a.yaml"]), before);
+    let api = "127.242.0.1\tapi.extsvc.mesh.local\t# port 80\n";
+    assert_eq!(hosts(&["a.yaml", "b.yaml"]), format!("{api}{before}"));
+    assert_eq!(hosts(&["a.yaml"]), before);
+    let file = folder.path().join("work/vips.json");
+    let mode = fs::metadata(file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn validate_keeps_no_addresses() {
+    let folder = Folder::with(&[("a.yaml", SERVICES)]);
+    let output = folder.meshgate_with_work_dir(&["validate", "."]).output();
+    assert!(output.unwrap().status.success());
+    assert!(!folder.path().join("work").exists());
+}
+
+#[test]
+fn a_range_of_addresses_that_is_none() {
+    let folder = Folder::with(&[("a.yaml", SERVICES)]);
+    let command = folder.meshgate(&["validate", "."]);
+    assert_cmd_snapshot!(with_range(command, "242.0.0.0"));
+}
+
+#[test]
+fn a_range_of_addresses_for_one_service_only() {
+    let folder = Folder::with(&[("a.yaml", SERVICES), ("b.yaml", ANOTHER)]);
+    let command = folder.meshgate(&["validate", "."]);
+    assert_cmd_snapshot!(with_range(command, "127.242.0.1/32"));
+}
+
+#[test]
+fn a_file_of_addresses_that_somebody_has_changed() {
+    let folder = Folder::with(&[
+        ("a.yaml", SERVICES),
+        (
+            "vips.json",
+            r#"{"version": 1, "ranges": {"242.0.0.0/8": {"default/db": "1.2.3.4"}}}"#,
+        ),
+    ]);
+    let mut command = folder.meshgate(&["hosts", "a.yaml"]);
+    let output = command.env("MESHGATE_WORK_DIR", folder.path()).output();
+    let output = output.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let said = said.replace(&folder.path().display().to_string(), "[folder]");
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(said);
+}

@@ -9,7 +9,7 @@ use meshgate::diagnostic::{Severity, render};
 use meshgate::envoy::{self, Format, Options};
 use meshgate::model::Proxy;
 use meshgate::model::kuma::{self, Input};
-use meshgate::{check, resources, source};
+use meshgate::{check, resources, source, vips};
 use time::OffsetDateTime;
 
 #[test]
@@ -55,8 +55,10 @@ fn compare(input: &Path) -> Vec<PathBuf> {
 
 fn translate(input: &Path) -> (String, Option<Proxy>) {
     let (sources, documents, mut findings) = source::read(&[input.to_owned()]);
-    let (resources, more) = resources::load(documents, false);
+    let (mut resources, more) = resources::load(documents, false);
     findings.extend(more);
+    let range = vips::DEFAULT_RANGE.parse().unwrap();
+    findings.extend(vips::give(&mut resources, &range, &mut vips::Kept::new()));
     let input = Input {
         resources: &resources,
         sources: &sources,

@@ -5,6 +5,7 @@
 //! - [`calls`]: a backend for calls of gRPC that answers all of them alike
 //! - [`grpc`]: a real server of gRPC and its client
 //! - [`collector`]: a receiver of OpenTelemetry's logs
+//! - [`dns`]: queries, and what is answered
 //! - [`client`]: connections with control over every byte, SNI, ALPN and version
 //! - [`tls`]: TLS as a client that looks at certificates and does not judge them
 //! - [`compatibility`]: what tests said on each Envoy
@@ -18,6 +19,7 @@ pub mod calls;
 pub mod client;
 pub mod collector;
 pub mod compatibility;
+pub mod dns;
 pub mod echo;
 pub mod envoy;
 pub mod grpc;

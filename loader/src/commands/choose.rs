@@ -3,10 +3,10 @@
 use anyhow::bail;
 use time::OffsetDateTime;
 
-use super::load::{Loaded, load};
+use super::load::{Loaded, is_same, load};
 use super::workloads;
 use crate::cli::ProxyArgs;
-use crate::diagnostic::{Code, Diagnostic, render};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::identity::{Keeper, Meshes, Renewal, Store};
 use crate::model::Proxy;
 use crate::model::istio::{self, Workload};
@@ -40,7 +40,16 @@ impl Loaded {
         if workloads::are_named(args) {
             self.forget_other_workloads();
         }
-        if self.has_fatal_errors() {
+        if self.has_fatal_errors_for_sidecars() {
+            return Ok(None);
+        }
+        let is_sidecar = match choose(args, self)? {
+            Candidate::Dataplane(dataplane) => !kuma::is_builtin_gateway(dataplane),
+            Candidate::ZoneEgress(_) | Candidate::Workload(_) => false,
+        };
+        if is_sidecar {
+            self.keep_vips()?;
+        } else if self.has_fatal_errors() {
             return Ok(None);
         }
         let input = Input {
@@ -67,8 +76,14 @@ impl Loaded {
             }
         };
         let meshes = meshes(input);
+        // Checks make proxies too, so most of what is found here is known.
         self.add(more);
-        if self.has_fatal_errors() {
+        let is_refused = if is_sidecar {
+            self.has_fatal_errors_for_sidecars()
+        } else {
+            self.has_fatal_errors()
+        };
+        if is_refused {
             return Ok(None);
         }
         let Some(mut proxy) = proxy else {
@@ -98,14 +113,6 @@ impl Loaded {
         let is_none = |f: &Diagnostic| f.code == Code::SelectorWithoutWorkload;
         self.findings.retain(|f| !is_about_other(f) && !is_none(f));
     }
-
-    /// Adds findings. Checks make proxies too, so most of those about one are there.
-    fn add(&mut self, more: Vec<Diagnostic>) {
-        let is_new = |f: &Diagnostic| !self.findings.iter().any(|known| is_same(f, known));
-        let more: Vec<_> = more.into_iter().filter(is_new).collect();
-        self.findings.extend(more);
-        render::sort(&mut self.findings);
-    }
 }
 
 /// Kuma's meshes with mTLS, and Istio's.
@@ -115,10 +122,6 @@ pub(super) fn meshes(input: Input<'_>) -> Meshes {
         meshes.entry(own.mesh.clone()).or_insert(own);
     }
     meshes
-}
-
-fn is_same(one: &Diagnostic, other: &Diagnostic) -> bool {
-    (one.code, one.span, &one.message) == (other.code, other.span, &other.message)
 }
 
 /// Whose proxy can be made.

@@ -1,18 +1,19 @@
 //! `meshgate hosts`: the names that lead to a sidecar, for `/etc/hosts`.
 //!
-//! Without a transparent proxy nothing catches connections, and no control plane answers DNS: a name has to lead to the
-//! address of the sidecar's port.
+//! No control plane answers DNS: a name has to lead to an address that the sidecar serves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
+use super::load::Loaded;
 use super::{Exit, choose, load};
 use crate::cli::HostsArgs;
 use crate::diagnostic::Severity;
+use crate::model::Place;
 use crate::model::kuma::{self, Input};
-use crate::model::{Port, Role};
 use crate::output::Output;
+use crate::resources::Resource;
+use crate::resources::kuma::dataplane::Dataplane;
 
 pub(super) fn run(args: &HostsArgs, output: &Output) -> anyhow::Result<Exit> {
     let mut loaded = load::load(&args.paths, false, output)?;
@@ -21,45 +22,40 @@ pub(super) fn run(args: &HostsArgs, output: &Output) -> anyhow::Result<Exit> {
         .findings
         .retain(|finding| finding.severity == Severity::Error);
     loaded.print(output);
-    if loaded.has_fatal_errors() {
+    if loaded.has_fatal_errors_for_sidecars() {
         return Ok(Exit::Findings);
     }
-    let dataplane =
-        choose::choose_dataplane(args.dataplane.as_deref(), args.mesh.as_deref(), &loaded)?;
+    if !kuma::is_builtin_gateway(choose(args, &loaded)?) {
+        // So that they are those that `run` and `bootstrap` will serve.
+        loaded.keep_vips()?;
+        if loaded.has_fatal_errors_for_sidecars() {
+            loaded.print(output);
+            return Ok(Exit::Findings);
+        }
+    }
     let input = Input {
         resources: &loaded.resources,
         sources: &loaded.sources,
     };
     // What is wrong with it was found and printed above.
-    let proxy = kuma::proxy(input, dataplane, &mut Vec::new());
-    let ports = proxy.as_ref().map_or(&[][..], |proxy| &proxy.ports);
-    output.data(text(ports).as_bytes())?;
+    let proxy = kuma::proxy(input, choose(args, &loaded)?, &mut Vec::new());
+    let names = proxy.map(|proxy| proxy.names()).unwrap_or_default();
+    output.data(text(&names).as_bytes())?;
     Ok(Exit::Fine)
 }
 
-/// A line for each name, in the order of names.
-fn text(ports: &[Port]) -> String {
-    let entries: BTreeSet<_> = ports.iter().flat_map(entries).collect();
-    let mut text = String::new();
-    for (hostname, address, port) in entries {
-        // Writing to a text does not fail.
-        let _ = writeln!(text, "{address}\t{hostname}\t# port {port}");
-    }
-    text
+fn choose<'a>(args: &HostsArgs, loaded: &'a Loaded) -> anyhow::Result<&'a Resource<Dataplane>> {
+    choose::choose_dataplane(args.dataplane.as_deref(), args.mesh.as_deref(), loaded)
 }
 
-fn entries(port: &Port) -> Vec<(&str, IpAddr, u16)> {
-    let Role::Outbound(outbound) = &port.role else {
-        return Vec::new();
-    };
-    let gateways = outbound.gateways.iter().map(|gateway| &gateway.hostname);
-    let services = outbound
-        .outside
-        .iter()
-        .flat_map(|outside| &outside.services);
-    let services = services.flat_map(|service| &service.hostnames);
-    let names = outbound.hostnames.iter().chain(gateways).chain(services);
-    names
-        .map(|name| (name.as_str(), port.address, port.number))
-        .collect()
+/// A line for each name and place, in the order of names.
+fn text(names: &BTreeMap<String, BTreeSet<Place>>) -> String {
+    let mut text = String::new();
+    for (name, places) in names {
+        for Place { address, port } in places {
+            // Writing to a text does not fail.
+            let _ = writeln!(text, "{address}\t{name}\t# port {port}");
+        }
+    }
+    text
 }

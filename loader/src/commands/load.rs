@@ -6,10 +6,13 @@ use time::OffsetDateTime;
 use crate::check;
 use crate::cli::Paths;
 use crate::diagnostic::{Code, Diagnostic, Severity, render};
+use crate::files;
 use crate::model::kuma::Input;
 use crate::output::Output;
+use crate::resources::kuma::mesh_http_route::TargetRef;
 use crate::resources::{self, Resources};
 use crate::source::{self, Sources};
+use crate::vips::{self, Range};
 
 /// Resources and all that is wrong with them.
 pub(super) struct Loaded {
@@ -36,13 +39,60 @@ impl Loaded {
         }
     }
 
+    /// Gives services outside of the mesh the virtual addresses that are kept in the working directory, and keeps those of
+    /// new ones there.
+    pub(super) fn keep_vips(&mut self) -> anyhow::Result<()> {
+        let Ok(range) = vip_range() else {
+            return Ok(()); // which is a finding already
+        };
+        if self.resources.mesh_external_services.is_empty() {
+            return Ok(());
+        }
+        let resources = &mut self.resources;
+        let give = |kept: &mut vips::Kept| vips::give(resources, &range, kept);
+        match vips::store::keep(&files::work_dir()?, &range, give)? {
+            Ok(findings) => self.add(findings),
+            Err(finding) => self.add(vec![finding]),
+        }
+        Ok(())
+    }
+
+    /// Adds findings that are not there yet.
+    pub(super) fn add(&mut self, more: Vec<Diagnostic>) {
+        let is_new = |f: &Diagnostic| !self.findings.iter().any(|known| is_same(f, known));
+        let more: Vec<_> = more.into_iter().filter(is_new).collect();
+        self.findings.extend(more);
+        render::sort(&mut self.findings);
+    }
+
     /// Whether a proxy made of the resources might do what its user did not mean.
     ///
     /// A listener without its certificate is left out and all others are served; any other error may be about this
     /// proxy, whatever resource it is in.
     pub(super) fn has_fatal_errors(&self) -> bool {
-        let fatal = |f: &Diagnostic| f.severity == Severity::Error && !f.code.is_isolated();
-        self.findings.iter().any(fatal)
+        self.findings.iter().any(is_fatal)
+    }
+
+    /// The same for the proxy next to a service, which no route of a MeshGateway is about.
+    pub(super) fn has_fatal_errors_for_sidecars(&self) -> bool {
+        let is_of_gateway = |target: &Option<TargetRef>| {
+            target
+                .as_ref()
+                .is_some_and(|target| target.kind == "MeshGateway")
+        };
+        let http = self.resources.mesh_http_routes.iter();
+        let http = http.filter(|route| is_of_gateway(&route.spec.target_ref));
+        let tcp = self.resources.mesh_tcp_routes.iter();
+        let tcp = tcp.filter(|route| is_of_gateway(&route.spec.target_ref));
+        let elsewhere: Vec<_> = http
+            .map(|route| route.meta.to_string())
+            .chain(tcp.map(|route| route.meta.to_string()))
+            .collect();
+        let is_elsewhere =
+            |f: &Diagnostic| f.resource.as_ref().is_some_and(|r| elsewhere.contains(r));
+        self.findings
+            .iter()
+            .any(|finding| is_fatal(finding) && !is_elsewhere(finding))
     }
 }
 
@@ -63,9 +113,17 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
             "there are no resources in what was named",
         ));
     }
-    let (resources, more) = resources::load(documents, resource_only);
+    let (mut resources, more) = resources::load(documents, resource_only);
     findings.extend(more);
     if !resource_only {
+        // Those that are kept come with a proxy: whoever only checks resources writes nothing.
+        match vip_range() {
+            Ok(range) => {
+                findings.extend(vips::give(&mut resources, &range, &mut vips::Kept::new()));
+            }
+            Err(finding) if !resources.mesh_external_services.is_empty() => findings.push(*finding),
+            Err(_) => {}
+        }
         let input = Input {
             resources: &resources,
             sources: &sources,
@@ -86,5 +144,28 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
         sources,
         resources,
         findings,
+    })
+}
+
+fn is_fatal(finding: &Diagnostic) -> bool {
+    finding.severity == Severity::Error && !finding.code.is_isolated()
+}
+
+/// Whether two findings are one.
+pub(super) fn is_same(one: &Diagnostic, other: &Diagnostic) -> bool {
+    (one.code, one.span, &one.message) == (other.code, other.span, &other.message)
+}
+
+/// The range of virtual addresses.
+fn vip_range() -> Result<Range, Box<Diagnostic>> {
+    let text = std::env::var(vips::RANGE).unwrap_or_default();
+    let text = if text.is_empty() {
+        vips::DEFAULT_RANGE
+    } else {
+        &text
+    };
+    text.parse().map_err(|why| {
+        let message = format!("{}: `{text}`: {why}", vips::RANGE);
+        Box::new(Diagnostic::error(Code::VipRange, message))
     })
 }

@@ -41,8 +41,8 @@ impl Code {
 }
 
 impl Code {
-    /// Whether the finding concerns the certificate of one listener or the CA of one mesh, so that all others can be
-    /// served. A proxy whose own mesh has no CA fails all the same: it gets no identity.
+    /// Whether the finding concerns the certificate of one listener, the CA of one mesh or the address of one service, so
+    /// that all others can be served. A proxy whose own mesh has no CA fails all the same: it gets no identity.
     pub fn is_isolated(self) -> bool {
         matches!(
             self,
@@ -60,6 +60,7 @@ impl Code {
                 | Self::UnknownAuthority
                 | Self::NoSystemAuthority
                 | Self::NamelessService
+                | Self::VipTwice
         )
     }
 
@@ -84,7 +85,7 @@ pub fn reference() -> String {
         (0, "Reading files"),
         (1, "A resource by itself"),
         (2, "Resources together"),
-        (3, "Certificates"),
+        (3, "Certificates and virtual addresses"),
         (4, "Not served"),
         (5, "A running gateway"),
         (6, "Istio"),

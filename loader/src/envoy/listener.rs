@@ -15,7 +15,7 @@ use super::connection_manager::connection_manager;
 use super::hosts::Hosts;
 use super::tcp_proxy::tcp_proxy;
 use super::{Options, egress, mesh_tls, proto, route, sidecar, tls};
-use crate::model::{Dialect, Listener, Port, Protocol, Proxy, Role};
+use crate::model::{Dialect, Listener, Opening, Port, Protocol, Proxy, Role};
 
 /// A port with all its listeners.
 pub(super) fn listener(proxy: &Proxy, port: &Port, options: &Options) -> envoy::Listener {
@@ -36,9 +36,13 @@ pub(super) fn listener(proxy: &Proxy, port: &Port, options: &Options) -> envoy::
                 .collect(),
             ..listener
         },
-        Role::Outbound(_) => envoy::Listener {
+        Role::Outbound(outbound) => envoy::Listener {
             filter_chains: sidecar::outbound(proxy, port, options),
             traffic_direction: TrafficDirection::Outbound.into(),
+            bind_to_port: (outbound.opening == Opening::Caught).then(|| proto::boolean(false)),
+            // An address that the machine does not have would keep Envoy from starting.
+            freebind: (outbound.opening == Opening::Vip && !port.address.is_loopback())
+                .then(|| proto::boolean(true)),
             ..listener
         },
         Role::Egress(own) => envoy::Listener {

@@ -13,6 +13,7 @@
 //! - `tcp_proxy`: where connections go
 //! - `route`, `policy`: virtual hosts and routes, and what policies say about them
 //! - `cluster`, `upstream_tls`: endpoints and the TLS with them
+//! - `dns`: answers about the names of outbounds
 //! - `health`, `outliers`: when an endpoint is left out
 //! - [`mesh_tls`]: mTLS between proxies of meshes
 //! - `hosts`: which listener owns which hosts, for Envoy's own matching
@@ -23,6 +24,7 @@
 mod access_log;
 mod cluster;
 mod connection_manager;
+mod dns;
 mod egress;
 mod encode;
 mod filter;
@@ -99,6 +101,12 @@ pub fn bootstrap(proxy: &Proxy, options: &Options) -> Bootstrap {
                 .iter()
                 .filter(|port| port.is_open())
                 .map(|port| listener::listener(proxy, port, options))
+                .chain(
+                    proxy
+                        .dns
+                        .iter()
+                        .map(|dns| dns::listener(proxy, dns, options)),
+                )
                 .collect(),
             clusters: proxy
                 .clusters

@@ -83,21 +83,38 @@ pub(super) fn of_chain<'a>(
 }
 
 /// The routes of a sidecar's port. A caller's tags are those of its proxy, whatever it writes itself; the service
-/// behind an inbound does not get to see them.
+/// behind an inbound does not get to see them, and nobody outside of the mesh does.
 pub(super) fn of_sidecar<'a>(port: &'a Port, hosts: &Hosts<'a>) -> RouteConfiguration {
-    let configuration = shared(Dialect::Kuma, port, hosts, Whose::Filter);
+    let mut configuration = shared(Dialect::Kuma, port, hosts, Whose::Filter);
     let Role::Outbound(outbound) = &port.role else {
         return configuration;
     };
-    RouteConfiguration {
-        request_headers_to_add: vec![header(
-            "x-kuma-tags",
-            &sidecar::tags_header(outbound),
-            OverwriteIfExistsOrAdd,
-        )],
-        request_headers_to_remove: vec![CLUSTER_HEADER.to_owned()],
-        ..configuration
+    let tags = header(
+        "x-kuma-tags",
+        &sidecar::tags_header(outbound),
+        OverwriteIfExistsOrAdd,
+    );
+    let domains = port.listeners.iter().flat_map(|l| &l.virtual_hosts);
+    let domains = domains.map(|host| &host.domain);
+    let (outside, inside): (Vec<_>, Vec<_>) =
+        domains.partition(|domain| outbound.leaves_the_mesh(domain));
+    if outside.is_empty() {
+        configuration.request_headers_to_remove = vec![CLUSTER_HEADER.to_owned()];
+        configuration.request_headers_to_add = vec![tags];
+    } else if !inside.is_empty() {
+        // What the configuration does comes after what its hosts do.
+        configuration.request_headers_to_remove = vec![CLUSTER_HEADER.to_owned()];
+        let outside: Vec<_> = outside.into_iter().map(ToString::to_string).collect();
+        for host in &mut configuration.virtual_hosts {
+            if host.domains.iter().any(|domain| outside.contains(domain)) {
+                host.request_headers_to_remove
+                    .push("x-kuma-tags".to_owned());
+            } else {
+                host.request_headers_to_add.push(tags.clone());
+            }
+        }
     }
+    configuration
 }
 
 /// The routes of a way out of a mesh. What a client writes about itself is for proxies, and goes no further.

@@ -130,7 +130,8 @@ fn manager(proxy: &Proxy, port: &Port, permission: Vec<HttpFilter>, options: &Op
         access_log: access_logs(policy, Whose::Filter, options),
         internal_address_config: Some(internal_addresses()),
         // Rules about paths are about what the service makes of them.
-        normalize_path: chooses_by_path(port).then(|| proto::boolean(true)),
+        normalize_path: (chooses_by_path(port) || leaves_the_mesh(port))
+            .then(|| proto::boolean(true)),
         forward_client_cert_details: if is_inbound {
             ForwardClientCertDetails::SanitizeSet.into()
         } else {
@@ -170,6 +171,11 @@ fn chooses_by_path(port: &Port) -> bool {
     let hosts = port.listeners.iter().flat_map(|l| &l.virtual_hosts);
     let mut routes = hosts.flat_map(|host| &host.routes);
     routes.any(|route| !matches!(&route.path, PathMatch::Prefix(path) if path == "/"))
+}
+
+/// Whether anybody outside of the mesh gets its requests; permissions for them may name paths.
+fn leaves_the_mesh(port: &Port) -> bool {
+    matches!(&port.role, Role::Outbound(outbound) if outbound.is_outside || outbound.outside.is_some())
 }
 
 /// Permissions come first; requests to gateways of other meshes are meshgate's to decide about.

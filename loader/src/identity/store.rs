@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! lock                                     held by whoever changes anything
+//! vips.json                                the virtual addresses of services outside, which `vips` keeps
 //! nobody.pem                               a CA without key, in place of one that cannot be used
 //! meshes/<mesh>/<backend>.pem              an authority that meshgate has made, with its key, and those before it
 //! meshes/<mesh>/<backend>.successor        the one that will sign after it
@@ -29,7 +30,7 @@ pub struct Store {
 
 /// Ends the lock when it is dropped.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub(crate) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
 
 impl Store {
     /// In a working directory, which exists.
@@ -66,7 +67,7 @@ impl Store {
     }
 
     /// Waits until no other process changes anything.
-    pub(super) fn lock(&self) -> anyhow::Result<Lock> {
+    pub(crate) fn lock(&self) -> anyhow::Result<Lock> {
         let path = self.root.join("lock");
         let file = File::options()
             .create(true)
@@ -82,7 +83,7 @@ impl Store {
 }
 
 /// What a file holds; nothing if it is not there.
-pub(super) fn read(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -7,6 +7,7 @@ pub mod identity;
 pub mod istio;
 pub mod kuma;
 pub mod mesh;
+mod names;
 pub mod policy;
 pub mod role;
 pub mod route;
@@ -23,9 +24,10 @@ use self::policy::{ClusterPolicy, ListenerPolicy, LogTarget};
 
 pub(crate) use certificates::PrivateKey;
 pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
+pub use names::{Dns, Place};
 pub use role::{
-    Clients, CrossMeshGateway, Egress, Inbound, Outbound, Outside, Permission, Refusal, Role,
-    TlsEnd, WayOut, Who,
+    Clients, CrossMeshGateway, Egress, Inbound, Opening, Outbound, Outside, Permission, Refusal,
+    Role, TlsEnd, WayOut, Who,
 };
 pub use route::{
     Action, BackendChanges, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror,
@@ -54,6 +56,8 @@ pub struct Proxy {
     pub ports: Vec<Port>,
     /// Clusters, by name.
     pub clusters: Vec<Cluster>,
+    /// Where it answers DNS queries for the names of its outbounds, if it does.
+    pub dns: Option<Dns>,
 }
 
 impl Proxy {

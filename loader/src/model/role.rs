@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ::policy::Tags;
 use ::policy::config::{PermissionsConfig, RuleConfig};
+use ::policy::{HostPattern, Tags};
 
 use super::{Identity, MeshClients, Origin, SpiffeIds};
 
@@ -71,6 +71,32 @@ pub struct Outbound {
     pub outside: Option<Outside>,
     /// The names of the one destination, if it has any; those of `gateways` and `outside` stand there.
     pub hostnames: Vec<String>,
+    /// Whether the one destination is outside of the mesh.
+    pub is_outside: bool,
+    /// How connections get to it.
+    pub opening: Opening,
+}
+
+impl Outbound {
+    /// Whether requests for a host leave the mesh.
+    pub fn leaves_the_mesh(&self, host: &HostPattern) -> bool {
+        let outside = self.outside.iter().filter(|outside| !outside.is_alone);
+        let mut names = outside.flat_map(|outside| &outside.services);
+        self.is_outside || names.any(|service| service.hostnames.contains(&host.to_string()))
+    }
+}
+
+/// How connections get to an outbound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Opening {
+    /// To its address, which the machine has.
+    #[default]
+    Address,
+    /// To the virtual address of its service, which the machine has, or gets some time.
+    Vip,
+    /// To the virtual address of its service, which no machine has: they are caught, and handed over by the listener that
+    /// looks where they were going.
+    Caught,
 }
 
 /// Services outside of the mesh.

@@ -15,6 +15,8 @@ pub use duration::Duration;
 pub(crate) use load::is_subdomain;
 pub use load::load;
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -66,6 +68,8 @@ pub struct Resources {
     pub external_services: Vec<Resource<ExternalService>>,
     /// `MeshExternalService`.
     pub mesh_external_services: Vec<Resource<MeshExternalService>>,
+    /// The virtual addresses of those, by [`vips::key`](crate::vips::key).
+    pub vips: BTreeMap<String, IpAddr>,
     /// `HostnameGenerator`.
     pub hostname_generators: Vec<Resource<HostnameGenerator>>,
     /// `ZoneEgress`.
@@ -151,9 +155,9 @@ pub struct Meta {
     /// When it was created, in RFC 3339; exports have it, hand-written files do not.
     pub created: Option<String>,
     /// The labels, sorted.
-    pub labels: std::collections::BTreeMap<String, String>,
+    pub labels: BTreeMap<String, String>,
     /// The annotations, sorted. Kuma's universal format has none; here they stand beside `labels`.
-    pub annotations: std::collections::BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl Meta {

@@ -83,6 +83,7 @@ fn case(name: &'static str, ports: Vec<Port>) -> Case {
             identity: None,
             ports,
             clusters: clusters(),
+            dns: None,
         },
         options: Options {
             log_pipe: None,

@@ -16,4 +16,5 @@ mod rules;
 mod seeds;
 mod sidecars;
 mod tls;
+mod vips;
 mod zone_egress;

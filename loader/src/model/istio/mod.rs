@@ -92,6 +92,7 @@ fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -
         identity: None,
         ports,
         clusters: clusters.into_clusters(),
+        dns: None,
     };
     proxy.identity = identities::of_proxy(input, workload, &proxy, findings);
     Some(proxy)

@@ -5,8 +5,11 @@ mod hostnames;
 mod template;
 mod tls;
 
-pub(super) use hostnames::hostnames;
+pub(super) use hostnames::{hostnames, labels, nameless};
 
+use std::collections::BTreeMap;
+
+use super::select::display_name;
 use super::{Input, egress};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::Endpoint;
@@ -64,9 +67,19 @@ pub(super) fn through_egress(
     ways
 }
 
-/// `kuma.io/display-name`, or the name.
-pub(super) fn display_name<T>(resource: &Resource<T>) -> &str {
-    let labels = &resource.meta.labels;
-    let label = labels.get("kuma.io/display-name").map(String::as_str);
-    label.unwrap_or(&resource.meta.name)
+/// Whether a reference means the service: by name, or by labels, those that a control plane adds among them.
+pub(super) fn is_named(
+    service: &Resource<MeshExternalService>,
+    name: &str,
+    namespace: &str,
+    wanted: &BTreeMap<String, String>,
+) -> bool {
+    let meta = &service.meta;
+    if name.is_empty() {
+        let own = labels(meta);
+        let mut wanted = wanted.iter();
+        return wanted.all(|(name, value)| own.get(name) == Some(value));
+    }
+    let fits = namespace.is_empty() || namespace == meta.namespace();
+    (name == meta.name || name == display_name(meta)) && fits
 }

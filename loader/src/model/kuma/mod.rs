@@ -175,6 +175,7 @@ pub fn gateway(
         identity,
         ports,
         clusters,
+        dns: None,
     })
 }
 

@@ -43,6 +43,15 @@ pub struct Networking {
     pub admin: Option<Admin>,
 }
 
+impl Networking {
+    /// Whether the connections that the service opens are caught (by iptables) and handed to the proxy's port for them.
+    /// Listeners for addresses that no machine has are found from there, and open nothing themselves.
+    pub fn catches_outbound(&self) -> bool {
+        let transparent = self.transparent_proxying.as_ref();
+        transparent.is_some_and(|transparent| transparent.redirect_port_outbound != 0)
+    }
+}
+
 /// `Dataplane.Networking.Inbound`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

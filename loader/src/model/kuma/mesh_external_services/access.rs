@@ -6,7 +6,7 @@
 use policy::client::Client;
 use policy::permissions::{Facts, Permissions};
 
-use super::display_name;
+use super::is_named;
 use crate::model::kuma::sidecar::permissions::by_rules;
 use crate::model::kuma::{Input, of_mesh};
 use crate::model::{Identity, Permission};
@@ -44,17 +44,8 @@ pub(in crate::model::kuma) fn permission(
 }
 
 fn is_meant(service: &Resource<MeshExternalService>, target: &TargetRef) -> bool {
-    if target.kind != "MeshExternalService" {
-        return false;
-    }
-    let meta = &service.meta;
-    if target.name.is_empty() {
-        let mut labels = target.labels.iter();
-        return labels.all(|(name, value)| meta.labels.get(name) == Some(value));
-    }
-    let namespace = meta.namespace.as_deref().unwrap_or_default();
-    let fits = target.namespace.is_empty() || target.namespace == namespace;
-    (target.name == meta.name || target.name == display_name(service)) && fits
+    target.kind == "MeshExternalService"
+        && is_named(service, &target.name, &target.namespace, &target.labels)
 }
 
 /// Whether a proxy may send anything to the service, whatever it is that it sends.

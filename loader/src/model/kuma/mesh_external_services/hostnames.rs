@@ -65,6 +65,21 @@ pub(in crate::model::kuma) fn hostnames(
     hostnames
 }
 
+/// The services of a mesh that no generator is for.
+pub(in crate::model::kuma) fn nameless<'a>(
+    input: Input<'a>,
+    mesh: &str,
+) -> Vec<&'a Resource<MeshExternalService>> {
+    let generators = generators(input);
+    let is_named = |labels: &BTreeMap<String, String>| {
+        let mut generators = generators.iter();
+        generators.any(|generator| generator.template_for(labels).is_some())
+    };
+    of_mesh(&input.resources.mesh_external_services, mesh)
+        .filter(|service| !is_named(&labels(&service.meta)))
+        .collect()
+}
+
 /// A generator, or the one that is there if nobody writes any.
 enum Generator<'a> {
     Given(&'a Resource<HostnameGenerator>),
@@ -136,7 +151,7 @@ fn taken(service: &Resource<MeshExternalService>, hostname: &str, owner: &str) -
 }
 
 /// Those that are written, and those that a control plane adds.
-fn labels(meta: &Meta) -> BTreeMap<String, String> {
+pub(in crate::model::kuma) fn labels(meta: &Meta) -> BTreeMap<String, String> {
     let mut labels = meta.labels.clone();
     let mut add = |name: &str, value: &str| {
         labels

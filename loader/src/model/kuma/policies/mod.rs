@@ -34,7 +34,8 @@ pub(super) use self::sidecar::{inbound, outbound, upstream};
 pub(super) use self::tls::{is_permissive, params as tls_params};
 
 use self::select::To;
-use super::{Input, SERVICE_TAG, connections};
+use super::services::external_name;
+use super::{Input, SERVICE_TAG, connections, of_mesh};
 use crate::model::policy::ClusterPolicy;
 use crate::model::{Action, Cluster, Port, Protocol, UpstreamProtocol, WeightedCluster};
 use crate::resources::Resource;
@@ -49,9 +50,16 @@ pub(super) fn apply(
     proxy: &Proxy<'_>,
 ) {
     let resources = input.resources;
+    let outside = of_mesh(&resources.mesh_external_services, &gateway.meta.mesh);
+    let outside: BTreeMap<String, Destination> = outside
+        .map(|service| (external_name(service), Destination::outside(service)))
+        .collect();
     for cluster in clusters.iter_mut() {
         let policies = Policies::new(resources, Side::Gateway(gateway), &cluster.source);
-        let to = To::Service(cluster.destination.get(SERVICE_TAG).unwrap_or_default());
+        let service = cluster.destination.get(SERVICE_TAG).unwrap_or_default();
+        let to = outside
+            .get(service)
+            .map_or(To::Service(service), To::Destination);
         cluster.policy = of_cluster(&policies, to, cluster);
         if let Some(mtls) = &mut cluster.tls {
             mtls.params = tls::params(&policies);

@@ -1,12 +1,16 @@
 //! Which policies hold for a listener, and what they say together.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use ::policy::Tags;
 
+use crate::model::kuma::mesh_external_services::labels;
 use crate::model::kuma::select::{best_rank, display_name, precedence};
+use crate::model::kuma::services::external_name;
 use crate::model::kuma::{SERVICE_TAG, of_mesh};
 use crate::resources::kuma::dataplane::Dataplane;
+use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::resources::kuma::mesh_http_route::TargetRef;
 use crate::resources::kuma::policy::{ClientMatch, Connection, Overlay, Policy};
@@ -90,12 +94,18 @@ pub(super) enum To<'a> {
 /// What a sidecar calls, as policies name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::model::kuma) struct Destination {
-    /// `MeshService` or `MeshMultiZoneService`.
+    /// `MeshService`, `MeshMultiZoneService` or `MeshExternalService`.
     pub(in crate::model::kuma) kind: String,
     /// The name of the resource; of a service without one its `kuma.io/service`.
     pub(in crate::model::kuma) name: String,
     /// Its `kuma.io/service`, or what Kuma writes there for a resource.
     pub(in crate::model::kuma) kuma_service: String,
+    /// The other name of the resource, `kuma.io/display-name`; empty if it has none.
+    pub(in crate::model::kuma) display_name: String,
+    /// Its namespace; empty if it has none.
+    pub(in crate::model::kuma) namespace: String,
+    /// The labels that policies know it by.
+    pub(in crate::model::kuma) labels: BTreeMap<String, String>,
 }
 
 impl Destination {
@@ -106,16 +116,40 @@ impl Destination {
             kind: "MeshService".to_owned(),
             name: service.to_owned(),
             kuma_service: service.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// A service outside of the mesh.
+    pub(in crate::model::kuma) fn outside(service: &Resource<MeshExternalService>) -> Self {
+        let meta = &service.meta;
+        Self {
+            kind: meta.kind.clone(),
+            name: meta.name.clone(),
+            kuma_service: external_name(service),
+            display_name: display_name(meta).to_owned(),
+            namespace: meta.namespace().to_owned(),
+            labels: labels(meta),
         }
     }
 
     /// Whether a `targetRef` in `to` means it.
     pub(in crate::model::kuma) fn is_named_by(&self, target: &TargetRef) -> bool {
-        target.kind == self.kind && target.name == self.name
+        if target.kind != self.kind {
+            return false;
+        }
+        if target.name.is_empty() {
+            let mut labels = target.labels.iter();
+            return !target.labels.is_empty()
+                && labels.all(|(name, value)| self.labels.get(name) == Some(value));
+        }
+        let is_elsewhere = |namespace: &str| !namespace.is_empty() && namespace != target.namespace;
+        [&self.name, &self.display_name].contains(&&target.name)
+            && (target.namespace.is_empty() || !is_elsewhere(&self.namespace))
     }
 
     /// For policies that know tags only.
-    pub(super) fn tags(&self) -> Tags {
+    pub(in crate::model::kuma) fn tags(&self) -> Tags {
         [(SERVICE_TAG, &self.kuma_service)].into_iter().collect()
     }
 }

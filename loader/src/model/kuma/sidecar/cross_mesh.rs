@@ -12,7 +12,7 @@ use crate::model::identity::TlsParams;
 use crate::model::kuma::policies::{self, Destination, Policies};
 use crate::model::kuma::{MESH_TAG, SERVICE_TAG, has_mtls, of_mesh, select, sni};
 use crate::model::policy::{ClusterPolicy, ListenerPolicy};
-use crate::model::role::Outbound;
+use crate::model::role::{Opening, Outbound};
 use crate::model::{
     Action, Cluster, CrossMeshGateway, Endpoint, Listener, MeshTls, Origin, Port, Protocol, Role,
     Route, ServerTls, SpiffeIds, Trust, UpstreamProtocol, VirtualHost,
@@ -184,17 +184,8 @@ pub(super) fn by_hostname(
     clusters: &mut Vec<Cluster>,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Port> {
-    let written = own.dataplane.meta.labels.get(PORT_LABEL)?;
+    let number = own.port_of_label(PORT_LABEL, Code::CrossMeshPort, findings)?;
     let path = Path::root();
-    let Some(number) = written.parse::<u16>().ok().filter(|&number| number > 0) else {
-        let message = format!("label `{PORT_LABEL}`: `{written}` is no port");
-        findings.push(
-            own.dataplane
-                .error(Code::CrossMeshPort, &path, message)
-                .help("write a number from 1 to 65535, in quotes"),
-        );
-        return None;
-    };
     if !own.has_mtls {
         let message = format!(
             "label `{PORT_LABEL}`: mTLS must be enabled in mesh `{}`, whose services reach other meshes with it only",
@@ -263,6 +254,8 @@ pub(super) fn by_hostname(
             gateways,
             outside: None,
             hostnames: Vec::new(),
+            is_outside: false,
+            opening: Opening::Address,
         }),
         origin,
     })

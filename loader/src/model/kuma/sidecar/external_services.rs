@@ -1,5 +1,6 @@
 //! Services outside of the mesh, as the service next to the proxy reaches them: by an outbound, or by hostname.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use policy::{HostPattern, Tags};
@@ -8,12 +9,12 @@ use super::Sidecar;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::backends::Backends;
 use crate::model::kuma::http_routes::{self, RouteTarget};
-use crate::model::kuma::mesh_external_services::{access, hostnames};
+use crate::model::kuma::mesh_external_services::{access, hostnames, nameless};
 use crate::model::kuma::policies::{self, Destination, Policies};
 use crate::model::kuma::services::external_name;
 use crate::model::kuma::{SERVICE_TAG, of_mesh};
 use crate::model::policy::ListenerPolicy;
-use crate::model::role::{Outbound, Outside, OutsideService};
+use crate::model::role::{Opening, Outbound, Outside, OutsideService};
 use crate::model::{
     Cluster, Identity, Listener, Origin, Port, Protocol, Role, ServerTls, VirtualHost,
 };
@@ -25,23 +26,38 @@ use crate::source::Path;
 /// by hostname.
 const PORT_LABEL: &str = "meshgate.io/external-service-port";
 
-/// The hostnames of a service.
-pub(super) fn hostnames_of(
-    own: &Sidecar<'_>,
-    kuma_service: &str,
-    findings: &mut Vec<Diagnostic>,
-) -> Vec<String> {
-    let mut services = of_mesh(&own.input.resources.mesh_external_services, own.mesh());
-    let service = services.find(|service| external_name(service) == kuma_service);
-    let hostnames = service
-        .map(|service| hostnames(own.input, own.mesh(), findings).remove(&service.meta.name));
-    hostnames.flatten().unwrap_or_default()
+/// The services of the proxy's mesh, by what Kuma writes in place of a `kuma.io/service`.
+pub(super) fn by_kuma_service<'a>(
+    own: &Sidecar<'a>,
+) -> BTreeMap<String, &'a Resource<MeshExternalService>> {
+    of_mesh(&own.input.resources.mesh_external_services, own.mesh())
+        .map(|service| (external_name(service), service))
+        .collect()
+}
+
+/// Names the services that have no hostname, to somebody who asks for a port where hostnames count.
+pub(super) fn check_hostnames(own: &Sidecar<'_>, findings: &mut Vec<Diagnostic>) {
+    let labels = &own.dataplane.meta.labels;
+    if ![PORT_LABEL, super::DNS_LABEL]
+        .iter()
+        .any(|label| labels.contains_key(*label))
+    {
+        return;
+    }
+    for service in nameless(own.input, own.mesh()) {
+        let message = "no HostnameGenerator is for this service: no name leads to it";
+        let finding = service.warning(Code::NoHostname, &Path::root(), message);
+        findings.push(finding.help(
+            "compare `spec.selector.meshExternalService` of the HostnameGenerators with its labels",
+        ));
+    }
 }
 
 /// Who may reach a service by an outbound of its own; nothing where nobody is kept from it.
-pub(super) fn of_outbound(own: &Sidecar<'_>, kuma_service: &str) -> Option<Outside> {
-    let mut services = of_mesh(&own.input.resources.mesh_external_services, own.mesh());
-    let service = services.find(|service| external_name(service) == kuma_service)?;
+pub(super) fn of_outbound(
+    own: &Sidecar<'_>,
+    service: &Resource<MeshExternalService>,
+) -> Option<Outside> {
     let outside = Outside {
         services: vec![described(own, service, Vec::new())],
         is_alone: true,
@@ -84,7 +100,7 @@ pub(super) fn by_hostname(
     clusters: &mut Vec<Cluster>,
     findings: &mut Vec<Diagnostic>,
 ) {
-    let Some(number) = number(own, findings) else {
+    let Some(number) = own.port_of_label(PORT_LABEL, Code::ExternalServicePort, findings) else {
         return;
     };
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -132,23 +148,11 @@ pub(super) fn by_hostname(
             gateways: Vec::new(),
             outside: Some(outside),
             hostnames: Vec::new(),
+            is_outside: false,
+            opening: Opening::Address,
         }),
         origin,
     });
-}
-
-fn number(own: &Sidecar<'_>, findings: &mut Vec<Diagnostic>) -> Option<u16> {
-    let written = own.dataplane.meta.labels.get(PORT_LABEL)?;
-    let number = written.parse::<u16>().ok().filter(|&number| number > 0);
-    if number.is_none() {
-        let message = format!("label `{PORT_LABEL}`: `{written}` is no port");
-        findings.push(
-            own.dataplane
-                .error(Code::ExternalServicePort, &Path::root(), message)
-                .help("write a number from 1 to 65535, in quotes"),
-        );
-    }
-    number
 }
 
 /// A virtual host for each hostname of each HTTP service, with the routes of its own. No host is in two places, and
@@ -172,7 +176,7 @@ fn hosts(
             continue;
         }
         let origin = own.input.origin(service, &Path::root());
-        let destination = destination(service);
+        let destination = Destination::outside(service);
         let tags: Tags = [(SERVICE_TAG, &destination.kuma_service)]
             .into_iter()
             .collect();
@@ -215,14 +219,6 @@ fn hosts(
         clusters.push(cluster);
     }
     (hosts, outside)
-}
-
-fn destination(service: &Resource<MeshExternalService>) -> Destination {
-    Destination {
-        kind: "MeshExternalService".to_owned(),
-        name: service.meta.name.clone(),
-        kuma_service: external_name(service),
-    }
 }
 
 fn listener(name: String, origin: Origin) -> Listener {

@@ -3,6 +3,7 @@
 //! ```text
 //! Dataplane ─┬─inbounds─▶ ports for those who call the service ── permissions: who may
 //!            └─outbounds─▶ ports for the service, to what it calls ── cross_mesh: gateways of other meshes
+//!                                                                   └─ vips, external_services: what is outside
 //! ```
 
 mod cross_mesh;
@@ -10,18 +11,22 @@ mod external_services;
 mod inbounds;
 mod outbounds;
 pub(super) mod permissions;
+mod vips;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use policy::Tags;
 
 use super::policies::{self, Side};
 use super::{Input, ZONE_TAG, identity, service_of, workload, zone, zone_egress};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Dialect, Identity, Port, Proxy};
+use crate::model::{Dialect, Dns, Identity, Port, Proxy};
 use crate::resources::Resource;
 use crate::resources::kuma::dataplane::{Dataplane, Inbound, State};
 use crate::source::Path;
+
+/// The label of a Dataplane with the port on 127.0.0.1 where its proxy answers DNS queries.
+const DNS_LABEL: &str = "meshgate.io/dns-port";
 
 /// A Dataplane, and what is looked up about it again and again.
 struct Sidecar<'a> {
@@ -49,6 +54,23 @@ impl Sidecar<'_> {
 
     fn side(&self) -> Side<'_> {
         Side::Sidecar(self.dataplane, &self.sections)
+    }
+
+    /// The port that a label of the Dataplane names, if it has the label.
+    fn port_of_label(
+        &self,
+        label: &str,
+        code: Code,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Option<u16> {
+        let written = self.dataplane.meta.labels.get(label)?;
+        let number = written.parse::<u16>().ok().filter(|&number| number > 0);
+        if number.is_none() {
+            let message = format!("label `{label}`: `{written}` is no port");
+            let finding = self.dataplane.error(code, &Path::root(), message);
+            findings.push(finding.help("write a number from 1 to 65535, in quotes"));
+        }
+        number
     }
 
     fn for_logs(&self) -> policies::Proxy<'_> {
@@ -97,6 +119,7 @@ pub(super) fn sidecar(
     let mut ports = inbounds::ports(&own, &mut clusters, findings);
     ports.extend(outbounds::ports(&own, &mut clusters, findings));
     ports.extend(cross_mesh::by_hostname(&own, &mut clusters, findings));
+    external_services::check_hostnames(&own, findings);
     external_services::by_hostname(&own, &mut ports, &mut clusters, findings);
     let egresses = zone_egress::ports_of_dataplane(input, dataplane, &mut clusters, findings);
     ports.extend(egresses);
@@ -109,9 +132,19 @@ pub(super) fn sidecar(
         mesh: mesh.to_owned(),
         service: own.service().to_owned(),
         address,
+        dns: dns(&own, findings),
         identity: own.identity,
         ports,
         clusters,
+    })
+}
+
+/// Where the service asks for the addresses of names, if the Dataplane wants that.
+fn dns(own: &Sidecar<'_>, findings: &mut Vec<Diagnostic>) -> Option<Dns> {
+    Some(Dns {
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        port: own.port_of_label(DNS_LABEL, Code::DnsPort, findings)?,
+        origin: own.input.origin(own.dataplane, &Path::root()),
     })
 }
 

@@ -6,20 +6,26 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use policy::{HostPattern, Tags};
 
-use super::{Sidecar, cross_mesh, external_services};
+use super::{Sidecar, cross_mesh, external_services, vips};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::backends::Backends;
 use crate::model::kuma::http_routes::{self, RouteTarget};
+use crate::model::kuma::mesh_external_services::hostnames;
 use crate::model::kuma::policies::{self, Destination, Policies};
 use crate::model::kuma::{MESH_TAG, SERVICE_TAG, connections};
 use crate::model::policy::ListenerPolicy;
-use crate::model::role::Outbound as OutboundRole;
+use crate::model::role::{Opening, Outbound as OutboundRole};
 use crate::model::{
-    Cluster, Listener, Port, Protocol, Role, ServerTls, UpstreamProtocol, VirtualHost,
+    Cluster, Listener, Origin, Port, Protocol, Role, ServerTls, UpstreamProtocol, VirtualHost,
 };
+use crate::resources::Resource;
 use crate::resources::kuma::dataplane::{BackendRef, Outbound};
+use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::resources::kuma::mesh_http_route;
 use crate::source::Path;
+
+/// The kind of services outside of the mesh.
+const OUTSIDE: &str = "MeshExternalService";
 
 /// What an outbound reaches.
 struct Target {
@@ -29,7 +35,25 @@ struct Target {
     is_grpc: bool,
 }
 
-/// A port for each outbound, and the clusters behind them.
+/// Where an outbound is.
+struct Place {
+    address: IpAddr,
+    number: u16,
+    tags: Tags,
+    opening: Opening,
+    origin: Origin,
+}
+
+/// What ports are made with.
+struct Maker<'a, 'b> {
+    own: &'b Sidecar<'a>,
+    outside: BTreeMap<String, &'a Resource<MeshExternalService>>,
+    hostnames: BTreeMap<String, Vec<String>>,
+    backends: Backends<'b>,
+}
+
+/// A port for each outbound and each service outside of the mesh that has an address of its own, and the clusters behind
+/// them.
 pub(super) fn ports(
     own: &Sidecar<'_>,
     clusters: &mut Vec<Cluster>,
@@ -37,25 +61,89 @@ pub(super) fn ports(
 ) -> Vec<Port> {
     let mut ports = Vec::new();
     let mut made = Vec::new();
-    let mut backends = Backends::new(own.input, own.mesh(), own.identity.as_ref(), findings);
-    let mut services: BTreeMap<String, Destination> = BTreeMap::new();
+    let mut maker = Maker {
+        own,
+        outside: external_services::by_kuma_service(own),
+        hostnames: hostnames(own.input, own.mesh(), findings),
+        backends: Backends::new(own.input, own.mesh(), own.identity.as_ref(), findings),
+    };
+    let mut services: BTreeMap<String, Destination> = maker
+        .outside
+        .iter()
+        .map(|(name, service)| (name.clone(), Destination::outside(service)))
+        .collect();
     for (index, outbound) in own.dataplane.spec.networking.outbound.iter().enumerate() {
         let path = Path::of("networking.outbound").index(index);
         // Validation has named addresses and ports that are none.
         let (Some(address), Ok(number)) = (address(outbound), u16::try_from(outbound.port)) else {
             continue;
         };
-        let Some(target) = target(own, outbound, &path, &mut backends, &mut made, findings) else {
+        let Some(target) = maker.target(outbound, &path, &mut made, findings) else {
             continue;
         };
-        let service = target.service.clone();
-        services.insert(service.kuma_service.clone(), service);
-        let origin = own.input.origin(own.dataplane, &path);
+        let service = &target.service;
+        services
+            .entry(service.kuma_service.clone())
+            .or_insert_with(|| service.clone());
+        let place = Place {
+            address,
+            number,
+            tags: outbound.tags.clone(),
+            opening: Opening::Address,
+            origin: own.input.origin(own.dataplane, &path),
+        };
+        ports.push(maker.port(place, &target, clusters, findings));
+    }
+    for vip in vips::reached(own) {
+        let origin = own.input.origin(vip.service, &Path::root());
+        let service = Destination::outside(vip.service);
+        let destination = service.tags();
+        let place = Place {
+            address: vip.address,
+            number: vip.port,
+            tags: Tags::default(),
+            opening: vip.opening,
+            origin: origin.clone(),
+        };
+        let target = maker.target_of(service, &destination, &origin);
+        ports.push(maker.port(place, &target, clusters, findings));
+    }
+    let Maker { backends, .. } = maker;
+    made.extend(backends.into_clusters());
+    let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
+    for cluster in &mut made {
+        let service = Destination::of_tags(&cluster.destination);
+        let service = services.get(&service.kuma_service).unwrap_or(&service);
+        if service.kind != OUTSIDE {
+            between_sidecars(cluster);
+        }
+        policies::upstream(&policies, service, cluster);
+    }
+    clusters.extend(made);
+    ports
+}
+
+impl Maker<'_, '_> {
+    fn port(
+        &mut self,
+        place: Place,
+        target: &Target,
+        clusters: &mut Vec<Cluster>,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Port {
+        let Place {
+            address,
+            number,
+            tags,
+            opening,
+            origin,
+        } = place;
+        let own = self.own;
         let mut listener = Listener {
             name: target.service.kuma_service.clone(),
             hostname: HostPattern::Any,
             other_hostnames: Vec::new(),
-            tags: outbound.tags.clone(),
+            tags,
             permission: None,
             certificates: Vec::new(),
             passes_tls: false,
@@ -72,19 +160,14 @@ pub(super) fn ports(
             port: number,
             origin: &origin,
         };
+        let (input, backends) = (own.input, &mut self.backends);
         if target.protocol == Protocol::Http {
-            let routes =
-                http_routes::outbound_routes(own.input, &policies, &route, &mut backends, findings);
+            let routes = http_routes::outbound_routes(input, &policies, &route, backends, findings);
             let host = VirtualHost::new(HostPattern::Any, routes, origin.clone());
             listener.virtual_hosts.push(host);
         } else {
-            listener.connections.push(connections::of_outbound(
-                own.input,
-                &policies,
-                &route,
-                &mut backends,
-                findings,
-            ));
+            let to = connections::of_outbound(input, &policies, &route, backends, findings);
+            listener.connections.push(to);
         }
         let for_logs = own.for_logs();
         policies::outbound(
@@ -95,17 +178,17 @@ pub(super) fn ports(
             &mut listener,
             clusters,
         );
-        ports.push(Port {
+        let outside = self.outside.get(&target.service.kuma_service);
+        let hostnames = outside.and_then(|service| self.hostnames.get(&service.meta.name));
+        Port {
             name: format!("outbound:{address}:{number}"),
             role: Role::Outbound(OutboundRole {
                 caller: own.tags.clone(),
                 gateways: Vec::new(),
-                hostnames: external_services::hostnames_of(
-                    own,
-                    &target.service.kuma_service,
-                    findings,
-                ),
-                outside: external_services::of_outbound(own, &target.service.kuma_service),
+                hostnames: hostnames.cloned().unwrap_or_default(),
+                outside: outside.and_then(|service| external_services::of_outbound(own, service)),
+                is_outside: outside.is_some(),
+                opening,
             }),
             address,
             socket: None,
@@ -115,27 +198,88 @@ pub(super) fn ports(
             connection_limit: None,
             clients: None,
             origin,
-        });
+        }
     }
-    made.extend(backends.into_clusters().into_iter().map(between_sidecars));
-    let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
-    for cluster in &mut made {
-        let service = Destination::of_tags(&cluster.destination);
-        let service = services.get(&service.kuma_service).unwrap_or(&service);
-        policies::upstream(&policies, service, cluster);
+
+    fn target(
+        &mut self,
+        outbound: &Outbound,
+        path: &Path,
+        clusters: &mut Vec<Cluster>,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Option<Target> {
+        let own = self.own;
+        if outbound.tags.get(MESH_TAG).is_some() {
+            let cluster = cross_mesh::cluster(own, &outbound.tags, path, findings)?;
+            let target = Target {
+                service: Destination::of_tags(&cluster.destination),
+                cluster: cluster.name.clone(),
+                protocol: Protocol::Http,
+                is_grpc: false,
+            };
+            clusters.push(cluster);
+            return Some(target);
+        }
+        let (service, destination) = match &outbound.backend_ref {
+            None => (Destination::of_tags(&outbound.tags), outbound.tags.clone()),
+            Some(backend) => self.of_resource(backend),
+        };
+        if let Some((message, _)) = self.backends.missing(&destination) {
+            let finding = own.dataplane.warning(Code::MissingBackend, path, message);
+            findings.push(finding.help("nothing that is sent to this port arrives: compare it with the inbounds of the mesh's Dataplanes"));
+        }
+        let origin = own.input.origin(own.dataplane, path);
+        Some(self.target_of(service, &destination, &origin))
     }
-    clusters.extend(made);
-    ports
+
+    fn target_of(&mut self, service: Destination, destination: &Tags, origin: &Origin) -> Target {
+        let (own, backends) = (self.own, &mut self.backends);
+        let cluster = backends.cluster(destination, &Tags::default(), origin);
+        let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
+        let by_tcp = connections::any_is_for(own.input, &policies, &service)
+            && !http_routes::any_is_for(own.input, &policies, &service);
+        let speaks_http = backends.speaks_http(destination);
+        Target {
+            service,
+            cluster,
+            protocol: if speaks_http && !by_tcp {
+                Protocol::Http
+            } else {
+                Protocol::Tcp
+            },
+            is_grpc: backends.speaks_grpc(destination),
+        }
+    }
+
+    /// What a reference of an outbound means.
+    fn of_resource(&self, backend: &BackendRef) -> (Destination, Tags) {
+        let reference = mesh_http_route::BackendRef {
+            kind: backend.kind.clone(),
+            name: backend.name.clone(),
+            namespace: backend.namespace.clone(),
+            labels: backend.labels.clone(),
+            port: Some(backend.port),
+            ..mesh_http_route::BackendRef::default()
+        };
+        let destination = self.backends.destination(&reference);
+        let kuma_service = destination.get(SERVICE_TAG).unwrap_or_default();
+        let service = match self.outside.get(kuma_service) {
+            Some(service) => Destination::outside(service),
+            None => Destination {
+                kind: backend.kind.clone(),
+                name: backend.name.clone(),
+                kuma_service: kuma_service.to_owned(),
+                ..Destination::default()
+            },
+        };
+        (service, destination)
+    }
 }
 
 /// Proxies speak HTTP/2 with each other, whatever the services behind them speak.
-fn between_sidecars(cluster: Cluster) -> Cluster {
-    Cluster {
-        protocol: match (&cluster.tls, cluster.protocol) {
-            (Some(_), UpstreamProtocol::Http1) => UpstreamProtocol::Http2,
-            (_, other) => other,
-        },
-        ..cluster
+fn between_sidecars(cluster: &mut Cluster) {
+    if cluster.tls.is_some() && cluster.protocol == UpstreamProtocol::Http1 {
+        cluster.protocol = UpstreamProtocol::Http2;
     }
 }
 
@@ -144,68 +288,4 @@ fn address(outbound: &Outbound) -> Option<IpAddr> {
         return Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
     outbound.address.parse().ok()
-}
-
-fn target(
-    own: &Sidecar<'_>,
-    outbound: &Outbound,
-    path: &Path,
-    backends: &mut Backends<'_>,
-    clusters: &mut Vec<Cluster>,
-    findings: &mut Vec<Diagnostic>,
-) -> Option<Target> {
-    if outbound.tags.get(MESH_TAG).is_some() {
-        let cluster = cross_mesh::cluster(own, &outbound.tags, path, findings)?;
-        let target = Target {
-            service: Destination::of_tags(&cluster.destination),
-            cluster: cluster.name.clone(),
-            protocol: Protocol::Http,
-            is_grpc: false,
-        };
-        clusters.push(cluster);
-        return Some(target);
-    }
-    let (service, destination) = match &outbound.backend_ref {
-        None => (Destination::of_tags(&outbound.tags), outbound.tags.clone()),
-        Some(backend) => of_resource(backend, backends),
-    };
-    if let Some((message, _)) = backends.missing(&destination) {
-        let finding = own.dataplane.warning(Code::MissingBackend, path, message);
-        findings.push(finding.help("nothing that is sent to this port arrives: compare it with the inbounds of the mesh's Dataplanes"));
-    }
-    let origin = own.input.origin(own.dataplane, path);
-    let cluster = backends.cluster(&destination, &Tags::default(), &origin);
-    let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
-    let by_tcp = connections::any_is_for(own.input, &policies, &service)
-        && !http_routes::any_is_for(own.input, &policies, &service);
-    let speaks_http = backends.speaks_http(&destination);
-    Some(Target {
-        service,
-        cluster,
-        protocol: if speaks_http && !by_tcp {
-            Protocol::Http
-        } else {
-            Protocol::Tcp
-        },
-        is_grpc: backends.speaks_grpc(&destination),
-    })
-}
-
-/// What a reference of an outbound means.
-fn of_resource(backend: &BackendRef, backends: &Backends<'_>) -> (Destination, Tags) {
-    let reference = mesh_http_route::BackendRef {
-        kind: backend.kind.clone(),
-        name: backend.name.clone(),
-        namespace: backend.namespace.clone(),
-        labels: backend.labels.clone(),
-        port: Some(backend.port),
-        ..mesh_http_route::BackendRef::default()
-    };
-    let destination = backends.destination(&reference);
-    let service = Destination {
-        kind: backend.kind.clone(),
-        name: backend.name.clone(),
-        kuma_service: destination.get(SERVICE_TAG).unwrap_or_default().to_owned(),
-    };
-    (service, destination)
 }

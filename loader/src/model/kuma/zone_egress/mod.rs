@@ -105,6 +105,7 @@ pub fn zone_egress(
         identity: None,
         ports: vec![port],
         clusters,
+        dns: None,
     })
 }
 

@@ -99,7 +99,7 @@ fn cluster(
     let name = external_name(service);
     let destination: Tags = [(SERVICE_TAG, &name)].into_iter().collect();
     let mut cluster = Cluster {
-        name: name.clone(),
+        name,
         protocol: match service.spec.matching.protocol.as_str() {
             "http2" => UpstreamProtocol::Http2,
             "grpc" => UpstreamProtocol::Grpc,
@@ -113,15 +113,10 @@ fn cluster(
         policy: ClusterPolicy::default(),
         origin: ways.input.origin(service, &Path::root()),
     };
-    let destination = Destination {
-        kind: "MeshExternalService".to_owned(),
-        name: service.meta.name.clone(),
-        kuma_service: name,
-    };
     policies::outside(
         ways.input.resources,
         &service.meta.mesh,
-        &destination,
+        &Destination::outside(service),
         &mut cluster,
     );
     Some(cluster)
