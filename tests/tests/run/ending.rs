@@ -11,8 +11,7 @@ use crate::wrapper::Wrapper;
 
 /// An Envoy that looks at configurations for ever, as long as there is a certain file.
 fn slow() -> anyhow::Result<Wrapper> {
-    let wrapper = Wrapper::of_script("--mode validate", "[ -e \"$0.slow\" ] && exec sleep 600")?;
-    Ok(wrapper)
+    Wrapper::of_script("--mode validate", "[ -e \"$0.slow\" ] && exec sleep 600")
 }
 
 fn hold(envoy: &Wrapper) -> anyhow::Result<()> {

@@ -38,9 +38,10 @@ const BREAKAGES: [(&str, Then, Break); 8] = [
     ("an unknown field", Then::Refused, |text| {
         // Of Kubernetes' own resources only what is served is looked at.
         let of_kubernetes = ["apiVersion: kuma.io", "apiVersion: networking.istio.io"];
-        let known = match text.contains("apiVersion: ") {
-            true => &of_kubernetes[..],
-            false => &["type: "],
+        let known = if text.contains("apiVersion: ") {
+            &of_kubernetes[..]
+        } else {
+            &["type: "]
         };
         let known = known.iter();
         let at = known.filter_map(|key| lines_from(text, key)).min()?;
