@@ -15,8 +15,8 @@ if [[ ! -d $rows ]]; then
     exit 0
 fi
 rows=$(cd "$rows" && pwd)
-# Of the proxies next to services; the proxies of zone egresses, VIPs and transparent proxying are not made.
-sidecars=('crossmesh-*')
+# Of the proxies next to services; the proxies of zone egresses and VIPs are not made.
+sidecars=('crossmesh-*' 'passthrough-*')
 
 chosen() { # whether a case matches one of the patterns
     local case=$1 pattern

@@ -86,7 +86,7 @@ fn is_sidecar(input: Input<'_>, dataplane: &Resource<Dataplane>) -> bool {
     };
     let has_mtls = kuma::has_mtls(input.resources, &dataplane.meta.mesh);
     let is_called = has_mtls && networking.inbound.iter().any(is_apart);
-    !kuma::is_builtin_gateway(dataplane) && !is_caught && (calls || is_called)
+    !kuma::is_builtin_gateway(dataplane) && (is_caught || calls || is_called)
 }
 
 /// What the proxies made so far hold.

@@ -9,6 +9,7 @@
 //! - `process`: what concerns Envoy as a whole: node, admin, runtime, overload, labels of counters
 //! - `listener`, `connection_manager`, `tls`: ports, filter chains and what happens in them
 //! - `sidecar`, `rbac`: ports of the proxy next to a service, and who may call it
+//! - `transparent`: what the network redirects to the proxy, and where it goes on to
 //! - `tcp_proxy`: where connections go
 //! - `route`, `policy`: virtual hosts and routes, and what policies say about them
 //! - `cluster`, `upstream_tls`: endpoints and the TLS with them
@@ -37,6 +38,7 @@ mod route;
 mod sidecar;
 mod tcp_proxy;
 mod tls;
+mod transparent;
 mod upstream_tls;
 
 use std::net::SocketAddr;
@@ -95,11 +97,13 @@ pub fn bootstrap(proxy: &Proxy, options: &Options) -> Bootstrap {
                 .iter()
                 .filter(|port| port.is_open())
                 .map(|port| listener::listener(proxy, port, options))
+                .chain(transparent::listeners(proxy, options))
                 .collect(),
             clusters: proxy
                 .clusters
                 .iter()
                 .map(|cluster| cluster::cluster(proxy, cluster, options))
+                .chain(transparent::clusters(proxy))
                 .collect(),
             secrets: tls::secrets(proxy),
         }),

@@ -11,6 +11,7 @@ pub mod policy;
 pub mod role;
 pub mod route;
 pub mod tls;
+pub mod transparent;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -30,6 +31,7 @@ pub use route::{
     WeightedCluster,
 };
 pub use tls::{CertificateFiles, ClientValidation, ServerTls, Source, TlsOrigination, TlsVersion};
+pub use transparent::Transparent;
 
 /// One proxy: the listeners that it opens and the clusters that it forwards to.
 #[derive(Clone, Debug)]
@@ -50,6 +52,8 @@ pub struct Proxy {
     pub ports: Vec<Port>,
     /// Clusters, by name.
     pub clusters: Vec<Cluster>,
+    /// What happens to connections that the network redirects to it, if it does.
+    pub transparent: Option<Transparent>,
 }
 
 impl Proxy {

@@ -38,6 +38,14 @@ pub struct Outbound {
     pub hostnames: Vec<String>,
 }
 
+impl Outbound {
+    /// Whether it has many destinations, and requests name theirs.
+    pub fn is_by_hostname(&self) -> bool {
+        let outside = self.outside.as_ref();
+        !self.gateways.is_empty() || outside.is_some_and(|outside| !outside.is_alone)
+    }
+}
+
 /// Services outside of the mesh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outside {

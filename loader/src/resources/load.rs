@@ -13,7 +13,6 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::source::{Document, Node, Path, Span, Value};
 
 use super::decode::{Reader, decode};
-use super::kuma::mesh_passthrough::MeshPassthrough;
 use super::kuma::virtual_outbound::VirtualOutbound;
 use super::not_served;
 use super::registry::{self, Dialect, Fate, Kind};
@@ -139,7 +138,6 @@ impl Loader {
     fn checked(&mut self, head: Head, node: Node) {
         self.once(&head, &node);
         match head.kind.name {
-            "MeshPassthrough" => self.check::<MeshPassthrough>(head, node, Reader::Json),
             "ZoneEgress" => {
                 let egress = self.typed(head, node, Reader::Proto);
                 self.resources.zone_egresses.push(egress);
@@ -191,6 +189,7 @@ impl Loader {
             "RateLimit" => keep!(rate_limits, Proto),
             "MeshFaultInjection" => keep!(mesh_fault_injections, Json),
             "MeshTLS" => keep!(mesh_tls, Json),
+            "MeshPassthrough" => keep!(mesh_passthroughs, Json),
             "MeshTrafficPermission" => keep!(mesh_traffic_permissions, Json),
             "TrafficPermission" => keep!(traffic_permissions, Proto),
             "Secret" => {

@@ -65,6 +65,7 @@ pub fn gateway(
         identity: None,
         ports,
         clusters: clusters.into_clusters(),
+        transparent: None,
     })
 }
 

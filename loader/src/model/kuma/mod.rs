@@ -173,6 +173,7 @@ pub fn gateway(
         identity,
         ports,
         clusters,
+        transparent: None,
     })
 }
 
