@@ -3,6 +3,7 @@
 mod certificates;
 mod istio;
 mod meshes;
+mod passthrough;
 mod permissions;
 mod shadowed;
 
@@ -68,6 +69,8 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
     }
     unattached(input, &served, &mut findings);
     permissions::unused(input, &mut findings);
+    permissions::without_requests(input, &mut findings);
+    passthrough::unused(input, &mut findings);
     served.shadowed.report(input, &mut findings);
     findings.extend(istio::all(input));
     // Several Dataplanes of one gateway find the same.

@@ -13,7 +13,8 @@ use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
     HttpConnectionManager, HttpFilter,
     http_connection_manager::{
-        ForwardClientCertDetails, RouteSpecifier, SetCurrentClientCertDetails,
+        ForwardClientCertDetails, PathWithEscapedSlashesAction, RouteSpecifier,
+        SetCurrentClientCertDetails,
     },
 };
 
@@ -112,6 +113,7 @@ fn manager(proxy: &Proxy, port: &Port, permission: Vec<HttpFilter>, options: &Op
     let policy = port.listeners.first().map(|listener| &listener.policy);
     let time = |duration: Option<Duration>| Some(proto::duration(duration.unwrap_or_default()));
     let is_inbound = matches!(port.role, Role::Inbound(_));
+    let asks = asks_for_paths(port);
     connection_manager::filter(HttpConnectionManager {
         stat_prefix: stat_name(name(port)),
         route_specifier: Some(RouteSpecifier::RouteConfig(route::of_sidecar(
@@ -130,7 +132,13 @@ fn manager(proxy: &Proxy, port: &Port, permission: Vec<HttpFilter>, options: &Op
         access_log: access_logs(policy, None, options),
         internal_address_config: Some(internal_addresses()),
         // Rules about paths are about what the service makes of them.
-        normalize_path: chooses_by_path(port).then(|| proto::boolean(true)),
+        normalize_path: (chooses_by_path(port) || asks).then(|| proto::boolean(true)),
+        merge_slashes: asks,
+        path_with_escaped_slashes_action: if asks {
+            PathWithEscapedSlashesAction::RejectRequest.into()
+        } else {
+            PathWithEscapedSlashesAction::ImplementationSpecificDefault.into()
+        },
         forward_client_cert_details: if is_inbound {
             ForwardClientCertDetails::SanitizeSet.into()
         } else {
@@ -164,6 +172,21 @@ fn cluster(listener: &Listener) -> Option<&str> {
     });
     let cluster = connections.chain(routes).next();
     cluster.map(|cluster| cluster.cluster.as_str())
+}
+
+/// Whether it depends on paths who may send a request.
+fn asks_for_paths(port: &Port) -> bool {
+    let Role::Outbound(outbound) = &port.role else {
+        return false;
+    };
+    let mut services = outbound
+        .outside
+        .iter()
+        .flat_map(|outside| &outside.services);
+    services.any(|service| {
+        let permission = service.permission.as_ref();
+        permission.is_some_and(Permission::is_about_paths)
+    })
 }
 
 fn chooses_by_path(port: &Port) -> bool {

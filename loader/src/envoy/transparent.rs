@@ -45,6 +45,9 @@ use crate::model::{Origin, Proxy};
 /// Kuma's own words, which people look for.
 const NO_MATCH: &str = "This response comes from Kuma Sidecar. No routes matched this domain - check configuration of your MeshPassthrough policy.\n";
 
+/// A cluster that there is none of: Envoy closes the connection, and counts it.
+const NOWHERE: &str = "nowhere";
+
 /// How long a client may wait for the server to speak first, which is what Envoy itself waits.
 const SILENCE: Duration = Duration::from_secs(15);
 
@@ -61,8 +64,12 @@ fn listener(catch: &Catch, options: &Options) -> Listener {
         .iter()
         .map(|p| chain(catch, p, options))
         .collect();
+    if chains.is_empty() {
+        chains.push(closed(catch, None, options));
+    }
+    // Connections that nobody has redirected would go round in circles until there are no more.
     if !catch.passages.iter().any(|p| p.port == Some(catch.port)) {
-        chains.push(own_port(catch));
+        chains.push(closed(catch, Some(catch.port), options));
     }
     Listener {
         name: catch.name.clone(),
@@ -82,17 +89,21 @@ fn listener(catch: &Catch, options: &Options) -> Listener {
     }
 }
 
-/// Connections that nobody has redirected would go round in circles until there are no more.
-fn own_port(catch: &Catch) -> FilterChain {
-    FilterChain {
-        name: "not-redirected".to_owned(),
-        filter_chain_match: Some(FilterChainMatch {
-            destination_port: Some(proto::number(catch.port.into())),
-            ..FilterChainMatch::default()
-        }),
-        metadata: Some(proto::metadata(&catch.origin)),
-        ..FilterChain::default()
-    }
+/// A chain that closes connections: those for a port, or all.
+fn closed(catch: &Catch, port: Option<u16>, options: &Options) -> FilterChain {
+    let nowhere = Original {
+        cluster: NOWHERE.to_owned(),
+        is_http2: false,
+        source: None,
+    };
+    let passage = Passage {
+        name: format!("closed:{}", catch.name),
+        port,
+        range: None,
+        content: Content::Any(nowhere),
+        origin: catch.origin.clone(),
+    };
+    chain(catch, &passage, options)
 }
 
 fn chain(catch: &Catch, passage: &Passage, options: &Options) -> FilterChain {

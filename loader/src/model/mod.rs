@@ -23,7 +23,7 @@ use self::policy::{ClusterPolicy, ListenerPolicy, LogTarget};
 pub(crate) use certificates::PrivateKey;
 pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
 pub use role::{
-    Clients, CrossMeshGateway, Inbound, Outbound, Outside, Permission, Refusal, Role, Who,
+    Clients, CrossMeshGateway, Inbound, Outbound, Outside, Permission, Refusal, Requests, Role, Who,
 };
 pub use route::{
     Action, BackendChanges, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror,

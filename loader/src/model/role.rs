@@ -106,29 +106,70 @@ impl Permission {
     /// Rules that name an SNI are about more, or fewer, clients than they say: that of meshes' connections to a gateway
     /// is not looked at. Either way nobody gets in who should not.
     pub fn rules(&self) -> PermissionsConfig {
-        let denied = |clients: &Clients| rule(&clients.who).unwrap_or_default();
-        let allowed = |clients: &Clients| rule(&clients.who).filter(|_| clients.sni.is_none());
+        let denied = |clients: &Clients| RuleConfig {
+            client: uris(&clients.who).unwrap_or_default(),
+            ..clients.requests.rule()
+        };
+        let allowed = |clients: &Clients| {
+            let client = uris(&clients.who).filter(|_| clients.sni.is_none())?;
+            Some(RuleConfig {
+                client,
+                ..clients.requests.rule()
+            })
+        };
         PermissionsConfig {
             deny: self.denied.iter().map(denied).collect(),
             shadow_deny: self.shadow_denied.iter().filter_map(allowed).collect(),
             allow: self.allowed.iter().filter_map(allowed).collect(),
         }
     }
+
+    /// Whether it tells requests apart, and not only clients.
+    pub fn is_about_requests(&self) -> bool {
+        let lists = self
+            .denied
+            .iter()
+            .chain(&self.allowed)
+            .chain(&self.shadow_denied);
+        lists.into_iter().any(|clients| !clients.requests.is_all())
+    }
+
+    /// Whether it tells paths apart.
+    pub fn is_about_paths(&self) -> bool {
+        let lists = self
+            .denied
+            .iter()
+            .chain(&self.allowed)
+            .chain(&self.shadow_denied);
+        lists
+            .into_iter()
+            .any(|clients| !clients.requests.paths.is_empty())
+    }
 }
 
-/// The rule for clients; nothing for sets that no list of URIs can say.
-fn rule(who: &Who) -> Option<RuleConfig> {
-    let client = match who {
-        Who::Anyone => Vec::new(),
-        Who::Is(SpiffeIds::Exact(id)) => vec![id.clone()],
-        Who::Is(SpiffeIds::Prefix(start)) => vec![format!("{start}*")],
-        Who::Has(tag, value) => vec![format!("kuma://{tag}/{value}")],
-        Who::All(_) | Who::Any(_) | Who::Not(_) => return None,
-    };
-    Some(RuleConfig {
-        client,
-        ..RuleConfig::default()
-    })
+impl Requests {
+    fn rule(&self) -> RuleConfig {
+        RuleConfig {
+            methods: self.methods.clone(),
+            paths: self.paths.clone(),
+            ..RuleConfig::default()
+        }
+    }
+}
+
+/// The URIs that a client has to have, all of them; nothing for sets that no list of URIs can say.
+fn uris(who: &Who) -> Option<Vec<String>> {
+    match who {
+        Who::Anyone => Some(Vec::new()),
+        Who::Is(SpiffeIds::Exact(id)) => Some(vec![id.clone()]),
+        Who::Is(SpiffeIds::Prefix(start)) => Some(vec![format!("{start}*")]),
+        Who::Has(tag, value) => Some(vec![format!("kuma://{tag}/{value}")]),
+        Who::All(sets) => {
+            let all: Option<Vec<_>> = sets.iter().map(uris).collect();
+            all.map(|all| all.concat())
+        }
+        Who::Any(_) | Who::Not(_) => None,
+    }
 }
 
 /// What a client gets that may not call.
@@ -148,6 +189,24 @@ pub struct Clients {
     pub who: Who,
     /// The name that they ask for; any if absent.
     pub sni: Option<String>,
+    /// Which of their requests; all if it says nothing.
+    pub requests: Requests,
+}
+
+/// A set of requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Methods, one of which a request has; any if empty.
+    pub methods: Vec<String>,
+    /// Paths, at or below one of which it is; any if empty.
+    pub paths: Vec<String>,
+}
+
+impl Requests {
+    /// Whether these are all requests.
+    pub fn is_all(&self) -> bool {
+        self.methods.is_empty() && self.paths.is_empty()
+    }
 }
 
 /// Clients by the URIs in their certificates.

@@ -77,6 +77,7 @@ fn case(name: &'static str, ports: Vec<Port>) -> Case {
             identity: None,
             ports,
             clusters: clusters(),
+            transparent: None,
         },
         options: Options {
             log_pipe: None,

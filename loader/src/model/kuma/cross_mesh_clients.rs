@@ -8,7 +8,7 @@ use super::Input;
 use super::policies::{Policies, Side};
 use super::sidecar::permissions;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Clients, Permission, SpiffeIds, Who};
+use crate::model::{Clients, Permission, Requests, SpiffeIds, Who};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::source::Path;
@@ -57,6 +57,7 @@ impl<'a> CrossMeshClients<'a> {
             permission.allowed.push(Clients {
                 who: Who::Is(ids),
                 sni: None,
+                requests: Requests::default(),
             });
         }
         Some(Self::Listed(permission))
@@ -93,7 +94,7 @@ pub(crate) fn by_policy(gateway: &Resource<MeshGateway>) -> bool {
 }
 
 /// Kuma's prefixes cannot end with a slash, so that of `mesh-1` would let `mesh-10` in: one without a path is a mesh.
-fn of_one_mesh(clients: &mut Clients) {
+pub(super) fn of_one_mesh(clients: &mut Clients) {
     if let Who::Is(SpiffeIds::Prefix(start)) = &mut clients.who
         && let Some(mesh) = start.strip_prefix("spiffe://")
         && !mesh.contains('/')

@@ -10,7 +10,7 @@ mod cross_mesh;
 mod external_services;
 mod inbounds;
 mod outbounds;
-mod passthrough;
+pub(super) mod passthrough;
 pub(super) mod permissions;
 mod transparent;
 

@@ -7,9 +7,11 @@ use std::net::IpAddr;
 
 use super::Sidecar;
 use crate::model::Origin;
-use crate::model::kuma::policies::Policies;
+use crate::model::kuma::policies::{Policies, Side};
+use crate::model::kuma::{is_builtin_gateway, of_mesh};
 use crate::model::transparent::{Content, Host, Original, Passage};
-use crate::resources::kuma::mesh_passthrough::Match;
+use crate::resources::kuma::mesh_passthrough::{Match, MeshPassthrough};
+use crate::resources::{Resource, Resources};
 use crate::source::Path;
 
 /// What may leave.
@@ -156,6 +158,26 @@ pub(super) fn said(own: &Sidecar<'_>) -> Option<Mode> {
             }
             Mode::Matched(destinations)
         }
+    })
+}
+
+/// Whether the policy is for any proxy that connections are redirected to.
+pub(crate) fn is_used(resources: &Resources, policy: &Resource<MeshPassthrough>) -> bool {
+    let mut dataplanes = of_mesh(&resources.dataplanes, &policy.meta.mesh);
+    dataplanes.any(|dataplane| {
+        let networking = &dataplane.spec.networking;
+        let transparent = networking.transparent_proxying.as_ref();
+        let is_caught = transparent.is_some_and(|said| said.redirect_port_outbound > 0);
+        let sections: Vec<_> = networking.inbound.iter().map(super::section).collect();
+        let tags = super::tags(dataplane);
+        let policies = Policies::of_any(resources, Side::Sidecar(dataplane, &sections), &tags);
+        let matched = policies.matched(
+            &resources.mesh_passthroughs,
+            |p| p.target_ref.as_ref(),
+            None,
+        );
+        let is_meant = matched.iter().any(|other| std::ptr::eq(*other, policy));
+        is_caught && !is_builtin_gateway(dataplane) && is_meant
     })
 }
 

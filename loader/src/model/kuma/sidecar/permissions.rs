@@ -11,7 +11,7 @@ use policy::Tags;
 use crate::model::kuma::policies::Policies;
 use crate::model::kuma::select::best_rank;
 use crate::model::kuma::{SERVICE_TAG, of_mesh};
-use crate::model::{Clients, Permission, Refusal, SpiffeIds, Who};
+use crate::model::{Clients, Permission, Refusal, Requests, SpiffeIds, Who};
 use crate::resources::kuma::mesh_http_route::TargetRef;
 use crate::resources::kuma::mesh_traffic_permission::{From, Match, MeshTrafficPermission};
 use crate::resources::kuma::traffic_permission::TrafficPermission;
@@ -46,8 +46,12 @@ pub(in crate::model::kuma) fn by_rules(
     policies: &[&Resource<MeshTrafficPermission>],
 ) -> Permission {
     let mut permission = Permission::default();
-    for rule in policies.iter().flat_map(|policy| &policy.spec.rules) {
-        let conf = &rule.conf;
+    let rules = policies.iter().flat_map(|policy| {
+        let rules = policy.spec.rules.iter();
+        rules.map(|rule| (policy.meta.mesh.as_str(), &rule.conf))
+    });
+    for (mesh, conf) in rules {
+        let clients = |entry| clients(mesh, entry);
         permission.denied.extend(conf.deny.iter().map(clients));
         permission.allowed.extend(conf.allow.iter().map(clients));
         let shadow = conf.allow_with_shadow_deny.iter().map(clients);
@@ -57,15 +61,25 @@ pub(in crate::model::kuma) fn by_rules(
     permission
 }
 
-fn clients(entry: &Match) -> Clients {
+fn clients(mesh: &str, entry: &Match) -> Clients {
+    let id = entry.spiffe_id.as_ref().map(|id| {
+        Who::Is(match id.kind.as_str() {
+            "Prefix" => SpiffeIds::Prefix(id.value.clone()),
+            _ => SpiffeIds::Exact(id.value.clone()),
+        })
+    });
+    let tags = entry
+        .tags
+        .iter()
+        .next()
+        .map(|_| with_tags(mesh, &entry.tags));
     Clients {
-        who: entry.spiffe_id.as_ref().map_or(Who::Anyone, |id| {
-            Who::Is(match id.kind.as_str() {
-                "Prefix" => SpiffeIds::Prefix(id.value.clone()),
-                _ => SpiffeIds::Exact(id.value.clone()),
-            })
-        }),
+        who: all(id.into_iter().chain(tags).collect()),
         sni: entry.sni.as_ref().map(|sni| sni.value.clone()),
+        requests: Requests {
+            methods: entry.methods.clone(),
+            paths: entry.path_prefixes.clone(),
+        },
     }
 }
 
@@ -86,6 +100,7 @@ fn by_entries(mesh: &str, entries: &[&From]) -> Permission {
                 let clients = Clients {
                     who: apart_from(&denied, group),
                     sni: None,
+                    requests: Requests::default(),
                 };
                 if action == "AllowWithShadowDeny" {
                     permission.shadow_denied.push(clients.clone());
@@ -138,6 +153,7 @@ fn by_tags(mesh: &str, policy: Option<&TrafficPermission>) -> Permission {
     let allowed = sources.unwrap_or_default().iter().map(|source| Clients {
         who: with_tags(mesh, &source.tags),
         sni: None,
+        requests: Requests::default(),
     });
     Permission {
         refusal: Refusal::Close,
