@@ -74,16 +74,16 @@ impl Permissions {
             return Err(Refusal::CLIENT);
         }
         let method = self.asks.method.then(|| facts.method()).flatten();
+        // Nor is it known of a connection what is sent on it.
+        if self.asks.method && method.is_none() {
+            return Err(Refusal::CLIENT);
+        }
         let path = self.asks.path.then(|| facts.path()).flatten();
         let path = match path.as_deref().map(Path::parse) {
             Some(Ok(path)) => Some(path),
             None if !self.asks.path => None,
             _ => return Err(Refusal::new(Reason::AmbiguousPath)),
         };
-        // Nor is it known of a connection what is sent on it.
-        if self.asks.method && method.is_none() {
-            return Err(Refusal::CLIENT);
-        }
         let is_in = |rules: &[Rule], case: Case| {
             let matches = |rule: &Rule| rule.matches(client, method.as_deref(), path, case);
             rules.iter().any(matches)
