@@ -15,8 +15,8 @@ if [[ ! -d $rows ]]; then
     exit 0
 fi
 rows=$(cd "$rows" && pwd)
-# Of the proxies next to services; the proxies of zone egresses and VIPs are not made.
-sidecars=('crossmesh-*' 'passthrough-*')
+# Of the proxies next to services; VIPs are not served.
+sidecars=('crossmesh-*' 'egress-*' 'passthrough-*')
 
 chosen() { # whether a case matches one of the patterns
     local case=$1 pattern

@@ -16,7 +16,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::{self, Input};
 use crate::model::{Listener, Port};
 use crate::resources::Resource;
-use crate::resources::kuma::dataplane::{Dataplane, Inbound};
+use crate::resources::kuma::dataplane::{Dataplane, Inbound, ZoneListenerType};
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::source::Path;
 
@@ -56,6 +56,10 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
             served.add(&proxy.ports);
         }
     }
+    for egress in &input.resources.zone_egresses {
+        // Only what it finds is wanted: no route is bound to it.
+        let _ = kuma::zone_egress(input, egress, &mut findings);
+    }
     for gateway in &input.resources.mesh_gateways {
         if !served.gateways.contains(&gateway.meta.to_string()) {
             findings.push(unused(gateway));
@@ -88,8 +92,10 @@ fn is_sidecar(input: Input<'_>, dataplane: &Resource<Dataplane>) -> bool {
         !matches!(inbound.service_port, 0) || !inbound.service_address.is_empty()
     };
     let has_mtls = kuma::has_mtls(input.resources, &dataplane.meta.mesh);
+    let mut listeners = networking.listeners.iter();
+    let is_egress = listeners.any(|listener| listener.kind == ZoneListenerType::ZoneEgress);
     let is_called = has_mtls && networking.inbound.iter().any(is_apart);
-    !kuma::is_builtin_gateway(dataplane) && (is_caught || calls || is_called)
+    !kuma::is_builtin_gateway(dataplane) && (is_caught || calls || is_called || is_egress)
 }
 
 /// What the proxies made so far hold.

@@ -37,9 +37,11 @@ pub(super) fn run(args: &CertsArgs, output: &Output) -> anyhow::Result<Exit> {
     };
     let dataplanes = loaded.resources.dataplanes.iter();
     // What is wrong with them was found and printed above.
-    let identities: Vec<Identity> = dataplanes
-        .filter_map(|dataplane| kuma::identity(input, dataplane, &mut Vec::new()).ok()?)
-        .collect();
+    let identities = dataplanes
+        .filter_map(|dataplane| kuma::identity(input, dataplane, &mut Vec::new()).ok()?);
+    let egresses = loaded.resources.zone_egresses.iter();
+    let egresses = egresses.flat_map(|egress| kuma::egress_identities(input, egress));
+    let identities: Vec<Identity> = identities.chain(egresses).collect();
     let meshes = kuma::meshes(input);
     let keeper = Keeper::new(Store::new(files::work_dir()?), meshes.clone());
     // Before the first look, so that no signal is lost.

@@ -13,6 +13,7 @@ use crate::model::istio::{self, Workload};
 use crate::model::kuma::{self, Input};
 use crate::output::Output;
 use crate::resources::kuma::dataplane::Dataplane;
+use crate::resources::kuma::zone_egress::ZoneEgress;
 use crate::resources::{Resource, Resources};
 use crate::{check, files, source};
 
@@ -52,6 +53,10 @@ impl Loaded {
                 kuma::proxy(input, dataplane, &mut more),
                 format!("{}: no MeshGateway selects it", dataplane.meta),
             ),
+            Candidate::ZoneEgress(egress) => (
+                kuma::zone_egress(input, egress, &mut more),
+                format!("{}: it has no address", egress.meta),
+            ),
             Candidate::Workload(workload) => {
                 let proxy = istio::gateway(input, &workload, &mut more);
                 more = check::unnamed(more, &self.findings);
@@ -72,13 +77,12 @@ impl Loaded {
         if let Some(address) = args.address {
             proxy.listen_on(address);
         }
-        let renewal = match &proxy.identity {
-            Some(identity) => {
-                let keeper = Keeper::new(Store::new(files::work_dir()?), meshes);
-                let now = OffsetDateTime::now_utc();
-                Some(Renewal::begin(keeper, identity.clone(), now)?)
-            }
-            None => None,
+        let identities: Vec<_> = proxy.identities().cloned().collect();
+        let renewal = if identities.is_empty() {
+            None
+        } else {
+            let keeper = Keeper::new(Store::new(files::work_dir()?), meshes);
+            Renewal::begin(keeper, identities, OffsetDateTime::now_utc())?
         };
         Ok(Some(Chosen { proxy, renewal }))
     }
@@ -112,6 +116,8 @@ fn is_same(one: &Diagnostic, other: &Diagnostic) -> bool {
 enum Candidate<'a> {
     /// A built-in gateway of Kuma, or the proxy next to a service.
     Dataplane(&'a Resource<Dataplane>),
+    /// The proxy of a zone egress.
+    ZoneEgress(&'a Resource<ZoneEgress>),
     /// A gateway of Istio.
     Workload(Workload),
 }
@@ -145,8 +151,58 @@ fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<Candidate<
             workloads::list(&workloads)
         );
     }
+    if let Some(egress) = egress(args, loaded)? {
+        return Ok(Candidate::ZoneEgress(egress));
+    }
     choose_dataplane(args.dataplane.as_deref(), args.mesh.as_deref(), loaded)
         .map(Candidate::Dataplane)
+}
+
+/// The egress that is named, or the only one where there is no Dataplane.
+fn egress<'a>(
+    args: &ProxyArgs,
+    loaded: &'a Loaded,
+) -> anyhow::Result<Option<&'a Resource<ZoneEgress>>> {
+    let resources = &loaded.resources;
+    let all = resources.zone_egresses.iter();
+    // It is in no mesh, so whoever names a mesh means another one.
+    let mut all: Vec<_> = all.filter(|_| args.mesh.is_none()).collect();
+    match &args.dataplane {
+        Some(name) => {
+            all.retain(|egress| egress.meta.name == *name);
+            let mut dataplanes = resources.dataplanes.iter();
+            if !all.is_empty() && dataplanes.any(|dataplane| dataplane.meta.name == *name) {
+                bail!(
+                    "both a ZoneEgress and a Dataplane have the name {name}; with --mesh it is the Dataplane, and the ZoneEgress needs a name of its own"
+                );
+            }
+        }
+        None if !resources.dataplanes.is_empty() => return Ok(None),
+        None => {}
+    }
+    match all.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        several => bail!(
+            "{} zone egresses can be built from these resources; choose one with --dataplane\n{}",
+            several.len(),
+            list_egresses(several, loaded)
+        ),
+    }
+}
+
+fn list_egresses(egresses: &[&Resource<ZoneEgress>], loaded: &Loaded) -> String {
+    let line = |egress: &&Resource<ZoneEgress>| {
+        let (file, row) = place(egress, loaded);
+        format!("  {}   zone egress   {file}:{row}", egress.meta.name)
+    };
+    egresses.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn place<'a, T>(resource: &Resource<T>, loaded: &'a Loaded) -> (&'a str, usize) {
+    let span = resource.span(&source::Path::root());
+    let file = &loaded.sources.file(span.file).name;
+    (file, loaded.sources.line_column(span).0)
 }
 
 /// The Dataplane that is named, or the only one.
@@ -173,10 +229,14 @@ pub(super) fn choose_dataplane<'a>(
         ([], []) => bail!(
             "these resources have no Dataplane, and no Gateway of Istio; add one, for a gateway of Kuma with `networking.gateway: {{type: BUILTIN, tags: …}}`"
         ),
-        ([], all) => bail!(
-            "no Dataplane has that name; there are\n{}",
-            list(all, loaded)
-        ),
+        ([], all) => {
+            let egresses: Vec<_> = loaded.resources.zone_egresses.iter().collect();
+            let all = [list(all, loaded), list_egresses(&egresses, loaded)];
+            bail!(
+                "no Dataplane has that name; there are\n{}",
+                all.join("\n").trim_end()
+            )
+        }
         (several, _) => bail!(
             "{} Dataplanes can be built from these resources; choose one with --dataplane (and --mesh)\n{}",
             several.len(),
@@ -193,9 +253,7 @@ fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {
         .unwrap_or(0);
     let line = |d: &&Resource<Dataplane>| {
         let what = what(&loaded.resources, d);
-        let span = d.span(&source::Path::root());
-        let file = &loaded.sources.file(span.file).name;
-        let (row, _) = loaded.sources.line_column(span);
+        let (file, row) = place(d, loaded);
         format!(
             "  {:width$}   mesh {}   {what}   {file}:{row}",
             d.meta.name, d.meta.mesh

@@ -43,6 +43,7 @@ pub(super) fn options(
         log_pipe: logs.pipe,
         secrets: match &proxy.identity {
             Some(own) => Store::new(files::work_dir()?).proxy(&own.mesh, &own.dataplane)?,
+            None if proxy.identities().next().is_some() => Store::new(files::work_dir()?).proxies(),
             None => PathBuf::new(),
         },
         range,

@@ -52,6 +52,8 @@ impl Code {
                 | Self::RefusedCertificate
                 | Self::MissingCredential
                 | Self::UnusableCredential
+                | Self::MissingFile
+                | Self::UnusableAuthorities
                 | Self::InvalidAuthority
                 | Self::NoAuthority
                 | Self::AuthorityTime

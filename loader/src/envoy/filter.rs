@@ -136,6 +136,10 @@ fn capabilities(is_in_meshes: bool) -> CapabilityRestrictionConfig {
 fn asks_for_more(port: &Port) -> bool {
     match &port.role {
         Role::Outbound(outbound) => is_decided(outbound),
+        Role::Egress(egress) => {
+            let mut ends = egress.ways.values().filter_map(|way| way.end.as_ref());
+            ends.any(|end| end.outside.is_some())
+        }
         Role::Gateway | Role::Inbound(_) => has_permissions(port),
     }
 }
@@ -152,6 +156,11 @@ fn has_permissions(port: &Port) -> bool {
 
 /// What the port's filter needs to be told before it is asked: who the client is, where that decides.
 pub(super) fn client(port: &Port) -> Option<HttpFilter> {
+    has_permissions(port).then(client_of_connection)
+}
+
+/// Gives the filter the URIs of the client's certificate.
+pub(super) fn client_of_connection() -> HttpFilter {
     let format = SubstitutionFormatString {
         format: Some(Format::TextFormatSource(proto::inline(
             "%DOWNSTREAM_PEER_URI_SAN%",
@@ -168,7 +177,7 @@ pub(super) fn client(port: &Port) -> Option<HttpFilter> {
         on_request_headers: vec![value],
         ..SetFilterState::default()
     };
-    has_permissions(port).then(|| connection_manager::http_filter("client", config))
+    connection_manager::http_filter("client", config)
 }
 
 /// Each filter chain of a TLS port brings what it needs for its own hosts: its listener, and those that take some of
@@ -185,6 +194,18 @@ fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> Pl
             }),
             external_access: outbound.outside.as_ref().map(external_access),
             chain: outbound.outside.as_ref().and_then(chain_of),
+            ..PluginConfig::empty()
+        };
+    }
+    if let Role::Egress(egress) = &port.role {
+        let way = chain.and_then(|chain| egress.ways.get(&chain.name));
+        let outside = way.and_then(|way| way.end.as_ref()?.outside.as_ref());
+        return PluginConfig {
+            mode: options.mode,
+            reasons: options.reasons,
+            port: Some(port.number),
+            external_access: outside.map(external_access),
+            chain: outside.and_then(chain_of),
             ..PluginConfig::empty()
         };
     }

@@ -13,7 +13,7 @@ use envoy_types::util::pack_any;
 use super::connection_manager::connection_manager;
 use super::hosts::Hosts;
 use super::tcp_proxy::tcp_proxy;
-use super::{Options, mesh_tls, proto, route, sidecar, tls};
+use super::{Options, egress, mesh_tls, proto, route, sidecar, tls};
 use crate::model::transparent::Direction;
 use crate::model::{Dialect, Listener, Port, Protocol, Proxy, Role};
 
@@ -42,6 +42,11 @@ pub(super) fn listener(proxy: &Proxy, port: &Port, options: &Options) -> envoy::
             traffic_direction: TrafficDirection::Outbound.into(),
             ..listener
         },
+        Role::Egress(own) => envoy::Listener {
+            filter_chains: egress::chains(proxy, port, own, options),
+            listener_filters: vec![tls_inspector()],
+            ..listener
+        },
     }
 }
 
@@ -51,7 +56,7 @@ fn is_caught(proxy: &Proxy, port: &Port) -> bool {
     let direction = match &port.role {
         Role::Inbound(_) => Direction::Inbound,
         Role::Outbound(outbound) if !outbound.is_by_hostname() => Direction::Outbound,
-        Role::Gateway | Role::Outbound(_) => return false,
+        Role::Gateway | Role::Outbound(_) | Role::Egress(_) => return false,
     };
     let transparent = proxy.transparent.as_ref();
     transparent.is_some_and(|transparent| transparent.is_caught(direction, port.address))

@@ -63,7 +63,7 @@ pub(super) fn upstream(proxy: &Proxy, tls: &MeshTls, options: &Options) -> Trans
     let context = UpstreamTlsContext {
         sni: tls.sni.clone(),
         common_tls_context: Some(common(
-            proxy,
+            &proxy.mesh,
             &tls.trust,
             &tls.peers,
             &tls.params,
@@ -81,15 +81,20 @@ pub(super) fn downstream(
     clients: &MeshClients,
     options: &Options,
 ) -> TransportSocket {
+    downstream_as(&proxy.mesh, clients, &options.secrets)
+}
+
+/// The same as who the proxy is in this mesh, with the files in this folder.
+pub(super) fn downstream_as(mesh: &str, clients: &MeshClients, secrets: &Path) -> TransportSocket {
     let context = DownstreamTlsContext {
         require_client_certificate: Some(proto::boolean(true)),
         common_tls_context: Some(common(
-            proxy,
+            mesh,
             &clients.trust,
             &clients.peers,
             &clients.params,
             &[],
-            &options.secrets,
+            secrets,
         )),
         ..DownstreamTlsContext::default()
     };
@@ -97,17 +102,14 @@ pub(super) fn downstream(
 }
 
 fn common(
-    proxy: &Proxy,
+    mesh: &str,
     trust: &Trust,
     peers: &[SpiffeIds],
     params: &TlsParams,
     alpn: &[&str],
     secrets: &Path,
 ) -> CommonTlsContext {
-    let own = secret(
-        files::identity_secret(&proxy.mesh),
-        &secrets.join(files::IDENTITY),
-    );
+    let own = secret(files::identity_secret(mesh), &secrets.join(files::IDENTITY));
     let authority = secret(
         files::authority_secret(trust),
         &secrets.join(files::authority(trust)),

@@ -10,6 +10,7 @@
 //! - `listener`, `connection_manager`, `tls`: ports, filter chains and what happens in them
 //! - `sidecar`, `rbac`: ports of the proxy next to a service, and who may call it
 //! - `transparent`: what the network redirects to the proxy, and where it goes on to
+//! - `egress`: the port for those who leave their mesh
 //! - `tcp_proxy`: where connections go
 //! - `route`, `policy`: virtual hosts and routes, and what policies say about them
 //! - `cluster`, `upstream_tls`: endpoints and the TLS with them
@@ -23,6 +24,7 @@
 mod access_log;
 mod cluster;
 mod connection_manager;
+mod egress;
 mod encode;
 mod filter;
 mod health;
@@ -53,7 +55,7 @@ pub use filter::{CAPABILITIES, OUTBOUND_CAPABILITIES};
 pub use process::{CONNECTION_LIMITS, admin};
 pub use proto::METADATA;
 
-use crate::model::Proxy;
+use crate::model::{Proxy, forbidden};
 
 /// What the user chooses about an Envoy, apart from its resources.
 #[derive(Clone, Debug)]
@@ -70,7 +72,8 @@ pub struct Options {
     pub access_log: Option<AccessLog>,
     /// The named pipe for lines that somebody beside Envoy sends to TCP servers; without one they are not written.
     pub log_pipe: Option<String>,
-    /// The folder of the files that [`mesh_tls::files`] names, as Envoy finds it.
+    /// The folder of the files that [`mesh_tls::files`] names, as Envoy finds it. Of an egress that is in no mesh, the
+    /// folder with those of all proxies: `<mesh>/<dataplane>` is its own in each mesh.
     pub secrets: PathBuf,
     /// The versions of Envoy that have to read the configuration.
     pub range: EnvoyRange,
@@ -89,6 +92,10 @@ pub enum EnvoyRange {
 
 /// The configuration that an Envoy starts with to be `proxy`, and never needs another one for.
 pub fn bootstrap(proxy: &Proxy, options: &Options) -> Bootstrap {
+    let proxy = match options.mode {
+        Mode::Enforce => &*forbidden::enforced(proxy),
+        Mode::Audit => proxy,
+    };
     Bootstrap {
         node: Some(process::node(proxy)),
         static_resources: Some(StaticResources {

@@ -38,10 +38,10 @@ use envoy_types::pb::google::protobuf::{Any, value::Kind};
 use envoy_types::util::pack_any;
 
 use super::{connection_manager, proto};
-use crate::model::Port;
 use crate::model::policy::{
     Cors, Fault, HashKey, Header, HeaderValue, RateLimit, ResetHeader, Retry, RoutePolicy,
 };
+use crate::model::{Listener, Port};
 
 /// The filter that limits rates, which each connection manager has.
 pub(super) const RATE_LIMIT: &str = "envoy.filters.http.local_ratelimit";
@@ -145,8 +145,8 @@ pub(super) fn hash_key(key: &HashKey) -> HashPolicy {
 }
 
 /// As many fault filters as the route with the most of them needs. They do nothing where a route does not say.
-pub(super) fn fault_filters(port: &Port) -> impl Iterator<Item = HttpFilter> {
-    let hosts = port.listeners.iter().flat_map(|l| &l.virtual_hosts);
+pub(super) fn fault_filters(listeners: &[Listener]) -> impl Iterator<Item = HttpFilter> {
+    let hosts = listeners.iter().flat_map(|l| &l.virtual_hosts);
     let routes = hosts.flat_map(|host| &host.routes);
     let most = routes.map(|route| route.policy.faults.len()).max();
     (0..most.unwrap_or(0))

@@ -16,15 +16,15 @@ use envoy_types::pb::envoy::r#type::matcher::v3::{StringMatcher, string_matcher:
 use envoy_types::util::pack_any;
 
 use super::connection_manager::{http_filter, stat_name};
-use crate::model::{self, Clients, Port, SpiffeIds, Who};
+use crate::model::{self, Clients, SpiffeIds, Who};
 
 /// The name of the only policy, in Envoy's logs of decisions.
 const POLICY: &str = "MeshTrafficPermission";
 
-/// Closes the connections of clients that may not call.
-pub(super) fn for_connections(port: &Port, permission: &model::Permission) -> Vec<Filter> {
+/// Closes the connections of clients that may not call. `name` is that of the port, or of a part of it.
+pub(super) fn for_connections(name: &str, permission: &model::Permission) -> Vec<Filter> {
     // The dot ends up between the port's name and Envoy's own names, as on Kuma.
-    let stat_prefix = format!("{}.", stat_name(&port.name));
+    let stat_prefix = format!("{}.", stat_name(name));
     let made = stages(permission).into_iter().map(|stage| {
         let config = NetworkRbac {
             rules: Some(stage.rules),

@@ -94,6 +94,18 @@ pub(super) fn of_sidecar<'a>(port: &'a Port, hosts: &Hosts<'a>) -> RouteConfigur
     }
 }
 
+/// The routes of a way out of a mesh. What a client writes about itself is for proxies, and goes no further.
+pub(super) fn of_egress(listener: &Listener) -> RouteConfiguration {
+    let hosts = listener.virtual_hosts.iter();
+    let hosts = hosts
+        .map(|host| virtual_host(Dialect::Kuma, host))
+        .collect();
+    let mut configuration = configuration(Dialect::Kuma, listener.name.clone(), hosts);
+    let own = ["x-forwarded-for", "x-envoy-external-address"].map(str::to_owned);
+    configuration.request_headers_to_remove.extend(own);
+    configuration
+}
+
 fn configuration(
     dialect: Dialect,
     name: String,

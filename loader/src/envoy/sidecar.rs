@@ -13,8 +13,7 @@ use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
     HttpConnectionManager, HttpFilter,
     http_connection_manager::{
-        ForwardClientCertDetails, PathWithEscapedSlashesAction, RouteSpecifier,
-        SetCurrentClientCertDetails,
+        ForwardClientCertDetails, RouteSpecifier, SetCurrentClientCertDetails,
     },
 };
 
@@ -93,7 +92,7 @@ fn filters(
         Some(permission) if is_http && permission.refusal == Refusal::Answer => {
             (Vec::new(), rbac::for_requests(permission))
         }
-        Some(permission) => (rbac::for_connections(port, permission), Vec::new()),
+        Some(permission) => (rbac::for_connections(&port.name, permission), Vec::new()),
     };
     let decided = match &port.role {
         Role::Outbound(outbound) if !is_http && filter::is_decided(outbound) => {
@@ -113,7 +112,11 @@ fn manager(proxy: &Proxy, port: &Port, permission: Vec<HttpFilter>, options: &Op
     let policy = port.listeners.first().map(|listener| &listener.policy);
     let time = |duration: Option<Duration>| Some(proto::duration(duration.unwrap_or_default()));
     let is_inbound = matches!(port.role, Role::Inbound(_));
-    let asks = asks_for_paths(port);
+    let outside = match &port.role {
+        Role::Outbound(outbound) => outbound.outside.as_ref(),
+        _ => None,
+    };
+    let paths = connection_manager::paths(outside);
     connection_manager::filter(HttpConnectionManager {
         stat_prefix: stat_name(name(port)),
         route_specifier: Some(RouteSpecifier::RouteConfig(route::of_sidecar(
@@ -132,12 +135,10 @@ fn manager(proxy: &Proxy, port: &Port, permission: Vec<HttpFilter>, options: &Op
         access_log: access_logs(policy, None, options),
         internal_address_config: Some(internal_addresses()),
         // Rules about paths are about what the service makes of them.
-        normalize_path: (chooses_by_path(port) || asks).then(|| proto::boolean(true)),
-        merge_slashes: asks,
-        path_with_escaped_slashes_action: if asks {
-            PathWithEscapedSlashesAction::RejectRequest.into()
+        normalize_path: if chooses_by_path(port) {
+            Some(proto::boolean(true))
         } else {
-            PathWithEscapedSlashesAction::ImplementationSpecificDefault.into()
+            paths.normalize_path
         },
         forward_client_cert_details: if is_inbound {
             ForwardClientCertDetails::SanitizeSet.into()
@@ -148,7 +149,7 @@ fn manager(proxy: &Proxy, port: &Port, permission: Vec<HttpFilter>, options: &Op
             uri: true,
             ..SetCurrentClientCertDetails::default()
         }),
-        ..HttpConnectionManager::default()
+        ..paths
     })
 }
 
@@ -172,21 +173,6 @@ fn cluster(listener: &Listener) -> Option<&str> {
     });
     let cluster = connections.chain(routes).next();
     cluster.map(|cluster| cluster.cluster.as_str())
-}
-
-/// Whether it depends on paths who may send a request.
-fn asks_for_paths(port: &Port) -> bool {
-    let Role::Outbound(outbound) = &port.role else {
-        return false;
-    };
-    let mut services = outbound
-        .outside
-        .iter()
-        .flat_map(|outside| &outside.services);
-    services.any(|service| {
-        let permission = service.permission.as_ref();
-        permission.is_some_and(Permission::is_about_paths)
-    })
 }
 
 fn chooses_by_path(port: &Port) -> bool {
@@ -215,7 +201,7 @@ fn http_filters(
         };
         filters.push(http_filter(policy::RATE_LIMIT, rate_limit));
     }
-    filters.extend(policy::fault_filters(port));
+    filters.extend(policy::fault_filters(&port.listeners));
     filters.push(http_filter("envoy.filters.http.router", Router::default()));
     filters
 }

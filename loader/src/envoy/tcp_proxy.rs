@@ -35,12 +35,16 @@ pub(super) fn tcp_proxy(
         }
         // Envoy's own hour.
         (Role::Gateway, Dialect::Istio) => (idle, attempts.or(Some(5))),
-        (Role::Inbound(_) | Role::Outbound(_), _) => (idle, attempts),
+        (Role::Inbound(_) | Role::Outbound(_) | Role::Egress(_), _) => (idle, attempts),
     };
     let config = TcpProxy {
         stat_prefix: match port.role {
             Role::Gateway => proxy.service.clone(),
             Role::Inbound(_) | Role::Outbound(_) => stat_name(sidecar::name(port)),
+            Role::Egress(_) => listeners
+                .first()
+                .map(|listener| stat_name(&listener.name))
+                .unwrap_or_default(),
         },
         cluster_specifier: Some(ClusterSpecifier::WeightedClusters(WeightedCluster {
             clusters,

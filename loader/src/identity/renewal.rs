@@ -8,33 +8,61 @@ use crate::model::Identity;
 /// How long after a failure it is tried again. What there is holds for another fifth of its time.
 const AGAIN: Duration = Duration::minutes(1);
 
-/// Sees to it that one proxy has a certificate for as long as it is asked.
+/// Sees to it that one proxy has its certificates for as long as it is asked: one for each mesh that it is in.
 #[derive(Clone, Debug)]
 pub struct Renewal {
     keeper: Keeper,
-    identity: Identity,
+    identities: Vec<Identity>,
     due: OffsetDateTime,
 }
 
 impl Renewal {
-    /// Makes the certificate if there is none that is good.
-    pub fn begin(keeper: Keeper, identity: Identity, now: OffsetDateTime) -> anyhow::Result<Self> {
-        let due = keeper.keep(&identity, now)?.due;
-        Ok(Self {
+    /// Makes those certificates for which there is none that is good. There is nothing to renew without any.
+    pub fn begin(
+        keeper: Keeper,
+        identities: Vec<Identity>,
+        now: OffsetDateTime,
+    ) -> anyhow::Result<Option<Self>> {
+        let due = due(&keeper, &identities, now)?;
+        Ok(due.map(|due| Self {
             keeper,
-            identity,
+            identities,
             due,
-        })
+        }))
     }
 
-    /// Makes the certificate again if it is due, in files that Envoy watches. Costs nothing until then. After an error
+    /// Makes the certificates again that are due, in files that Envoy watches. Costs nothing until then. After an error
     /// it is due again in a minute.
     pub fn renew(&mut self, now: OffsetDateTime) -> anyhow::Result<()> {
         if now < self.due {
             return Ok(());
         }
         self.due = now.saturating_add(AGAIN);
-        self.due = self.keeper.keep(&self.identity, now)?.due;
+        if let Some(due) = due(&self.keeper, &self.identities, now)? {
+            self.due = due;
+        }
         Ok(())
     }
+}
+
+/// Makes what is due, and says when the next one will be. One that fails does not keep the others from being made.
+fn due(
+    keeper: &Keeper,
+    identities: &[Identity],
+    now: OffsetDateTime,
+) -> anyhow::Result<Option<OffsetDateTime>> {
+    if identities.is_empty() {
+        return Ok(None);
+    }
+    let round = keeper.open(now)?;
+    let all = identities
+        .iter()
+        .map(|identity| round.keep(identity, false));
+    let all: Vec<_> = all.collect();
+    let mut first = None;
+    for kept in all {
+        let due = kept?.due;
+        first = Some(first.map_or(due, |first: OffsetDateTime| first.min(due)));
+    }
+    Ok(first)
 }

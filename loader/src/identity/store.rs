@@ -5,7 +5,8 @@
 //! nobody.pem                               a CA without key, in place of one that cannot be used
 //! meshes/<mesh>/<backend>.pem              an authority that meshgate has made, with its key, and those before it
 //! meshes/<mesh>/<backend>.successor        the one that will sign after it
-//! proxies/<mesh>/<dataplane>/*.json        what one Envoy reads: its identity, and whom it believes
+//! proxies/<mesh>/<dataplane>/*.json        what one Envoy reads: its identity, and whom it believes; a ZoneEgress has
+//!                                          such a folder in each mesh
 //! ```
 //!
 //! Only their owner can read any of it. A file is replaced whole, which is also what makes Envoy look at it, and only
@@ -38,10 +39,14 @@ impl Store {
         }
     }
 
+    /// Where the files of all proxies are.
+    pub fn proxies(&self) -> PathBuf {
+        self.root.join("proxies")
+    }
+
     /// Where the files of one proxy are.
     pub fn proxy(&self, mesh: &str, dataplane: &str) -> anyhow::Result<PathBuf> {
-        let folder = self.root.join("proxies");
-        Ok(folder.join(name(mesh)?).join(name(dataplane)?))
+        Ok(self.proxies().join(name(mesh)?).join(name(dataplane)?))
     }
 
     /// The file of an authority that meshgate has made.

@@ -1,6 +1,8 @@
 //! Certificates and private keys: what Envoy takes, wherever they are from.
 
+pub(crate) mod authorities;
 pub(super) mod bundle;
+pub(crate) mod files;
 mod key;
 
 pub(crate) use key::PrivateKey;

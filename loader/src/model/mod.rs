@@ -2,7 +2,8 @@
 //!
 //! [`kuma`] makes it from Kuma's resources, [`istio`] from Istio's; [`crate::envoy`] makes Envoy's configuration from it.
 
-mod certificates;
+pub(crate) mod certificates;
+pub mod forbidden;
 pub mod identity;
 pub mod istio;
 pub mod kuma;
@@ -23,7 +24,8 @@ use self::policy::{ClusterPolicy, ListenerPolicy, LogTarget};
 pub(crate) use certificates::PrivateKey;
 pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
 pub use role::{
-    Clients, CrossMeshGateway, Inbound, Outbound, Outside, Permission, Refusal, Requests, Role, Who,
+    Clients, CrossMeshGateway, Egress, Inbound, Outbound, Outside, Permission, Refusal, Requests,
+    Role, TlsEnd, WayOut, Who,
 };
 pub use route::{
     Action, BackendChanges, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror,
@@ -40,7 +42,7 @@ pub struct Proxy {
     pub dialect: Dialect,
     /// The Dataplane's name.
     pub name: String,
-    /// Its mesh; on Istio its namespace.
+    /// Its mesh, empty if it is in none; on Istio its namespace.
     pub mesh: String,
     /// The service that it is, `kuma.io/service`: Envoy's cluster name in its node and the prefix of statistics.
     pub service: String,
@@ -65,6 +67,15 @@ impl Proxy {
             LogTarget::Tcp(address, _) => Some(address.as_str()),
             LogTarget::File(..) | LogTarget::OpenTelemetry(_) => None,
         })
+    }
+
+    /// Who it is in each of its meshes that has mTLS.
+    pub fn identities(&self) -> impl Iterator<Item = &Identity> {
+        let further = self.ports.iter().flat_map(|port| match &port.role {
+            Role::Egress(egress) => &egress.identities[..],
+            _ => &[],
+        });
+        self.identity.iter().chain(further)
     }
 
     /// Opens on `address` what would be opened on the address of the Dataplane.
@@ -128,6 +139,9 @@ impl Port {
 
     /// Whether anything can be served on it.
     pub fn is_open(&self) -> bool {
+        if let Role::Egress(egress) = &self.role {
+            return !egress.ways.is_empty();
+        }
         let is_tls = matches!(self.protocol, Protocol::Https | Protocol::Tls);
         !is_tls || self.with_certificate().next().is_some()
     }

@@ -1,9 +1,11 @@
 //! What a port is there for, and who may use it.
 
+use std::collections::BTreeMap;
+
 use ::policy::Tags;
 use ::policy::config::{PermissionsConfig, RuleConfig};
 
-use super::{Origin, SpiffeIds};
+use super::{Identity, MeshClients, Origin, SpiffeIds};
 
 /// What a port is there for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +16,39 @@ pub enum Role {
     Inbound(Inbound),
     /// The service next to the proxy reaches others.
     Outbound(Outbound),
+    /// Proxies of meshes reach what is outside of their mesh or zone.
+    Egress(Egress),
+}
+
+/// A port for those who leave their mesh or zone. The name that a client asks for in TLS says whose it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Egress {
+    /// The ways out, by the name of their [`Listener`](super::Listener).
+    pub ways: BTreeMap<String, WayOut>,
+    /// Who the proxy is in each mesh that it serves, where it is in none itself.
+    pub identities: Vec<Identity>,
+}
+
+/// The way to a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WayOut {
+    /// The names that clients ask for in TLS.
+    pub server_names: Vec<String>,
+    /// The end of TLS; it goes on to the service's own zone if absent.
+    pub end: Option<TlsEnd>,
+}
+
+/// Where clients of a mesh prove who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsEnd {
+    /// The mesh, as which the proxy shows itself.
+    pub mesh: String,
+    /// The clients.
+    pub clients: MeshClients,
+    /// Which of them may go on, as Envoy's own filters ask; all of them if absent.
+    pub permission: Option<Permission>,
+    /// Which requests may go on, as the filter asks; all of them if absent.
+    pub outside: Option<Outside>,
 }
 
 /// A port for those who call the service next to the proxy.
@@ -124,16 +159,6 @@ impl Permission {
         }
     }
 
-    /// Whether it tells requests apart, and not only clients.
-    pub fn is_about_requests(&self) -> bool {
-        let lists = self
-            .denied
-            .iter()
-            .chain(&self.allowed)
-            .chain(&self.shadow_denied);
-        lists.into_iter().any(|clients| !clients.requests.is_all())
-    }
-
     /// Whether it tells paths apart.
     pub fn is_about_paths(&self) -> bool {
         let lists = self
@@ -193,6 +218,17 @@ pub struct Clients {
     pub requests: Requests,
 }
 
+impl Clients {
+    /// All requests of these clients, whichever name they ask for.
+    pub fn all(who: Who) -> Self {
+        Self {
+            who,
+            sni: None,
+            requests: Requests::default(),
+        }
+    }
+}
+
 /// A set of requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
@@ -200,13 +236,6 @@ pub struct Requests {
     pub methods: Vec<String>,
     /// Paths, at or below one of which it is; any if empty.
     pub paths: Vec<String>,
-}
-
-impl Requests {
-    /// Whether these are all requests.
-    pub fn is_all(&self) -> bool {
-        self.methods.is_empty() && self.paths.is_empty()
-    }
 }
 
 /// Clients by the URIs in their certificates.

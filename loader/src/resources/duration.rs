@@ -38,6 +38,9 @@ impl Duration {
     }
 }
 
+/// Go counts nanoseconds in 64 bits with a sign: some 292 years.
+const MOST_NANOSECONDS: f64 = 9.223_372_036_854_775e18;
+
 /// `time.ParseDuration` without a sign.
 fn seconds(mut text: &str) -> Option<f64> {
     if text == "0" {
@@ -62,6 +65,9 @@ fn seconds(mut text: &str) -> Option<f64> {
         };
         sum += number.parse::<f64>().ok()? * factor;
         text = rest;
+    }
+    if sum * 1e9 >= MOST_NANOSECONDS {
+        return None;
     }
     // Whole nanoseconds, as in Go: sums of fractions would show.
     Some((sum * 1e9).round() / 1e9)
@@ -93,6 +99,8 @@ mod tests {
             ("5", Duration::Malformed("5".to_owned())),
             ("5 s", Duration::Malformed("5 s".to_owned())),
             ("5d", Duration::Malformed("5d".to_owned())),
+            ("2562047h", of(9_223_369_200_000)),
+            ("2562048h", Duration::Malformed("2562048h".to_owned())),
         ] {
             assert_eq!(Duration::parse(text), duration, "{text}");
         }

@@ -13,7 +13,6 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::source::{Document, Node, Path, Span, Value};
 
 use super::decode::{Reader, decode};
-use super::kuma::virtual_outbound::VirtualOutbound;
 use super::not_served;
 use super::registry::{self, Dialect, Fate, Kind};
 use super::report::{Report, Validate};
@@ -101,9 +100,17 @@ impl Loader {
     }
 
     fn resource(&mut self, node: Node) {
+        let before = self.findings.len();
         let Some(head) = Head::read(&node, &mut self.findings) else {
             return;
         };
+        if self.resource_only && head.kind.dialect() == Dialect::Istio && !head.meta.name.is_empty()
+        {
+            // A cluster refuses capitals and the like, before Istio sees them.
+            let own = self.findings.split_off(before).into_iter();
+            self.findings
+                .extend(own.filter(|f| f.code != Code::InvalidName));
+        }
         self.resources.total += 1;
         match head.kind.fate {
             Fate::Report => {}
@@ -138,20 +145,16 @@ impl Loader {
     fn checked(&mut self, head: Head, node: Node) {
         self.once(&head, &node);
         match head.kind.name {
-            "ZoneEgress" => {
-                let egress = self.typed(head, node, Reader::Proto);
-                self.resources.zone_egresses.push(egress);
+            "TrafficRoute" => {
+                let route = self.typed(head, node, Reader::Proto);
+                self.resources.traffic_routes.push(route);
             }
-            "VirtualOutbound" => self.check::<VirtualOutbound>(head, node, Reader::Proto),
+            "VirtualOutbound" => {
+                let outbound = self.typed(head, node, Reader::Proto);
+                self.resources.virtual_outbounds.push(outbound);
+            }
             _ => {}
         }
-    }
-
-    fn check<T>(&mut self, head: Head, node: Node, reader: Reader)
-    where
-        T: DeserializeOwned + Default + Validate,
-    {
-        let _: Resource<T> = self.typed(head, node, reader);
     }
 
     fn served(&mut self, head: Head, node: Node) {
@@ -192,6 +195,8 @@ impl Loader {
             "MeshPassthrough" => keep!(mesh_passthroughs, Json),
             "MeshTrafficPermission" => keep!(mesh_traffic_permissions, Json),
             "TrafficPermission" => keep!(traffic_permissions, Proto),
+            "ZoneEgress" => keep!(zone_egresses, Proto),
+            "ZoneIngress" => keep!(zone_ingresses, Proto),
             "Secret" => {
                 let Some(secret) = secret::read(&head, &node, &mut self.findings) else {
                     return;

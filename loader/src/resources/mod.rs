@@ -45,7 +45,10 @@ use kuma::mesh_traffic_permission::MeshTrafficPermission;
 use kuma::secret::Secret;
 use kuma::traffic_log::TrafficLog;
 use kuma::traffic_permission::TrafficPermission;
+use kuma::traffic_route::TrafficRoute;
+use kuma::virtual_outbound::VirtualOutbound;
 use kuma::zone_egress::ZoneEgress;
+use kuma::zone_ingress::ZoneIngress;
 
 /// All resources of the kinds that are served, in the order of the input.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +71,12 @@ pub struct Resources {
     pub hostname_generators: Vec<Resource<HostnameGenerator>>,
     /// `ZoneEgress`.
     pub zone_egresses: Vec<Resource<ZoneEgress>>,
+    /// `ZoneIngress`.
+    pub zone_ingresses: Vec<Resource<ZoneIngress>>,
+    /// `TrafficRoute`, for its destinations.
+    pub traffic_routes: Vec<Resource<TrafficRoute>>,
+    /// `VirtualOutbound`, for the tags in its names.
+    pub virtual_outbounds: Vec<Resource<VirtualOutbound>>,
     /// `MeshService`.
     pub mesh_services: Vec<Resource<MeshService>>,
     /// `MeshMultiZoneService`.

@@ -31,6 +31,7 @@ const FIELDS: &[Field] = &[
     any("HostnameGenerator", "selector.meshService", Warning, "no host names are made for services of the mesh"),
     any("HostnameGenerator", "selector.meshMultiZoneService", Warning, "no host names are made for services of the mesh"),
     any("HostnameGenerator", "extension", Warning, "only a control plane with that extension makes these host names"),
+    any("ExternalService", "networking.tls.sni", Warning, "Kuma drops it in silence too; `serverName` is the name that is asked for, or else the address"),
     any("Mesh", "tracing", Warning, MESH),
     any("Mesh", "metrics", Warning, MESH),
     any("Mesh", "routing.localityAwareLoadBalancing", Warning, "all endpoints of a service are used in turn"),
@@ -39,8 +40,8 @@ const FIELDS: &[Field] = &[
     any("Dataplane", "metrics", Warning, MESH),
     any("Dataplane", "probes", Warning, "there is no port for probes: probe the service itself"),
     any("Dataplane", "networking.admin", Warning, "the admin port is set when Envoy is started"),
-    any("Dataplane", "networking.listeners", Warning, "other zones are not reached"),
     any("Dataplane", "networking.transparentProxying.directAccessServices", Warning, "endpoints are reached by the service's own port, and by their addresses as what leaves the mesh"),
+    only("Dataplane", "networking.listeners[].type", &["ZoneIngress", "1"], Warning, "nobody gets in from other zones"),
     any("Dataplane", "networking.inbound[].serviceProbe", Warning, "endpoints are not probed"),
     only("MeshCircuitBreaker", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on what gateways send to it"),
     only("MeshHealthCheck", "to[].targetRef.kind", &["MeshExternalService", "MeshMultiZoneService"], Warning, "the entry has no effect on what gateways send to it"),
@@ -51,6 +52,8 @@ const FIELDS: &[Field] = &[
     any("MeshRateLimit", "to[].default.local.tcp", Error, "connections that it would refuse would get in"),
     any("Gateway", "servers[].defaultEndpoint", Warning, "Istio does not implement it either"),
     any("Gateway", "servers[].tls.tlsCertificates[].caCertificates", Warning, "as in Istio, the authorities of clients are those of `caCertificates` beside `tlsCertificates`"),
+    any("ZoneEgress", "networking.admin", Warning, "the admin port is set when Envoy is started"),
+    any("ZoneIngress", "networking.admin", Warning, "its own proxy is somebody else's"),
     any("VirtualService", "tls[].match[].destinationSubnets", Warning, "gateways do not look at it, in Istio either"),
     any("VirtualService", "tls[].match[].sourceLabels", Warning, "gateways do not look at it, in Istio either"),
     any("VirtualService", "tls[].match[].sourceNamespace", Warning, "gateways do not look at it, in Istio either"),
@@ -166,12 +169,14 @@ mod tests {
         virtual_service::VirtualService,
     };
     use crate::resources::kuma::{
-        dataplane::Dataplane, hostname_generator::HostnameGenerator, mesh::Mesh,
+        dataplane::Dataplane, external_service::ExternalService,
+        hostname_generator::HostnameGenerator, mesh::Mesh,
         mesh_circuit_breaker::MeshCircuitBreaker, mesh_external_service::MeshExternalService,
         mesh_gateway::MeshGateway, mesh_gateway_route::MeshGatewayRoute,
         mesh_health_check::MeshHealthCheck, mesh_http_route::MeshHttpRoute,
         mesh_open_telemetry_backend::MeshOpenTelemetryBackend, mesh_rate_limit::MeshRateLimit,
-        mesh_retry::MeshRetry, mesh_timeout::MeshTimeout,
+        mesh_retry::MeshRetry, mesh_timeout::MeshTimeout, zone_egress::ZoneEgress,
+        zone_ingress::ZoneIngress,
     };
     use crate::source::read_text;
 
@@ -215,6 +220,9 @@ mod tests {
                 "ServiceEntry" => unknown::<ServiceEntry>(&yaml),
                 "HostnameGenerator" => unknown::<HostnameGenerator>(&yaml),
                 "MeshExternalService" => unknown::<MeshExternalService>(&yaml),
+                "ExternalService" => unknown::<ExternalService>(&yaml),
+                "ZoneEgress" => unknown::<ZoneEgress>(&yaml),
+                "ZoneIngress" => unknown::<ZoneIngress>(&yaml),
                 kind => vec![format!("unknown kind {kind}")],
             };
             assert_eq!(unknown, [""; 0], "{yaml}");

@@ -72,6 +72,8 @@ const SIGNALS: &str = "its traces and metrics are not written";
 const ENVOY: &str = "what it changes in Envoy's configuration, refusals included, would be missing";
 const ZONES: &str = "other zones are not reached";
 const SIDECARS: &str = "it would change the proxies next to services, not gateways";
+const ROUTES: &str =
+    "proxies send requests where newer routes say; only zone egresses look at its destinations";
 const PLANE: &str = "only a control plane uses it";
 
 /// All kinds of Kuma, by name.
@@ -126,15 +128,15 @@ pub const KINDS: &[Kind] = &[
     kind("Timeout", Served),
     kind("TrafficLog", Served),
     kind("TrafficPermission", Served),
-    kind("TrafficRoute", LeftOut(Warning, SIDECARS)),
+    kind("TrafficRoute", Checked(Warning, ROUTES)),
     kind("TrafficTrace", LeftOut(Warning, SIGNALS)),
     kind("VirtualOutbound", Checked(Warning, SIDECARS)),
     kind("Workload", LeftOut(Warning, PLANE)),
     global("Zone", LeftOut(Warning, ZONES)),
-    global("ZoneEgress", Checked(Warning, "what leaves a mesh is sent to it, and its own proxy is somebody else's")),
+    global("ZoneEgress", Served),
     global("ZoneEgressInsight", Report),
     global("ZoneEgressOverview", Report),
-    global("ZoneIngress", LeftOut(Warning, ZONES)),
+    global("ZoneIngress", Served),
     global("ZoneIngressInsight", Report),
     global("ZoneIngressOverview", Report),
     global("ZoneInsight", Report),

@@ -1,7 +1,7 @@
 //! What validators say, and where it goes.
 
-use crate::diagnostic::{Code, Diagnostic};
-use crate::source::{Node, Path, Span};
+use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::source::{Node, Path, Span, Value};
 
 use super::{Meta, Place};
 
@@ -33,6 +33,8 @@ pub(crate) struct Report<'a> {
     refusal: Code,
     /// Whether only the verdict of its own validator is asked for.
     resource_only: bool,
+    /// Whether its own validator drops the warnings about the part that is looked at.
+    drops_warnings: bool,
     faults: Vec<Path>,
     findings: Vec<Diagnostic>,
 }
@@ -51,6 +53,7 @@ impl<'a> Report<'a> {
             prefix,
             refusal,
             resource_only,
+            drops_warnings: false,
             faults: Vec::new(),
             findings: Vec::new(),
         }
@@ -80,6 +83,24 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Whether only the verdict of its own validator is asked for.
+    pub(crate) fn is_resource_only(&self) -> bool {
+        self.resource_only
+    }
+
+    /// What is said about a part of which its own validator drops the warnings.
+    pub(crate) fn errors_only(&mut self, part: impl FnOnce(&mut Self)) {
+        let outer = std::mem::replace(&mut self.drops_warnings, self.resource_only);
+        part(self);
+        self.drops_warnings = outer;
+    }
+
+    /// Whether `null` is written at `path`.
+    pub(crate) fn is_null(&self, path: &Path) -> bool {
+        let node = self.place.root.at(&self.place.spec.join(path));
+        node.is_some_and(|node| matches!(node.value, Value::Null))
+    }
+
     /// What the resource is called.
     pub(crate) fn meta(&self) -> &'a Meta {
         self.meta
@@ -106,7 +127,8 @@ impl<'a> Report<'a> {
 
     /// A finding about `path`, unless a mistake there has been named already.
     pub(crate) fn say(&mut self, path: &Path, mut finding: Diagnostic) {
-        if self.findings.len() >= MAX_FINDINGS || self.is_named(path) {
+        let is_dropped = self.drops_warnings && finding.severity == Severity::Warning;
+        if is_dropped || self.findings.len() >= MAX_FINDINGS || self.is_named(path) {
             return;
         }
         let said = self.prefix.join(path);

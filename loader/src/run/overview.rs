@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use policy::HostPattern;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Action, Dialect, Listener, Port, Protocol, Proxy};
+use crate::model::{Action, Dialect, Listener, Port, Protocol, Proxy, Role};
 
 /// A listener of the resources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,10 +44,13 @@ pub(super) fn served(proxy: &Proxy) -> Vec<Served> {
         let place = format!("{scheme}://{}", place(port));
         all.extend(port.listeners.iter().map(|listener| Served {
             place: place.clone(),
-            hostname: hostnames(listener),
+            hostname: hostnames(port, listener),
             backends: backends(proxy, listener),
             name: listener.name.clone(),
-            served: !is_tls || listener.passes_tls || listener.has_certificate(),
+            served: !is_tls
+                || listener.passes_tls
+                || listener.has_certificate()
+                || matches!(port.role, Role::Egress(_)),
             resource: listener.origin.resource.clone(),
             file: listener.origin.file.clone(),
             line: listener.origin.line,
@@ -64,7 +67,12 @@ fn place(port: &Port) -> String {
     }
 }
 
-fn hostnames(listener: &Listener) -> String {
+/// The hosts of a listener; at an egress the names that it is asked for.
+fn hostnames(port: &Port, listener: &Listener) -> String {
+    if let Role::Egress(egress) = &port.role {
+        let way = egress.ways.get(&listener.name);
+        return way.map_or_else(String::new, |way| way.server_names.join(", "));
+    }
     let names: Vec<_> = listener.hostnames().map(ToString::to_string).collect();
     names.join(", ")
 }
@@ -100,10 +108,16 @@ pub(super) fn overview(proxy: &Proxy) -> String {
         Dialect::Kuma => "mesh",
         Dialect::Istio => "namespace",
     };
-    let mut text = format!(
-        "meshgate: gateway {} ({within} {})\n",
-        proxy.name, proxy.mesh
-    );
+    let mut text = if proxy.mesh.is_empty() {
+        let meshes: Vec<_> = proxy.identities().map(|own| own.mesh.as_str()).collect();
+        let meshes = meshes.join(", ");
+        format!("meshgate: zone egress {} (meshes {meshes})\n", proxy.name)
+    } else {
+        format!(
+            "meshgate: gateway {} ({within} {})\n",
+            proxy.name, proxy.mesh
+        )
+    };
     let mut before = String::new();
     let all = served(proxy);
     let width = all.iter().map(|one| one.place.len()).max().unwrap_or(0);

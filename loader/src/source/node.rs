@@ -52,6 +52,21 @@ impl Node {
         }
     }
 
+    /// The value at `path`, in either spelling of its fields.
+    pub(crate) fn at(&self, path: &Path) -> Option<&Self> {
+        let mut node = self;
+        for segment in path.segments() {
+            node = match (segment, &node.value) {
+                (Segment::Field(name) | Segment::Key(name), _) => {
+                    node.get(name).or_else(|| node.get(&snake_case(name)))?
+                }
+                (Segment::Index(index), Value::Sequence(items)) => items.get(*index)?,
+                (Segment::Index(_), _) => return None,
+            };
+        }
+        Some(node)
+    }
+
     /// The text of a scalar.
     pub fn text(&self) -> Option<&str> {
         match &self.value {

@@ -42,7 +42,7 @@ fn server(identity: Identity) -> Tls<'static> {
 }
 
 /// A `MeshExternalService` at an address, called on port 80.
-fn service(name: &str, protocol: &str, address: &str, port: u16, tls: &str) -> String {
+pub(crate) fn service(name: &str, protocol: &str, address: &str, port: u16, tls: &str) -> String {
     format!(
         "
 ---
@@ -74,14 +74,18 @@ fn verified(verification: &str) -> String {
 }
 
 /// The sidecar of `web`, with an outbound to each of the services, from port 9001 on.
-struct World {
-    envoy: Envoy,
+pub(crate) struct World {
+    pub(crate) envoy: Envoy,
     address: IpAddr,
     _dir: TempDir,
 }
 
 impl World {
-    async fn start(version: &str, services: &[&str], resources: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        version: &str,
+        services: &[&str],
+        resources: &str,
+    ) -> anyhow::Result<Self> {
         let address = own_address();
         let outbounds = (9001..).zip(services).map(|(port, name)| {
             format!("  - {{port: {port}, address: {address}, backendRef: {{kind: MeshExternalService, name: {name}}}}}\n")
@@ -102,25 +106,35 @@ networking:
     }
 
     async fn of(version: &str, address: IpAddr, name: &str, text: &str) -> anyhow::Result<Self> {
+        Self::with(version, address, name, text, &[]).await
+    }
+
+    /// With further arguments for the command.
+    pub(crate) async fn with(
+        version: &str,
+        address: IpAddr,
+        name: &str,
+        text: &str,
+        arguments: &[&str],
+    ) -> anyhow::Result<Self> {
         let dir = TempDir::new()?;
         let [resources, to] = ["resources.yaml", "bootstrap.json"].map(|f| dir.path().join(f));
         fs::write(&resources, text)?;
         let [resources, to_text] = [&resources, &to].map(|path| path.display().to_string());
-        meshgate::run_in(
-            &dir.path().join("work"),
-            [
-                "bootstrap",
-                &resources,
-                "--dataplane",
-                name,
-                "--admin",
-                "127.0.0.1:0",
-                "--format",
-                "json",
-                "-o",
-                &to_text,
-            ],
-        )?;
+        let own = [
+            "bootstrap",
+            &resources,
+            "--dataplane",
+            name,
+            "--admin",
+            "127.0.0.1:0",
+            "--format",
+            "json",
+            "-o",
+            &to_text,
+        ];
+        let work = dir.path().join("work");
+        meshgate::run_in(&work, own.iter().chain(arguments).copied())?;
         Ok(Self {
             envoy: Envoy::start_file(version, &to).await?,
             address,
@@ -128,18 +142,18 @@ networking:
         })
     }
 
-    async fn connect(&self, index: u16) -> anyhow::Result<Connection> {
+    pub(crate) async fn connect(&self, index: u16) -> anyhow::Result<Connection> {
         Connection::open(SocketAddr::new(self.address, 9001 + index)).await
     }
 
     /// What an HTTP service answers.
-    async fn get(&self, index: u16, path: &str) -> anyhow::Result<Response> {
+    pub(crate) async fn get(&self, index: u16, path: &str) -> anyhow::Result<Response> {
         let connection = self.connect(index).await?;
         connection.http1(get("in-the-mesh.test", path)).await
     }
 
     /// Whether a TCP service sends back what it gets.
-    async fn answers(&self, index: u16) -> anyhow::Result<bool> {
+    pub(crate) async fn answers(&self, index: u16) -> anyhow::Result<bool> {
         let mut connection = self.connect(index).await?;
         let answer = connection.exchange(b"hello\n", b"\n").await;
         Ok(answer.is_ok_and(|answer| answer == b"hello\n"))
@@ -283,7 +297,7 @@ async fn only_who_is_expected_is_talked_to(version: &str) -> anyhow::Result<()> 
     Ok(())
 }
 
-const FORBIDDEN: &str = "
+pub(crate) const FORBIDDEN: &str = "
 ---
 type: Mesh
 name: default
@@ -291,7 +305,7 @@ mtls: {enabledBackend: ca, backends: [{name: ca, type: builtin}]}
 routing: {defaultForbidMeshExternalServiceAccess: true}
 ";
 
-fn permission(service: &str, rules: &str) -> String {
+pub(crate) fn permission(service: &str, rules: &str) -> String {
     format!(
         "
 ---

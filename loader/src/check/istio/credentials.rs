@@ -5,9 +5,11 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::Certificate;
+use crate::model::certificates::files;
 use crate::model::istio::credentials::{
     CredentialError, Named, Reference, certificate, server_pair,
 };
+use crate::model::istio::files_of;
 use crate::resources::istio::gateway::{Gateway, TlsMode};
 use crate::resources::kubernetes::Kubernetes;
 use crate::resources::{Resource, Resources};
@@ -15,11 +17,36 @@ use crate::source::Path;
 
 use super::workloads::{selects, workloads};
 
+/// The key of a response of OCSP.
+const STAPLE: &str = "tls.ocsp-staple";
+
 /// Names credentials that are not there, or hold no certificate.
 pub(super) fn check(resources: &Resources, findings: &mut Vec<Diagnostic>) {
     for (gateway, path, name) in named(resources) {
         findings.extend(unfit(resources, gateway, &path, name));
+        findings.extend(stapled(resources, gateway, name));
     }
+}
+
+/// Names a response of OCSP that would be stapled to the certificate: it ends after some days, and resources that are
+/// written once have none that is newer.
+fn stapled(resources: &Resources, gateway: &Resource<Gateway>, name: &str) -> Option<Diagnostic> {
+    let of = &resources.kubernetes;
+    let mut places = namespaces(of, gateway).into_iter();
+    let secret = places.find_map(|namespace| match Reference::parse(name, namespace) {
+        Ok(Reference::Secret(named)) => server_pair(of, named).ok(),
+        _ => None,
+    });
+    let (secret, pair) = secret?;
+    pair.staple?;
+    let field = ["data", "stringData"].into_iter().find(|field| {
+        let values = secret.place.root.get(field);
+        values.is_some_and(|values| values.get(STAPLE).is_some())
+    });
+    let path = Path::of(field?).key(STAPLE);
+    let message = format!("{STAPLE} is not served: clients get no response of OCSP");
+    let finding = secret.warning(Code::NotServedField, &path, message);
+    Some(finding.help("remove it, or let clients ask the authority themselves"))
 }
 
 /// Names certificates of another time than `now`.
@@ -35,10 +62,30 @@ pub(super) fn stale(resources: &Resources, now: OffsetDateTime, findings: &mut V
         if let Some((named, _)) = secrets.first()
             && !secrets.iter().any(|(_, served)| holds(served, now))
         {
-            let text = format!("{named}: certificate is expired or not yet valid [IST0161]");
+            let why = format!("{named}: certificate is expired or not yet valid");
+            let text = invalid(gateway, &why);
             let help = "put a certificate that is valid now into the Secret";
             let finding = gateway.warning(Code::CertificateTime, &path, text);
             findings.push(finding.help(help));
+        }
+    }
+    for gateway in &resources.istio.gateways {
+        for (index, server) in gateway.spec.servers.iter().enumerate() {
+            let Some(tls) = &server.tls else {
+                continue;
+            };
+            for (place, pair) in files_of(tls) {
+                let path = Path::of("servers").index(index).field("tls");
+                let path = path.join(&place).field("serverCertificate");
+                // What cannot be served at all is named where the server is made.
+                let served = files::pair(&pair.chain, &pair.key);
+                if served.is_ok_and(|served| !holds(&served, now)) {
+                    let text = format!("`{}`: certificate is expired or not yet valid", pair.chain);
+                    let finding = gateway.warning(Code::CertificateTime, &path, text);
+                    findings
+                        .push(finding.help("put a certificate that is valid now into the file"));
+                }
+            }
         }
     }
 }
@@ -94,7 +141,7 @@ fn unfit(
                 Ok(_) => return None,
                 Err(Unfit::Missing(error)) => error,
                 Err(Unfit::Useless(code, why)) => {
-                    let text = format!("{named}: {why} [IST0161]");
+                    let text = invalid(gateway, &format!("{named}: {why}"));
                     let help =
                         "put a certificate and its key into `tls.crt` and `tls.key` of the Secret";
                     return Some(gateway.error(code, path, text).help(help));
@@ -122,6 +169,15 @@ fn unfit(
             .help("Istio looks in the namespace of the gateway's workload, not in the Gateway's"),
         None => finding.help("add the Secret, in the namespace of the gateway's workload"),
     })
+}
+
+/// What Istio says, and why.
+fn invalid(gateway: &Resource<Gateway>, why: &str) -> String {
+    format!(
+        "The credential referenced by the Gateway {} in namespace {} is invalid: {why} [IST0161]",
+        gateway.meta.name,
+        gateway.meta.namespace()
+    )
 }
 
 /// Why no client can be served.

@@ -5,7 +5,7 @@ use crate::resources::istio::virtual_service::{Destination, VirtualService};
 use crate::resources::{Resource, Resources};
 use crate::source::Path;
 
-use super::registry::{Registry, full, is_exported};
+use super::registry::{Registry, full, is_exported, users};
 
 pub(super) fn check(resources: &Resources, findings: &mut Vec<Diagnostic>) {
     let registry = Registry::new(resources);
@@ -62,7 +62,8 @@ fn host(
 ) {
     let namespace = service.meta.namespace();
     let name = full(&to.host, namespace);
-    let Some(found) = registry.find(&name, namespace) else {
+    let users = users(&service.spec.export_to, namespace);
+    let Some(found) = registry.find(&name, &users) else {
         let text = format!("Referenced {noun}host not found: {:?} [IST0101]", to.host);
         let finding = service.warning(Code::MissingDestination, &path.field("host"), text);
         findings.push(finding.help(format!(

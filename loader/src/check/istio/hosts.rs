@@ -32,9 +32,11 @@ fn gateway(
 ) -> Option<Diagnostic> {
     if name.contains(INTERNAL) {
         let text = format!(
-            "the gateway {name:?} is one that Istio makes of the Gateway API: it should not be referenced [IST0165]"
+            "Gateway reference in VirtualService {} is to an implementation-generated internal Gateway: {name}. [IST0165]",
+            service.meta.name
         );
-        return Some(service.warning(Code::MissingGateway, path, text));
+        let finding = service.warning(Code::MissingGateway, path, text);
+        return Some(finding.help("name a Gateway of `networking.istio.io`"));
     }
     let (namespace, gateway) = full_name(name, service.meta.namespace());
     let is = |of: &&Resource<Gateway>| of.meta.name == gateway && of.meta.namespace() == namespace;

@@ -6,10 +6,12 @@
 mod conflicts;
 mod credentials;
 mod destinations;
+mod entries;
 mod hosts;
 mod redirects;
 mod registry;
 mod rules;
+mod subsets;
 mod workloads;
 
 use std::collections::HashSet;
@@ -33,6 +35,8 @@ pub(super) fn all(input: Input<'_>) -> Vec<Diagnostic> {
     hosts::check(resources, &mut findings);
     destinations::check(resources, &mut findings);
     rules::check(resources, &mut findings);
+    subsets::check(resources, &mut findings);
+    entries::check(resources, &mut findings);
     let more = unnamed(istio::check(input), &findings);
     findings.extend(more);
     findings

@@ -1,5 +1,7 @@
 //! The services that routes can name.
 
+use std::collections::BTreeMap;
+
 use policy::istio::subset_of;
 
 use crate::resources::Resources;
@@ -10,14 +12,26 @@ pub(super) struct Service<'r> {
     pub(super) host: String,
     pub(super) namespace: &'r str,
     pub(super) ports: Vec<u32>,
+    /// The labels of its endpoints, as far as it says them itself.
+    pub(super) endpoints: Vec<&'r BTreeMap<String, String>>,
     export_to: Vec<&'r str>,
 }
 
 impl Service<'_> {
-    /// Whether resources of a namespace may name it.
-    fn is_visible(&self, namespace: &str) -> bool {
-        is_exported(&self.export_to, self.namespace, namespace)
+    /// Whether resources of one of these namespaces may name it.
+    fn is_visible(&self, users: &[&str]) -> bool {
+        let mut users = users.iter();
+        users.any(|user| is_exported(&self.export_to, self.namespace, user))
     }
+}
+
+/// The namespaces that look for what a resource of the namespace `own` names: those that it is exported to.
+pub(super) fn users<'n>(export_to: &'n [String], own: &'n str) -> Vec<&'n str> {
+    let named = export_to.iter().map(String::as_str);
+    let all: Vec<_> = named
+        .map(|to| if matches!(to, "." | "*") { own } else { to })
+        .collect();
+    if all.is_empty() { vec![own] } else { all }
 }
 
 /// Whether something of the namespace `own` is for resources of another namespace.
@@ -52,6 +66,7 @@ impl<'r> Registry<'r> {
                 host: full(&service.meta.name, service.meta.namespace()),
                 namespace: service.meta.namespace(),
                 ports: service.spec.ports.iter().map(|port| port.port).collect(),
+                endpoints: Vec::new(),
                 export_to: export_to.unwrap_or_default(),
             });
         }
@@ -61,6 +76,7 @@ impl<'r> Registry<'r> {
                     host: full(host, entry.meta.namespace()),
                     namespace: entry.meta.namespace(),
                     ports: entry.spec.ports.iter().map(|port| port.number).collect(),
+                    endpoints: entry.spec.endpoints.iter().map(|one| &one.labels).collect(),
                     export_to: entry.spec.export_to.iter().map(String::as_str).collect(),
                 });
             }
@@ -68,16 +84,20 @@ impl<'r> Registry<'r> {
         Self(all)
     }
 
-    /// The service with this whole name, as a namespace sees it: its own one first, and names before wildcards.
-    pub(super) fn find(&self, host: &str, namespace: &str) -> Option<&Service<'r>> {
-        let visible = || {
-            self.0
-                .iter()
-                .filter(|service| service.is_visible(namespace))
-        };
-        let named = || visible().filter(|service| service.host == host);
-        let own = named().find(|service| service.namespace == namespace);
-        own.or_else(|| named().next())
-            .or_else(|| visible().find(|service| subset_of(host, &service.host)))
+    /// The services that resources of one of these namespaces may name, their own ones first.
+    pub(super) fn visible(&self, users: &[&str]) -> Vec<&Service<'r>> {
+        let all = self.0.iter().filter(|service| service.is_visible(users));
+        let (mut own, others): (Vec<_>, Vec<_>) =
+            all.partition(|service| users.contains(&service.namespace));
+        own.extend(others);
+        own
+    }
+
+    /// The service with this whole name, as namespaces see it; names before wildcards.
+    pub(super) fn find(&self, host: &str, users: &[&str]) -> Option<&Service<'r>> {
+        let all = self.visible(users);
+        let named = all.iter().find(|service| service.host == host);
+        let wider = || all.iter().find(|service| subset_of(host, &service.host));
+        named.or_else(wider).copied()
     }
 }

@@ -15,14 +15,15 @@ pub(super) fn check(resources: &Resources, findings: &mut Vec<Diagnostic>) {
         let whole = policy
             .tls
             .as_ref()
-            .map(|tls| (path.field("tls"), tls, "IST0128"));
+            .map(|tls| (path.field("tls"), tls, None));
         let ports = policy.port_level_settings.iter().enumerate();
         let ports = ports.filter_map(|(index, entry)| {
             let path = path.field("portLevelSettings").index(index).field("tls");
-            Some((path, entry.tls.as_ref()?, "IST0129"))
+            let port = entry.port.as_ref().map(|port| port.number.to_string());
+            Some((path, entry.tls.as_ref()?, Some(port.unwrap_or_default())))
         });
-        for (path, tls, code) in whole.into_iter().chain(ports) {
-            findings.extend(unchecked(rule, &path, tls, code));
+        for (path, tls, port) in whole.into_iter().chain(ports) {
+            findings.extend(unchecked(rule, &path, tls, port));
         }
     }
 }
@@ -31,7 +32,7 @@ fn unchecked(
     rule: &Resource<DestinationRule>,
     path: &Path,
     tls: &ClientTls,
-    code: &str,
+    port: Option<String>,
 ) -> Option<Diagnostic> {
     let mode = match tls.mode {
         ClientTlsMode::Simple => "SIMPLE",
@@ -43,9 +44,13 @@ fn unchecked(
     if has_credential || !tls.ca_certificates.is_empty() {
         return None;
     }
+    let said = match port {
+        Some(port) => format!(" at port {port} [IST0129]"),
+        None => " [IST0128]".to_owned(),
+    };
     let text = format!(
         "DestinationRule {}/{} in namespace {} has TLS mode set to {mode} but no caCertificates are set to validate server \
-         identity for host: {} [{code}]",
+         identity for host: {}{said}",
         rule.meta.namespace(),
         rule.meta.name,
         rule.meta.namespace(),

@@ -114,7 +114,8 @@ fn ports(
         {
             let text = format!(
                 "The gateway is listening on a target port (port {}) that is not defined in the Service associated with \
-                 its workload instances (selector: {}). [IST0162]",
+                 its workload instances (Pod selector {}). If you need to access the gateway port through the gateway \
+                 Service, it will not be available. [IST0162]",
                 port.number,
                 written(&gateway.spec.selector)
             );

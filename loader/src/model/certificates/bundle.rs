@@ -97,7 +97,8 @@ fn refused(certificate: &X509Certificate<'_>, key: &PrivateKey) -> Result<(), Un
         |oid: &x509_parser::der_parser::oid::Oid<'_>| oid.to_id_string() == TLS_FEATURE;
     if certificate.extensions().iter().any(|e| is_stapled(&e.oid)) {
         return refuse(
-            "the certificate must be stapled with an OCSP response, and there is none".to_owned(),
+            "the certificate must be stapled with an OCSP response, and meshgate hands out none"
+                .to_owned(),
         );
     }
     if !has_name(certificate) {

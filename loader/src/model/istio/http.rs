@@ -3,6 +3,7 @@
 
 mod actions;
 mod policies;
+mod shadowed;
 
 use policy::HostPattern;
 
@@ -12,7 +13,10 @@ use super::ports::Maker;
 use super::servers::GatewayServer;
 use crate::diagnostic::Code;
 use crate::model::{Route, VirtualHost};
-use crate::resources::istio::http_route::HttpRoute;
+use crate::resources::Resource;
+use crate::resources::istio::http_route::{HttpMatch, HttpRoute};
+use crate::resources::istio::is_claim;
+use crate::resources::istio::virtual_service::VirtualService;
 use crate::source::Path;
 
 /// The virtual hosts of servers that share a route table.
@@ -72,6 +76,7 @@ pub(super) fn virtual_hosts<'a>(
     }
     for host in &mut hosts {
         host.routes.sort_by_key(matches::takes_all);
+        shadows(maker, host);
     }
     hosts
 }
@@ -124,13 +129,14 @@ fn routes<'a>(
         }
         for (at, matched) in taken {
             let path = path.field("match").index(at);
-            if let Some(claim) = claim(matched.headers.keys().chain(matched.without_headers.keys()))
-            {
-                let message = format!("`{claim}`: claims of tokens are not served");
-                let path = path.field("headers");
-                maker
-                    .findings
-                    .push(service.error(Code::NotServedField, &path, message));
+            if let Some((field, name)) = claim(matched) {
+                let message = format!(
+                    "`{name}`: claims of tokens are not served, as RequestAuthentication is not [IST0149]"
+                );
+                let path = path.field(field).key(name);
+                let finding = service.error(Code::NotServedField, &path, message);
+                let help = "compare a header that something before the gateway has checked and set";
+                maker.findings.push(finding.help(help));
                 continue;
             }
             if !matched.stat_prefix.is_empty() {
@@ -155,9 +161,38 @@ fn routes<'a>(
     routes
 }
 
-/// Headers of this name are claims of a token, for which Istio needs a `RequestAuthentication`.
-fn claim<'k>(mut names: impl Iterator<Item = &'k String>) -> Option<&'k String> {
-    names.find(|name| name.starts_with("@request.auth.claims"))
+/// Says which routes of other VirtualServices nothing gets to.
+fn shadows(maker: &mut Maker<'_, '_>, host: &VirtualHost) {
+    for one in shadowed::of(host) {
+        let mut services = maker.input.resources.istio.virtual_services.iter();
+        let is_one =
+            |service: &&Resource<VirtualService>| service.meta.to_string() == one.route.resource;
+        let Some(service) = services.find(is_one) else {
+            continue;
+        };
+        let mut finding = service.warning(Code::UnreachableRule, &Path::root(), one.message(host));
+        finding.span = maker.input.sources.line(&one.route.file, one.route.line);
+        // One host is enough to see it.
+        let mut said = maker.findings.iter();
+        if said.any(|other| other.code == finding.code && other.span == finding.span) {
+            continue;
+        }
+        if let Some(span) = maker.input.sources.line(&one.by.file, one.by.line) {
+            finding = finding.also(span, "this one");
+        }
+        let help = "Istio puts the older VirtualService first, then the first by name: write both into one, in the order \
+                    that is meant";
+        maker.findings.push(finding.help(help));
+    }
+}
+
+/// A header of a match that is a claim of a token, for which Istio needs a `RequestAuthentication`.
+fn claim(matched: &HttpMatch) -> Option<(&'static str, &str)> {
+    let headers = matched.headers.keys().map(|name| ("headers", name));
+    let without = matched.without_headers.keys();
+    let mut all = headers.chain(without.map(|name| ("withoutHeaders", name)));
+    let (field, name) = all.find(|(_, name)| is_claim(name))?;
+    Some((field, name))
 }
 
 /// `<route>[.<match>]`.

@@ -34,6 +34,7 @@ use super::{Dialect, Proxy};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::source::Path;
 
+pub(crate) use tls::files_of;
 pub use workload::{Workload, named, workloads};
 
 /// Where ports without `bind` are opened.

@@ -4,7 +4,7 @@ use super::credentials::{self, CredentialError, Reference};
 use super::workload::Workload;
 use crate::diagnostic::Code;
 use crate::model::Certificate;
-use crate::model::certificates::Unusable;
+use crate::model::certificates::{Unusable, authorities};
 use crate::model::kuma::Input;
 use crate::resources::kubernetes::secret::Authorities;
 
@@ -71,7 +71,11 @@ fn text(found: Authorities<'_>) -> Result<(String, Option<String>), Unusable> {
     let read = |bytes: &[u8]| {
         String::from_utf8(bytes.to_vec()).map_err(|_| unusable("it is no PEM, it is no text"))
     };
-    Ok((read(found.certificates)?, found.crl.map(read).transpose()?))
+    let certificates = read(found.certificates)?;
+    authorities::certificates(&certificates)?;
+    let crl = found.crl.map(read).transpose()?;
+    crl.as_deref().map_or(Ok(()), authorities::revoked)?;
+    Ok((certificates, crl))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]

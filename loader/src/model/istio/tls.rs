@@ -10,7 +10,8 @@ use super::secrets;
 use super::servers::GatewayServer;
 use super::workload::Workload;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::certificates::Unusable;
+use crate::model::certificates::files::Which;
+use crate::model::certificates::{self, Unusable};
 use crate::model::kuma::Input;
 use crate::model::{
     Certificate, CertificateFiles, ClientValidation, ServerTls, Source, TlsVersion,
@@ -42,10 +43,10 @@ pub(super) fn of_server(
         findings.push(server.gateway.error(why.code, &path, message));
     };
     let names = credential_names(settings);
-    let mut certificates = Vec::new();
+    let mut served = Vec::new();
     for (field, name) in &names {
         match secrets::server(input, workload, name) {
-            Ok(certificate) => certificates.push(certificate),
+            Ok(certificate) => served.push(certificate),
             Err(why) => refuse(field, why),
         }
     }
@@ -74,10 +75,31 @@ pub(super) fn of_server(
             .all(|bytes| bytes.is_ok_and(|bytes| bytes.len() == 32)),
         "a pinned key is a SHA-256 in base64",
     );
+    let named = files_of(settings);
+    for (path, own) in &named {
+        if let Err((which, why)) = certificates::files::pair(&own.chain, &own.key) {
+            let field = match which {
+                Which::Chain => "serverCertificate",
+                Which::Key => "privateKey",
+            };
+            refuse(&path.field(field), why);
+        }
+    }
     let asks = matches!(settings.mode, TlsMode::Mutual | TlsMode::OptionalMutual);
     let clients = asks.then(|| {
         let (authority, revoked) = match names.first() {
-            None => (file(&settings.ca_certificates), None),
+            None => {
+                let name = settings.ca_certificates.as_str();
+                (
+                    found(
+                        "caCertificates",
+                        name,
+                        certificates::files::authority,
+                        &mut refuse,
+                    ),
+                    None,
+                )
+            }
             Some((field, first)) => {
                 let own = settings.ca_cert_credential_name.as_str();
                 let (found, field) = if own.is_empty() {
@@ -100,10 +122,15 @@ pub(super) fn of_server(
                 }
             }
         };
+        let own = || {
+            let name = settings.ca_crl.as_str();
+            found("caCrl", name, certificates::files::revoked, &mut refuse)
+        };
+        let crl = revoked.or_else(own);
         ClientValidation {
             required: settings.mode == TlsMode::Mutual,
             authority,
-            crl: revoked.or_else(|| file(&settings.ca_crl)),
+            crl,
             names: settings.subject_alt_names.clone(),
             spki: settings.verify_certificate_spki.clone(),
             hashes: settings.verify_certificate_hash.clone(),
@@ -111,13 +138,9 @@ pub(super) fn of_server(
         }
     });
     usable.then(|| Terminated {
-        certificates,
+        certificates: served,
         tls: ServerTls {
-            files: if names.is_empty() {
-                files(settings)
-            } else {
-                Vec::new()
-            },
+            files: named.into_iter().map(|(_, files)| files).collect(),
             clients,
             min: version(settings.min_protocol_version),
             max: version(settings.max_protocol_version),
@@ -140,20 +163,46 @@ fn credential_names(settings: &Settings) -> Vec<(Path, &str)> {
         .collect()
 }
 
-fn files(settings: &Settings) -> Vec<CertificateFiles> {
-    let pair = |chain: &String, key: &String| CertificateFiles {
-        chain: chain.clone(),
-        key: key.clone(),
+/// The files of certificates, each with the place of its fields; none where the gateway shows none of its own, beside
+/// credentials, and where validation has refused them.
+pub(crate) fn files_of(settings: &Settings) -> Vec<(Path, CertificateFiles)> {
+    let shows = settings.mode.terminates() && settings.mode != TlsMode::IstioMutual;
+    if !shows || !credential_names(settings).is_empty() {
+        return Vec::new();
+    }
+    let pair = |path: Path, chain: &String, key: &String| {
+        let (chain, key) = (chain.clone(), key.clone());
+        (path, CertificateFiles { chain, key })
     };
-    let listed = settings.tls_certificates.iter();
-    let listed = listed.map(|own| pair(&own.server_certificate, &own.private_key));
-    let single = pair(&settings.server_certificate, &settings.private_key);
-    let single = Some(single).filter(|files| !files.chain.is_empty());
-    single.into_iter().chain(listed).collect()
+    let listed = settings.tls_certificates.iter().enumerate();
+    let listed = listed.map(|(index, own)| {
+        let path = Path::of("tlsCertificates").index(index);
+        pair(path, &own.server_certificate, &own.private_key)
+    });
+    let single = pair(
+        Path::root(),
+        &settings.server_certificate,
+        &settings.private_key,
+    );
+    let all = [single].into_iter().chain(listed);
+    all.filter(|(_, files)| !files.chain.is_empty() && !files.key.is_empty())
+        .collect()
 }
 
-fn file(name: &str) -> Option<Source> {
-    (!name.is_empty()).then(|| Source::File(name.to_owned()))
+/// A file, if one is named, that holds what is looked for.
+fn found(
+    field: &str,
+    name: &str,
+    judge: fn(&str) -> Result<(), Unusable>,
+    refuse: &mut impl FnMut(&Path, Unusable),
+) -> Option<Source> {
+    if name.is_empty() {
+        return None;
+    }
+    if let Err(why) = judge(name) {
+        refuse(&Path::of(field), why);
+    }
+    Some(Source::File(name.to_owned()))
 }
 
 fn version(version: TlsProtocol) -> Option<TlsVersion> {

@@ -8,7 +8,7 @@ use super::Input;
 use super::policies::{Policies, Side};
 use super::sidecar::permissions;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{Clients, Permission, Requests, SpiffeIds, Who};
+use crate::model::{Clients, Permission, SpiffeIds, Who};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::source::Path;
@@ -54,11 +54,7 @@ impl<'a> CrossMeshClients<'a> {
             if !meshes.any(|known| known.meta.name == mesh) {
                 findings.push(unknown(gateway, mesh));
             }
-            permission.allowed.push(Clients {
-                who: Who::Is(ids),
-                sni: None,
-                requests: Requests::default(),
-            });
+            permission.allowed.push(Clients::all(Who::Is(ids)));
         }
         Some(Self::Listed(permission))
     }

@@ -1,22 +1,55 @@
 //! The way out of a mesh through the zone's egresses: proxies that are in no mesh, have an identity in each, and are
 //! asked for a service by SNI.
 
-use super::{Input, has_mtls, of_mesh};
+use super::{Input, has_mtls, of_mesh, zone_egress};
 use crate::model::{Endpoint, SpiffeIds};
-use crate::resources::kuma::dataplane::ZoneListenerType;
+use crate::resources::kuma::dataplane::{State, ZoneListenerType};
 
-/// Where they are. Nobody speaks with them without mTLS, so there are none for a mesh without it (Kuma
-/// `fillExternalServicesOutboundsThroughEgress` in `pkg/xds/topology/outbound.go` at 2.14.3).
+/// Where the egresses are that serve all meshes. Nobody speaks with them without mTLS, so there are none for a mesh
+/// without it (Kuma `fillExternalServicesOutboundsThroughEgress` in `pkg/xds/topology/outbound.go` at 2.14.3).
 pub(super) fn endpoints(input: Input<'_>, mesh: &str) -> Vec<Endpoint> {
+    let egresses = input.resources.zone_egresses.iter();
+    let places = egresses.map(|egress| &egress.spec.networking);
+    let places = places.map(|place| (place.address.as_str(), place.port));
+    reached(input, mesh, places)
+}
+
+/// Those, and the egresses of the mesh that are listeners of its Dataplanes: they serve `MeshExternalService`s only.
+pub(super) fn all_endpoints(input: Input<'_>, mesh: &str) -> Vec<Endpoint> {
+    let listeners = of_mesh(&input.resources.dataplanes, mesh).flat_map(|dataplane| {
+        let networking = &dataplane.spec.networking;
+        let listeners = networking.listeners.iter();
+        let egresses = listeners.filter(|listener| {
+            listener.kind == ZoneListenerType::ZoneEgress && listener.state == State::Ready
+        });
+        egresses.map(|listener| {
+            let advertised = networking.advertised_address.as_str();
+            let address = match advertised {
+                "" => listener.address.as_str(),
+                _ => advertised,
+            };
+            (address, listener.port)
+        })
+    });
+    let mut all = endpoints(input, mesh);
+    all.extend(reached(input, mesh, listeners));
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn reached<'a>(
+    input: Input<'_>,
+    mesh: &str,
+    places: impl Iterator<Item = (&'a str, u32)>,
+) -> Vec<Endpoint> {
     if !has_mtls(input.resources, mesh) {
         return Vec::new();
     }
-    let egresses = input.resources.zone_egresses.iter();
-    let endpoint = egresses.filter_map(|egress| {
-        let networking = &egress.spec.networking;
+    let endpoint = places.filter_map(|(address, port)| {
         Some(Endpoint {
-            address: networking.address.clone(),
-            port: u16::try_from(networking.port).ok()?,
+            address: address.to_owned(),
+            port: u16::try_from(port).ok()?,
             priority: 0,
             tls: None,
             weight: None,
@@ -30,7 +63,7 @@ pub(super) fn endpoints(input: Input<'_>, mesh: &str) -> Vec<Endpoint> {
 
 /// Who they are in a mesh.
 pub(super) fn peer(mesh: &str) -> SpiffeIds {
-    SpiffeIds::service(mesh, "zone-egress")
+    SpiffeIds::service(mesh, zone_egress::SERVICE)
 }
 
 /// Whether the mesh wants its `ExternalService`s to be reached through them. Nothing goes round them: what they forbid
@@ -40,8 +73,8 @@ pub(super) fn is_asked_for(input: Input<'_>, mesh: &str) -> bool {
     meshes.any(|other| other.meta.name == mesh && other.spec.routing.zone_egress)
 }
 
-/// Whether there are any, or proxies of the newer kind, which are not served. `MeshExternalService`s are reached
-/// through them whatever the mesh asks for.
+/// Whether there are any, also those that are listeners of Dataplanes. `MeshExternalService`s are reached through them
+/// whatever the mesh asks for.
 pub(super) fn is_declared(input: Input<'_>, mesh: &str) -> bool {
     let mut dataplanes = of_mesh(&input.resources.dataplanes, mesh);
     !input.resources.zone_egresses.is_empty()

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use policy::Tags;
 
-use super::{Input, SERVICE_TAG, meshes};
+use super::{Input, SERVICE_TAG, meshes, zone_egress};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::Identity;
 use crate::resources::Resource;
-use crate::resources::kuma::dataplane::Dataplane;
+use crate::resources::kuma::dataplane::{Dataplane, ZoneListenerType};
 use crate::source::Path;
 
 /// The label that names a service where no tag does (Kuma `pkg/xds/secrets/identity_tags.go` at 2.14.3).
@@ -31,6 +31,10 @@ pub fn identity(
     let mut tags: Vec<Tags> = inbounds.chain(gateway).cloned().collect();
     let services = tags.iter().filter_map(|tags| tags.get(SERVICE_TAG));
     let mut services: BTreeSet<String> = services.map(ToOwned::to_owned).collect();
+    let mut listeners = networking.listeners.iter();
+    if listeners.any(|listener| listener.kind == ZoneListenerType::ZoneEgress) {
+        services.insert(zone_egress::SERVICE.to_owned());
+    }
     if services.is_empty()
         && let Some(workload) = dataplane.meta.labels.get(WORKLOAD_LABEL)
     {

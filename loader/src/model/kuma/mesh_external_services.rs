@@ -51,7 +51,7 @@ pub(super) fn through_egress(
     service: &Resource<MeshExternalService>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Endpoint> {
-    let ways = egress::endpoints(input, &service.meta.mesh);
+    let ways = egress::all_endpoints(input, &service.meta.mesh);
     if ways.is_empty() {
         let message =
             "the service is behind an egress, and there is no way to it: it has no endpoints";

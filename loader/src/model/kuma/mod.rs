@@ -25,6 +25,7 @@ mod select;
 mod services;
 mod sidecar;
 mod sni;
+mod zone_egress;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -47,6 +48,7 @@ pub use meshes::{all as meshes, has_mtls, mtls};
 pub(crate) use policies::{GRPC_CONDITIONS, RETRY_CONDITIONS, bandwidth};
 pub use select::{gateway_of, is_builtin_gateway, routes_attach};
 pub(crate) use sidecar::passthrough::is_used as passthrough_is_used;
+pub use zone_egress::{egress_identities, zone_egress};
 
 /// The tag that names a service (Kuma `api/mesh/v1alpha1/dataplane_helpers.go`).
 pub const SERVICE_TAG: &str = "kuma.io/service";

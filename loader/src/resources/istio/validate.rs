@@ -20,6 +20,7 @@ mod unreachable;
 mod virtual_service;
 
 pub(crate) use fault::grpc_status;
+pub(crate) use headers::is_claim;
 pub(crate) use server_tls::is_cipher;
 
 use std::collections::BTreeMap;
@@ -72,6 +73,13 @@ fn duration(report: &mut Report<'_>, path: &Path, duration: Option<&Duration>) {
         }
         None | Some(Duration::Of(_)) => {}
         Some(Duration::Negative) => report.violation(path, "duration must be greater than 1ms"),
+    }
+}
+
+/// A duration that only the decoder of Istio looks at.
+fn unchecked_duration(report: &mut Report<'_>, path: &Path, time: Option<&Duration>) {
+    if matches!(time, Some(Duration::Malformed(_))) || !report.is_resource_only() {
+        duration(report, path, time);
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Tls {
     /// The name that is asked for and expected, in place of the address.
     #[serde(alias = "server_name")]
     pub server_name: Option<String>,
+    /// Nothing: Kuma's own examples have it, and its schema has not.
+    pub sni: Anything,
     /// Whether the name in the certificate does not matter.
     #[serde(alias = "skip_hostname_verification")]
     pub skip_hostname_verification: bool,

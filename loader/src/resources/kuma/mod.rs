@@ -26,6 +26,8 @@ pub mod policy;
 pub mod secret;
 pub mod traffic_log;
 pub mod traffic_permission;
+pub mod traffic_route;
 mod validate;
 pub mod virtual_outbound;
 pub mod zone_egress;
+pub mod zone_ingress;

@@ -17,7 +17,9 @@ mod policies;
 mod tags;
 mod target_ref;
 mod templates;
+mod traffic_route;
 mod zone_egress;
+mod zone_ingress;
 
 use std::net::IpAddr;
 

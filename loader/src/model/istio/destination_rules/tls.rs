@@ -3,6 +3,7 @@
 use std::path::Path as File;
 
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::certificates::{Unusable, files};
 use crate::model::istio::registry::Service;
 use crate::model::istio::secrets;
 use crate::model::istio::workload::Workload;
@@ -73,6 +74,10 @@ pub(super) fn origination(
     let shows = tls.mode == ClientTlsMode::Mutual;
     let credential = &tls.credential_name;
     if credential.is_empty() {
+        for (field, why) in unreadable(tls) {
+            let message = format!("{field}: {}", why.why);
+            findings.push(place.error(Code::ServiceTls, field, message));
+        }
         made.authority = file(&tls.ca_certificates);
         if shows {
             let files = (&tls.client_certificate, &tls.private_key);
@@ -88,11 +93,11 @@ pub(super) fn origination(
                 secrets::authority_beside(place.input, place.workload, credential)?;
             made.authority = Some(Source::Inline(authority));
             made.crl = crl.map(Source::Inline).or(made.crl.take());
-            Ok::<_, crate::model::certificates::Unusable>(())
+            Ok::<_, Unusable>(())
         };
         if let Err(why) = read() {
             let message = format!("credentialName: {}", why.why);
-            findings.push(place.error(Code::RefusedByIstio, "credentialName", message));
+            findings.push(place.error(Code::ServiceTls, "credentialName", message));
         }
     }
     if tls.insecure_skip_verify == Some(true) {
@@ -106,6 +111,34 @@ pub(super) fn origination(
         }
     }
     Some(made)
+}
+
+/// Files that Envoy would refuse its whole configuration for.
+fn unreadable(tls: &ClientTls) -> Vec<(&'static str, Unusable)> {
+    let judged = |field, name: &str, judge: fn(&str) -> Result<(), Unusable>| {
+        let why = (!name.is_empty()).then(|| judge(name).err()).flatten()?;
+        Some((field, why))
+    };
+    let mut found = Vec::new();
+    found.extend(judged(
+        "caCertificates",
+        &tls.ca_certificates,
+        files::authority,
+    ));
+    found.extend(judged("caCrl", &tls.ca_crl, files::revoked));
+    let (chain, key) = (&tls.client_certificate, &tls.private_key);
+    if tls.mode == ClientTlsMode::Mutual
+        && !chain.is_empty()
+        && !key.is_empty()
+        && let Err((which, why)) = files::pair(chain, key)
+    {
+        let field = match which {
+            files::Which::Chain => "clientCertificate",
+            files::Which::Key => "privateKey",
+        };
+        found.push((field, why));
+    }
+    found
 }
 
 fn file(name: &str) -> Option<Source> {

@@ -8,6 +8,7 @@
 
 mod access_log;
 mod circuit_breaker;
+mod egress;
 mod fault_injection;
 mod health_check;
 mod partial;
@@ -26,6 +27,7 @@ pub(super) use self::access_log::{Proxy, passing};
 pub(crate) use self::fault_injection::kibibytes as bandwidth;
 pub(crate) use self::retry::{CONDITIONS as RETRY_CONDITIONS, GRPC_CONDITIONS};
 
+pub(super) use self::egress::{legacy_outside, outside};
 pub(super) use self::partial::name_partial;
 pub(super) use self::select::{Destination, Policies, Side};
 pub(super) use self::sidecar::{inbound, outbound, upstream};

@@ -28,6 +28,20 @@ pub(in crate::model::kuma) fn name_partial(
     }
 }
 
+/// The same for an `ExternalService` behind an egress.
+pub(super) fn name_partial_of_egress(policies: &Policies<'_>, findings: &mut Vec<Diagnostic>) {
+    let all = policies.resources;
+    for_some(policies, &all.mesh_fault_injections, false, findings);
+    for_some(policies, &all.mesh_rate_limits, true, findings);
+    let matched = policies.matched(&all.mesh_rate_limits, |p| p.target_ref.as_ref(), None);
+    for policy in matched {
+        connection_rates(policy, findings);
+    }
+    for policy in policies.for_some_sources(&all.rate_limits) {
+        findings.push(unserved(policy, false, &Path::of("sources")));
+    }
+}
+
 fn for_some<C>(
     policies: &Policies<'_>,
     all: &[Resource<Policy<C>>],
@@ -53,7 +67,8 @@ fn for_some<C>(
 }
 
 fn unserved<T>(policy: &Resource<T>, keeps_out: bool, path: &Path) -> Diagnostic {
-    let message = "not served: on the inbounds of services a policy holds for all clients, and this part of it for none";
+    let message =
+        "not served: a policy holds for all clients of a service, and this part of it for none";
     let code = Code::PolicyForSomeClients;
     let finding = if keeps_out {
         policy.error(code, path, message)

@@ -29,6 +29,9 @@ pub(in crate::model::kuma) enum Side<'a> {
     Gateway(&'a Resource<MeshGateway>),
     /// The proxy next to a service, with the names of the inbounds in question.
     Sidecar(&'a Resource<Dataplane>, &'a [String]),
+    /// An egress, asked for services of this mesh. The listeners' tags are those of the services; without any, policies
+    /// are asked what they say about a service, whoever calls it.
+    Egress(&'a str),
 }
 
 impl Side<'_> {
@@ -36,6 +39,7 @@ impl Side<'_> {
         match self {
             Self::Gateway(gateway) => &gateway.meta.mesh,
             Self::Sidecar(dataplane, _) => &dataplane.meta.mesh,
+            Self::Egress(mesh) => mesh,
         }
     }
 
@@ -158,7 +162,8 @@ impl<'a> Policies<'a> {
         let is_gateway = matches!(self.side, Side::Gateway(_));
         merged(policies.into_iter().flat_map(|policy| {
             let rules = policy.spec.rules.iter();
-            let rules = rules.filter(|rule| rule.matches.is_empty());
+            let is_egress = matches!(self.side, Side::Egress(_));
+            let rules = rules.filter(move |rule| rule.matches.is_empty() && !is_egress);
             let from = policy.spec.from.iter();
             let from = from.filter(|entry| is_gateway || entry.target_ref.kind == "Mesh");
             rules
@@ -215,7 +220,11 @@ impl<'a> Policies<'a> {
             return Some(((0, 0), 0));
         };
         let types = target.proxy_types.as_deref().unwrap_or_default();
-        if !types.is_empty() && !types.iter().any(|kind| *kind == self.side.proxy_type()) {
+        let is_egress = matches!(self.side, Side::Egress(_));
+        if !is_egress
+            && !types.is_empty()
+            && !types.iter().any(|kind| *kind == self.side.proxy_type())
+        {
             return None;
         }
         let has = |tags: &Tags| self.listeners.iter().any(|l| l.matched_by(tags));
@@ -224,12 +233,13 @@ impl<'a> Policies<'a> {
             services.any(|service| service == target.name)
         };
         let is_reached = match target.kind.as_str() {
+            _ if is_egress && self.listeners.is_empty() => true,
             "Mesh" => true,
             "Dataplane" => return Some(((1, self.side.is_dataplane(target)?), 0)),
             "MeshSubset" => has(&target.tags),
             "MeshGateway" => match self.side {
                 Side::Gateway(gateway) => target.name == gateway.meta.name && has(&target.tags),
-                Side::Sidecar(..) => false,
+                Side::Sidecar(..) | Side::Egress(_) => false,
             },
             "MeshService" => is_service(),
             "MeshServiceSubset" => {

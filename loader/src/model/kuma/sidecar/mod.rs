@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use policy::Tags;
 
 use super::policies::{self, Side};
-use super::{Input, ZONE_TAG, identity, service_of, workload, zone};
+use super::{Input, ZONE_TAG, identity, service_of, workload, zone, zone_egress};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Dialect, Identity, Port, Proxy};
 use crate::resources::Resource;
@@ -97,6 +97,8 @@ pub(super) fn sidecar(
     ports.extend(outbounds::ports(&own, &mut clusters, findings));
     ports.extend(cross_mesh::by_hostname(&own, &mut clusters, findings));
     external_services::by_hostname(&own, &mut ports, &mut clusters, findings);
+    let egresses = zone_egress::ports_of_dataplane(input, dataplane, &mut clusters, findings);
+    ports.extend(egresses);
     one_of_each(&own, &mut ports, findings);
     clusters.sort_by(|a, b| a.name.cmp(&b.name));
     clusters.dedup_by(|a, b| a.name == b.name);

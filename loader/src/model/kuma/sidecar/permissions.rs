@@ -41,6 +41,29 @@ pub(super) fn of_inbound(
     by_entries(mesh, &entries)
 }
 
+/// Who may reach an `ExternalService` with these tags through an egress: as `from` says, or the older kind where no
+/// policy says so. Nobody if none does.
+pub(in crate::model::kuma) fn of_services(
+    resources: &Resources,
+    mesh: &str,
+    tags: &[Tags],
+    policies: &Policies<'_>,
+) -> Permission {
+    let newer = policies.matched(
+        &resources.mesh_traffic_permissions,
+        |policy| policy.target_ref.as_ref(),
+        None,
+    );
+    let entries: Vec<_> = newer.iter().flat_map(|policy| &policy.spec.from).collect();
+    let older = tags
+        .iter()
+        .find_map(|tags| best_older(resources, mesh, tags));
+    match older {
+        Some(older) if entries.is_empty() => by_tags(mesh, Some(older)),
+        _ => by_entries(mesh, &entries),
+    }
+}
+
 /// What is denied by any policy stays denied, whichever comes first.
 pub(in crate::model::kuma) fn by_rules(
     policies: &[&Resource<MeshTrafficPermission>],
@@ -97,11 +120,7 @@ fn by_entries(mesh: &str, entries: &[&From]) -> Permission {
         }
         match action {
             "Allow" | "AllowWithShadowDeny" => {
-                let clients = Clients {
-                    who: apart_from(&denied, group),
-                    sni: None,
-                    requests: Requests::default(),
-                };
+                let clients = Clients::all(apart_from(&denied, group));
                 if action == "AllowWithShadowDeny" {
                     permission.shadow_denied.push(clients.clone());
                 }
@@ -150,11 +169,10 @@ fn best_older<'a>(
 /// Where the older kind holds for any inbound of a Dataplane, it holds for all of them.
 fn by_tags(mesh: &str, policy: Option<&TrafficPermission>) -> Permission {
     let sources = policy.map(|policy| policy.sources.as_slice());
-    let allowed = sources.unwrap_or_default().iter().map(|source| Clients {
-        who: with_tags(mesh, &source.tags),
-        sni: None,
-        requests: Requests::default(),
-    });
+    let allowed = sources
+        .unwrap_or_default()
+        .iter()
+        .map(|source| Clients::all(with_tags(mesh, &source.tags)));
     Permission {
         refusal: Refusal::Close,
         allowed: allowed.collect(),

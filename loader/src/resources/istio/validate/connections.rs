@@ -45,7 +45,9 @@ fn tls_match(report: &mut Report<'_>, path: &Path, entry: &TlsMatch, of: &Virtua
 
 /// `validateSniHost`.
 fn sni_host(report: &mut Report<'_>, path: &Path, host: &str, of: &VirtualService) {
-    if let Err(text) = names::gateway_domain(of.is_for_gateways(), host) {
+    // `isGateway`, which takes a VirtualService without gateways for one of a gateway.
+    let may_be_made_up = !of.is_for_mesh_by_name();
+    if let Err(text) = names::gateway_domain(may_be_made_up, host) {
         if names::is_ip(host) {
             let text = format!(
                 "using an IP address ({host:?}) goes against SNI spec and most clients do not support this"
@@ -69,12 +71,18 @@ fn sni_host(report: &mut Report<'_>, path: &Path, host: &str, of: &VirtualServic
 pub(super) fn tcp(report: &mut Report<'_>, path: &Path, route: &TcpRoute) {
     for (index, entry) in route.matches.iter().enumerate() {
         let path = path.field("match").index(index);
+        if report.is_null(&path) {
+            let help = "write what it asks for, or `{}`";
+            report.advise(&path, "tcp match may not be nil", help);
+        }
         subnets(report, &path, &entry.destination_subnets);
         if entry.port != 0 {
             port(report, &path.field("port"), entry.port);
         }
         labels(report, &path.field("sourceLabels"), &entry.source_labels);
-        gateway_names(report, &path.field("gateways"), &entry.gateways);
+        report.errors_only(|report| {
+            gateway_names(report, &path.field("gateways"), &entry.gateways);
+        });
     }
     if route.route.is_empty() {
         report.violation(&path.field("route"), "TCP route is required");

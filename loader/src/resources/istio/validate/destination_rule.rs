@@ -29,7 +29,8 @@ impl Validate for DestinationRule {
             connections::subset_name(report, &name, &subset.name);
             labels(report, &path.field("labels"), &subset.labels);
             if let Some(policy) = &subset.traffic_policy {
-                traffic_policy::check(report, &path.field("trafficPolicy"), policy);
+                let path = path.field("trafficPolicy");
+                report.errors_only(|report| traffic_policy::check(report, &path, policy));
             }
         }
         let of = match &self.workload_selector {

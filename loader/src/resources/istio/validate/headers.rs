@@ -7,7 +7,7 @@ use crate::resources::report::Report;
 use crate::source::Path;
 
 /// `ToRoutingClaim`: `@request.auth.claims.name` or `@request.auth.claims[name][name]`.
-pub(super) fn is_claim(name: &str) -> bool {
+pub(crate) fn is_claim(name: &str) -> bool {
     const CLAIMS: &str = "@request.auth.claims";
     let Some((start, rest)) = name.split_at_checked(CLAIMS.len()) else {
         return false;
@@ -28,9 +28,9 @@ pub(super) fn match_name(report: &mut Report<'_>, path: &Path, name: &str) {
     }
 }
 
-/// `token` of RFC 9110 §5.6.2.
+/// `validHeaderNameRegex`: `token` of RFC 9110 §5.6.2, and `,`, as `+-.` is a range in an expression.
 pub(super) fn is_token(name: &str) -> bool {
-    let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+,-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(is_tchar)
 }
 

@@ -1,5 +1,6 @@
 //! `validateHTTPRoute`.
 
+use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::istio::http_route::{HttpMatch, HttpRoute};
 use crate::resources::istio::virtual_service::Destination;
 use crate::resources::report::Report;
@@ -102,8 +103,23 @@ fn conflicts(report: &mut Report<'_>, path: &Path, route: &HttpRoute, is_delegat
 
 /// `validateHTTPRouteMatchRequest`.
 fn matches(report: &mut Report<'_>, path: &Path, entry: &HttpMatch) {
+    let without = entry.without_headers.keys();
+    let without = without.map(|name| path.field("withoutHeaders").key(name));
+    let parameters = entry.query_params.keys();
+    let parameters = parameters.map(|name| path.field("queryParams").key(name));
+    let maybe_null = [path.clone()].into_iter().chain(without).chain(parameters);
+    let null: Vec<_> = maybe_null.filter(|path| report.is_null(path)).collect();
+    for path in null {
+        let text = "a match may not be null: it takes every request";
+        let finding = Diagnostic::error(Code::DoubtfulSetting, text);
+        report.beyond(&path, finding.help("write what it asks for, or `{}`"));
+    }
     for (name, text) in &entry.headers {
         let path = path.field("headers").key(name);
+        if report.is_null(&path) {
+            let help = "write `{}` for a header that only has to be there";
+            report.advise(&path, format!("header match {name} cannot be null"), help);
+        }
         headers::match_name(report, &path, name);
         string_match(report, &path, "headers", text);
     }
@@ -136,7 +152,9 @@ fn matches(report: &mut Report<'_>, path: &Path, entry: &HttpMatch) {
         port(report, &path.field("port"), entry.port);
     }
     labels(report, &path.field("sourceLabels"), &entry.source_labels);
-    gateway_names(report, &path.field("gateways"), &entry.gateways);
+    report.errors_only(|report| {
+        gateway_names(report, &path.field("gateways"), &entry.gateways);
+    });
     if !entry.source_namespace.is_empty() && !names::is_label(&entry.source_namespace) {
         let text = format!(
             "sourceNamespace match {} is invalid",

@@ -92,7 +92,7 @@ fn failover(report: &mut Report<'_>, path: &Path, list: &[Failover], noun: &str,
     }
 }
 
-/// `validateLocalities`: none may hold another one that was given before it.
+/// `validateLocalities`: none may hold another one that was given before it, except with `/*` at its end.
 fn localities<'a>(report: &mut Report<'_>, path: &Path, names: impl Iterator<Item = &'a str>) {
     // Each locality that was given, and each that holds one of them.
     let mut whole = BTreeSet::new();
@@ -116,7 +116,8 @@ fn localities<'a>(report: &mut Report<'_>, path: &Path, names: impl Iterator<Ite
             .map(|p| p.join("/"))
             .collect();
         let is_held = whole.contains("*") || above.iter().any(|name| whole.contains(name));
-        if is_held || whole.contains(bare) || partly.contains(bare) {
+        let holds = bare == name && partly.contains(bare);
+        if is_held || holds || whole.contains(bare) {
             let text = format!("locality {name} overlap with previous specified ones");
             return report.violation(path, text);
         }

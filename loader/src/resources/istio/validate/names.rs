@@ -4,10 +4,14 @@ use std::net::IpAddr;
 
 /// `IsDNS1123Label`: unlike Kubernetes' labels it may have capitals.
 pub(super) fn is_label(name: &str) -> bool {
+    name.len() <= 63 && is_long_label(name)
+}
+
+/// A label of any length, which the keys of labels may have before the `/`.
+fn is_long_label(name: &str) -> bool {
     let is_edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = name.as_bytes();
-    bytes.len() <= 63
-        && is_edge(bytes.first())
+    is_edge(bytes.first())
         && is_edge(bytes.last())
         && bytes
             .iter()
@@ -34,7 +38,10 @@ pub(super) fn is_qualified(name: &str) -> bool {
 /// `validateTagKey`.
 pub(super) fn is_label_key(key: &str) -> bool {
     let (prefix, name) = key.split_once('/').unwrap_or(("a", key));
-    prefix.len() <= 253 && prefix.split('.').all(is_label) && name.len() <= 63 && is_qualified(name)
+    prefix.len() <= 253
+        && prefix.split('.').all(is_long_label)
+        && name.len() <= 63
+        && is_qualified(name)
 }
 
 /// `netutil.IsValidIPAddress`.

@@ -1,12 +1,15 @@
 //! Prefixes that hold later prefixes (`genMatchHTTPRoutes` and `coveredValidation`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::resources::istio::http_route::{HttpMatch, HttpRoute, StringMatch};
 use crate::resources::report::Report;
 use crate::source::Path;
 
 use super::unreachable::{ineffective, rule_name};
+
+/// So many earlier matches of one are named; further ones say nothing new.
+const MOST: usize = 8;
 
 /// A match by prefix, as far as Istio looks at it.
 struct Entry<'a> {
@@ -25,17 +28,26 @@ struct Entry<'a> {
 /// Names matches that hold nothing which an earlier one does not hold.
 pub(super) fn check(report: &mut Report<'_>, routes: &[HttpRoute]) {
     let mut entries: Vec<Entry<'_>> = Vec::new();
+    // What is there already is named as that.
+    let mut seen = HashSet::new();
     for (index, route) in routes.iter().enumerate() {
         if route.matches.is_empty() {
             break;
         }
         for (at, of) in route.matches.iter().enumerate() {
+            let nameless = HttpMatch {
+                name: String::new(),
+                ..of.clone()
+            };
+            if !seen.insert(nameless) {
+                continue;
+            }
             let Some(entry) = entry(route, of, index, at) else {
                 continue;
             };
             let earlier =
                 |first: &&Entry<'_>| first.prefix != entry.prefix && covers(first, &entry);
-            if let Some(first) = entries.iter().find(earlier) {
+            for first in entries.iter().filter(earlier).take(MOST) {
                 let said = format!("{} of prefix {}", entry.name, entry.prefix);
                 let before = format!(
                     "{} of prefix {} on {}",
@@ -78,7 +90,7 @@ fn all(matches: &BTreeMap<String, StringMatch>) -> BTreeMap<&str, String> {
         .collect()
 }
 
-/// `assignExactOrPrefix`, and regular expressions, which Istio takes for equal here.
+/// `assignExactOrPrefix`, and regular expressions.
 fn written(text: Option<&StringMatch>) -> String {
     let Some(text) = text else {
         return String::new();
@@ -101,13 +113,17 @@ fn covers(first: &Entry<'_>, second: &Entry<'_>) -> bool {
     second.prefix.starts_with(first.prefix)
         && first.port == second.port
         && first.method.starts_with(&second.method)
-        && first.authority.starts_with(&second.authority)
+        && is_wider(&first.authority, &second.authority)
         && lists.into_iter().all(|(first, second)| {
             first.len() == second.len()
                 && first.iter().all(|(name, text)| {
-                    second
-                        .get(name)
-                        .is_some_and(|other| text.starts_with(other.as_str()))
+                    let other = second.get(name);
+                    other.is_some_and(|other| is_wider(text, other))
                 })
         })
+}
+
+/// As Istio compares texts, with one difference: it takes all expressions for the same, and none for them.
+fn is_wider(first: &str, second: &str) -> bool {
+    first.starts_with(second) || first.is_empty() && second.starts_with("regex:")
 }

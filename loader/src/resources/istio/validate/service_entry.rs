@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::Code;
 use crate::resources::istio::gateway::Protocol;
-use crate::resources::istio::service_entry::{Location, Resolution, ServiceEntry, WorkloadEntry};
+use crate::resources::istio::service_entry::{
+    Location, Resolution, ServiceEntry, ServicePort, WorkloadEntry,
+};
 use crate::resources::report::{Report, Validate};
 use crate::source::Path;
 
@@ -42,6 +44,11 @@ impl Validate for ServiceEntry {
             Resolution::Dns | Resolution::DnsRoundRobin => self.resolved(report),
             Resolution::DynamicDns => self.dynamic(report),
         }
+        let by_host = self.resolution != Resolution::None && self.hosts.len() > 1;
+        let by_address = self.resolution.asks_dns() && !self.addresses.is_empty();
+        if by_host || by_address {
+            self.no_null_port(report, "ports cannot be nil");
+        }
         let is_plain = |protocol: Option<Protocol>| {
             protocol.is_none_or(|protocol| !protocol.is_http() && !protocol.is_tls())
         };
@@ -49,7 +56,7 @@ impl Validate for ServiceEntry {
             .ports
             .iter()
             .map(|port| Protocol::parse(&port.protocol));
-        if self.resolution != Resolution::None && self.hosts.len() > 1 && protocols.any(is_plain) {
+        if by_host && protocols.any(is_plain) {
             let text = "multiple hosts provided with non-HTTP, non-TLS ports";
             report.advise(
                 &Path::of("hosts"),
@@ -115,6 +122,10 @@ impl ServiceEntry {
         let (mut by_name, mut by_number) = (BTreeSet::new(), BTreeSet::new());
         for (index, entry) in self.ports.iter().enumerate() {
             let path = Path::of("ports").index(index);
+            if is_nothing(entry) {
+                let help = "write `number`, `name` and `protocol`";
+                report.advise(&path, "service entry port may not be null", help);
+            }
             if !by_name.insert(&entry.name) {
                 let text = format!("service entry port name {:?} already defined", entry.name);
                 report.violation(&path.field("name"), text);
@@ -140,6 +151,12 @@ impl ServiceEntry {
                 report.violation(&path.field("protocol"), text);
             }
             port(report, &path.field("number"), entry.number);
+        }
+    }
+
+    fn no_null_port(&self, report: &mut Report<'_>, text: &str) {
+        for (index, _) in (0..).zip(&self.ports).filter(|(_, port)| is_nothing(port)) {
+            report.violation(&Path::of("ports").index(index), text);
         }
     }
 
@@ -270,6 +287,7 @@ impl ServiceEntry {
             );
             report.violation(&Path::of("endpoints"), text);
         }
+        self.no_null_port(report, "port cannot be nil");
         for (index, port) in self.ports.iter().enumerate() {
             let served = [
                 Protocol::Http,
@@ -298,7 +316,16 @@ impl ServiceEntry {
     }
 }
 
+/// Whether a port says nothing at all, which `null` becomes.
+fn is_nothing(port: &ServicePort) -> bool {
+    port.number == 0 && port.name.is_empty() && port.protocol.is_empty() && port.target_port == 0
+}
+
 impl Resolution {
+    fn asks_dns(self) -> bool {
+        matches!(self, Self::Dns | Self::DnsRoundRobin)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::None => "NONE",

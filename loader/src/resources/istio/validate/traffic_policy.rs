@@ -11,7 +11,7 @@ use crate::resources::report::Report;
 use crate::source::Path;
 
 use super::virtual_service::deprecated;
-use super::{duration, locality, names, only_one, percent};
+use super::{duration, locality, names, only_one, percent, unchecked_duration};
 
 pub(super) fn check(report: &mut Report<'_>, path: &Path, policy: &TrafficPolicy) {
     let is_empty = policy.outlier_detection.is_none()
@@ -51,21 +51,23 @@ pub(super) fn check(report: &mut Report<'_>, path: &Path, policy: &TrafficPolicy
         if is_empty {
             report.violation(&path, "port traffic policy must have at least one field");
         }
-        parts(
-            report,
-            &path,
-            entry.outlier_detection.as_ref(),
-            entry.connection_pool.as_ref(),
-            entry.load_balancer.as_ref(),
-            entry.tls.as_ref(),
-        );
+        report.errors_only(|report| {
+            parts(
+                report,
+                &path,
+                entry.outlier_detection.as_ref(),
+                entry.connection_pool.as_ref(),
+                entry.load_balancer.as_ref(),
+                entry.tls.as_ref(),
+            );
+        });
     }
     if let Some(value) = &policy.tunnel {
         tunnel(report, &path.field("tunnel"), value);
     }
     if let Some(budget) = &policy.retry_budget {
         let path = path.field("retryBudget").field("budgetInterval");
-        duration(report, &path, budget.budget_interval.as_ref());
+        unchecked_duration(report, &path, budget.budget_interval.as_ref());
     }
 }
 
@@ -251,7 +253,7 @@ fn load_balancer(report: &mut Report<'_>, path: &Path, value: &LoadBalancer, has
         locality::zones(report, &path, setting, has_outliers);
     }
     let older = value.warmup_duration_secs.as_ref();
-    duration(report, &path.field("warmupDurationSecs"), older);
+    unchecked_duration(report, &path.field("warmupDurationSecs"), older);
     let Some(warmup) = &value.warmup else {
         return;
     };
@@ -280,11 +282,8 @@ fn consistent_hash(report: &mut Report<'_>, path: &Path, hash: &ConsistentHash) 
         if cookie.name.is_empty() {
             report.violation(&path.field("name"), "name required for HttpCookie");
         }
-        duration(
-            report,
-            &path.field("ttl"),
-            cookie.ttl.as_ref().filter(|ttl| !is_zero(ttl)),
-        );
+        let ttl = cookie.ttl.as_ref().filter(|ttl| !is_zero(ttl));
+        unchecked_duration(report, &path.field("ttl"), ttl);
         let mut seen = BTreeSet::new();
         for (index, attribute) in cookie.attributes.iter().enumerate() {
             let path = path.field("attributes").index(index).field("name");
@@ -314,7 +313,8 @@ fn consistent_hash(report: &mut Report<'_>, path: &Path, hash: &ConsistentHash) 
     }
     if maglev.table_size >= 5_000_011 {
         report.violation(&path, "tableSize must be less than 5000011 for maglev");
-    } else if !is_prime(maglev.table_size) {
+    }
+    if is_composite(maglev.table_size) {
         let text = "tableSize must be a prime number for maglev";
         report.advise(&path, text, "write `tableSize: 65537`");
     }
@@ -325,10 +325,10 @@ fn is_zero(time: &Duration) -> bool {
     time.get().is_some_and(|time| time.is_zero())
 }
 
-/// For numbers that are small enough to try.
-fn is_prime(number: u64) -> bool {
-    let factors = (2..).take_while(|factor| factor * factor <= number);
-    number > 0 && { factors }.all(|factor| !number.is_multiple_of(factor))
+/// Whether no prime, as far as small factors show: those of each number that is not too large anyway.
+fn is_composite(number: u64) -> bool {
+    let mut factors = (2..10_000_u64).take_while(|factor| factor * factor <= number);
+    number == 0 || factors.any(|factor| number.is_multiple_of(factor))
 }
 
 /// `ValidateTLS`.

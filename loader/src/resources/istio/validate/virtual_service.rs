@@ -46,7 +46,12 @@ impl Validate for VirtualService {
 impl VirtualService {
     /// Whether it is for gateways only.
     pub fn is_for_gateways(&self) -> bool {
-        !self.gateways.is_empty() && !self.gateways.iter().any(|name| name == MESH)
+        !self.gateways.is_empty() && !self.is_for_mesh_by_name()
+    }
+
+    /// Whether it says that it is for sidecars.
+    pub(super) fn is_for_mesh_by_name(&self) -> bool {
+        self.gateways.iter().any(|name| name == MESH)
     }
 
     fn delegate(&self, report: &mut Report<'_>) {

@@ -58,8 +58,9 @@ impl Validate for MeshTrafficPermission {
             }
             for (field, matches) in lists {
                 for (index, entry) in matches.iter().enumerate() {
-                    let path = path.field(field).index(index);
-                    client(report, &path, entry);
+                    client(report, &path.field(field).index(index), entry);
+                    // Kuma's own paths leave `default` out.
+                    let path = path.field("default").field(field).index(index);
                     beyond_kuma(report, &path, entry, self.target_ref.as_ref());
                 }
             }

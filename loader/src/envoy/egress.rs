@@ -1,0 +1,166 @@
+//! The port of an egress: a chain for each service that clients ask for by name in TLS. The values are those of Kuma's
+//! egress (`pkg/xds/generator/egress` at 2.14.3) unless a comment says why not.
+
+use std::path::PathBuf;
+
+use ::policy::config::Mode;
+use envoy_types::pb::envoy::config::listener::v3::{Filter, FilterChain, FilterChainMatch};
+use envoy_types::pb::envoy::extensions::filters::http::local_ratelimit::v3::LocalRateLimit;
+use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
+    HttpConnectionManager, HttpFilter,
+    http_connection_manager::{ForwardClientCertDetails, InternalAddressConfig, RouteSpecifier},
+};
+
+use super::access_log::access_logs;
+use super::connection_manager::{self, http_filter, stat_name};
+use super::tcp_proxy::tcp_proxy;
+use super::{Options, filter, mesh_tls, policy, proto, rbac, route};
+use crate::model::role::{Egress, TlsEnd, WayOut};
+use crate::model::{Clients, Listener, Permission, Port, Proxy, Refusal, Who};
+
+/// The chains of all ways out, in the order of their listeners.
+pub(super) fn chains(
+    proxy: &Proxy,
+    port: &Port,
+    egress: &Egress,
+    options: &Options,
+) -> Vec<FilterChain> {
+    let chain = |listener: &Listener| {
+        let way = egress.ways.get(&listener.name)?;
+        Some(FilterChain {
+            name: listener.name.clone(),
+            filter_chain_match: Some(chain_match(way)),
+            metadata: Some(proto::metadata(&listener.origin)),
+            ..match &way.end {
+                Some(end) => ends(proxy, port, listener, egress, end, options),
+                None => FilterChain {
+                    filters: forward(proxy, port, listener, options),
+                    ..FilterChain::default()
+                },
+            }
+        })
+    };
+    port.listeners.iter().filter_map(chain).collect()
+}
+
+/// Names in TLS are compared in lower case.
+fn chain_match(way: &WayOut) -> FilterChainMatch {
+    let names = way.server_names.iter();
+    FilterChainMatch {
+        server_names: names.map(|name| name.to_ascii_lowercase()).collect(),
+        transport_protocol: "tls".to_owned(),
+        ..FilterChainMatch::default()
+    }
+}
+
+/// Who the client is has been proved; whether it may is asked first.
+fn ends(
+    proxy: &Proxy,
+    port: &Port,
+    listener: &Listener,
+    egress: &Egress,
+    end: &TlsEnd,
+    options: &Options,
+) -> FilterChain {
+    let is_http = listener.connections.is_empty();
+    let (connections, requests) = match &end.permission {
+        None => (Vec::new(), Vec::new()),
+        Some(permission) => {
+            let permission = audited(permission, options);
+            if is_http && permission.refusal == Refusal::Answer {
+                (Vec::new(), rbac::for_requests(&permission))
+            } else {
+                (
+                    rbac::for_connections(&listener.name, &permission),
+                    Vec::new(),
+                )
+            }
+        }
+    };
+    let last = if is_http {
+        vec![manager(proxy, port, listener, end, requests, options)]
+    } else {
+        forward(proxy, port, listener, options)
+    };
+    FilterChain {
+        filters: connections.into_iter().chain(last).collect(),
+        transport_socket: Some(mesh_tls::downstream_as(
+            &end.mesh,
+            &end.clients,
+            &secrets(egress, end, options),
+        )),
+        ..FilterChain::default()
+    }
+}
+
+/// The folder of the proxy's identity in a mesh.
+fn secrets(egress: &Egress, end: &TlsEnd, options: &Options) -> PathBuf {
+    let mut identities = egress.identities.iter();
+    match identities.find(|identity| identity.mesh == end.mesh) {
+        Some(own) => options.secrets.join(&own.mesh).join(&own.dataplane),
+        None => options.secrets.clone(),
+    }
+}
+
+fn forward(proxy: &Proxy, port: &Port, listener: &Listener, options: &Options) -> Vec<Filter> {
+    let listeners = std::slice::from_ref(listener);
+    tcp_proxy(proxy, port, listeners, options)
+        .into_iter()
+        .collect()
+}
+
+fn manager(
+    proxy: &Proxy,
+    port: &Port,
+    listener: &Listener,
+    end: &TlsEnd,
+    permission: Vec<HttpFilter>,
+    options: &Options,
+) -> Filter {
+    let mut filters = permission;
+    if end.outside.is_some() {
+        filters.push(filter::client_of_connection());
+        filters.push(filter::filter(proxy, port, Some(listener), options));
+    }
+    let hosts = listener.virtual_hosts.iter();
+    let mut routes = hosts.flat_map(|host| &host.routes);
+    if routes.any(|route| route.policy.rate_limit.is_some()) {
+        let rate_limit = LocalRateLimit {
+            stat_prefix: "rate_limit".to_owned(),
+            ..LocalRateLimit::default()
+        };
+        filters.push(http_filter(policy::RATE_LIMIT, rate_limit));
+    }
+    filters.extend(policy::fault_filters(std::slice::from_ref(listener)));
+    filters.push(http_filter("envoy.filters.http.router", Router::default()));
+    connection_manager::filter(HttpConnectionManager {
+        stat_prefix: stat_name(&listener.name),
+        route_specifier: Some(RouteSpecifier::RouteConfig(route::of_egress(listener))),
+        http_filters: filters,
+        access_log: access_logs(Some(&listener.policy), Some(listener), options),
+        // Kuma believes what a client says about the address that it comes from, and sends it on to the service.
+        use_remote_address: Some(proto::boolean(true)),
+        skip_xff_append: true,
+        // Nobody may tell the proxy by headers how long to wait and how often to try again.
+        internal_address_config: Some(InternalAddressConfig::default()),
+        forward_client_cert_details: ForwardClientCertDetails::Sanitize.into(),
+        ..connection_manager::paths(end.outside.as_ref())
+    })
+}
+
+/// In audit mode everybody may, and those are counted who might not.
+fn audited(permission: &Permission, options: &Options) -> Permission {
+    let mut permission = permission.clone();
+    if options.mode == Mode::Audit {
+        let allowed: Vec<_> = permission.allowed.iter().map(|c| c.who.clone()).collect();
+        let others = match allowed.as_slice() {
+            [] => Who::Anyone,
+            _ => Who::Not(Box::new(Who::Any(allowed))),
+        };
+        permission.shadow_denied.append(&mut permission.denied);
+        permission.shadow_denied.push(Clients::all(others));
+        permission.allowed = vec![Clients::all(Who::Anyone)];
+    }
+    permission
+}

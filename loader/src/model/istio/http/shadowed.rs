@@ -1,0 +1,70 @@
+//! Routes of one VirtualService that stand behind those of another one for the same host.
+//!
+//! Istio serves the routes of all of them in the order of their age and names, and says nothing (istio/istio#37500).
+
+use std::collections::HashMap;
+
+use crate::model::{Origin, PathMatch, Route, VirtualHost};
+
+/// So many earlier routes for one path are looked at; a host with more of them is no mistake.
+const MOST: usize = 64;
+
+/// A route that no request gets to, and the one that takes them all.
+pub(super) struct Shadowed<'h> {
+    pub(super) by: &'h Origin,
+    pub(super) route: &'h Origin,
+}
+
+impl Shadowed<'_> {
+    pub(super) fn message(&self, host: &VirtualHost) -> String {
+        format!(
+            "no request for {} gets to this route: {} takes them before it",
+            host.domain, self.by.resource
+        )
+    }
+}
+
+/// The routes of a host behind those of another resource that take all their requests.
+pub(super) fn of(host: &VirtualHost) -> Vec<Shadowed<'_>> {
+    let mut by_path: HashMap<&str, Vec<&Route>> = HashMap::new();
+    let mut found = Vec::new();
+    for route in &host.routes {
+        let text = text(&route.path);
+        let starts = (0..=text.len()).filter_map(|end| text.get(..end));
+        let mut earlier = starts.filter_map(|start| by_path.get(start)).flatten();
+        let is_other = |other: &&&Route| other.origin.resource != route.origin.resource;
+        if let Some(other) = earlier.find(|other| is_other(other) && takes_all_of(other, route)) {
+            found.push(Shadowed {
+                by: &other.origin,
+                route: &route.origin,
+            });
+        }
+        let known = by_path.entry(text).or_default();
+        if known.len() < MOST {
+            known.push(route);
+        }
+    }
+    found
+}
+
+fn text(path: &PathMatch) -> &str {
+    let (PathMatch::Exact(text) | PathMatch::Prefix(text) | PathMatch::Regex(text)) = path;
+    text
+}
+
+fn takes_all_of(first: &Route, second: &Route) -> bool {
+    let paths = match (&first.path, &second.path) {
+        (PathMatch::Prefix(start), PathMatch::Prefix(text) | PathMatch::Exact(text)) => {
+            text.starts_with(start.as_str())
+        }
+        (first, second) => first == second,
+    };
+    paths
+        && first.ignores_path_case == second.ignores_path_case
+        && (first.method.is_none() || first.method == second.method)
+        && first
+            .headers
+            .iter()
+            .all(|test| second.headers.contains(test))
+        && first.query.iter().all(|test| second.query.contains(test))
+}
