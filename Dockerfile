@@ -34,6 +34,7 @@ ENV MESHGATE_ENVOY=/usr/local/bin/envoy MESHGATE_WORK_DIR=/var/lib/meshgate TMPD
 VOLUME /var/lib/meshgate
 USER 65532:65532
 EXPOSE 8080 8443
-# Unhealthy: Envoy does not take connections, or the last change was refused and the one before is served.
-HEALTHCHECK --interval=5s --timeout=3s --start-period=30s CMD ["/usr/local/bin/meshgate", "status"]
+# Unhealthy: Envoy does not take connections. A change that was refused is for `meshgate status` and the metrics to tell:
+# what was served before still is, and a restart would not mend the resources.
+HEALTHCHECK --interval=5s --timeout=3s --start-period=30s CMD ["/usr/local/bin/meshgate", "status", "--ready"]
 ENTRYPOINT ["/usr/local/bin/meshgate", "run", "/resources"]

@@ -9,10 +9,10 @@ WASM_CRATES := policy shell host-match listener-tags cross-mesh external-access 
 CARGO := cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm build demo demo-cross-mesh scale test test-matrix test-smoke soak test-containers containers check fmt fmt-check clippy docs conformance bench bench-quick golden clean
+.PHONY: help setup wasm build demo demo-cross-mesh demo-external-service demo-external-service-egress scale test test-matrix test-smoke soak test-containers containers check fmt fmt-check clippy docs conformance bench bench-quick golden clean
 
 help: ## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 31
 
 setup: wasm ## the Wasm target for rustup, and stock Envoys in .envoy (nothing else is installed)
 	@for version in $(ENVOYS); do scripts/envoy.sh $$version >/dev/null || exit 1; done
@@ -29,7 +29,13 @@ demo: ## a gateway with backends on loopback, and requests to it; DEMO_ONCE=1 en
 demo-cross-mesh: EXAMPLE = cross-mesh
 demo-cross-mesh: ## the same with three meshes and four Envoys between them
 
-demo demo-cross-mesh:
+demo-external-service: EXAMPLE = external-service
+demo-external-service: ## the same with services outside of a mesh, and who may reach them
+
+demo-external-service-egress: EXAMPLE = external-service-egress
+demo-external-service-egress: ## the same through a zone egress
+
+demo demo-cross-mesh demo-external-service demo-external-service-egress:
 	@scripts/build-wasm.sh >/dev/null
 	@scripts/envoy.sh 1.40.0 >/dev/null
 	@$(CARGO) build --quiet --locked --package meshgate
@@ -83,11 +89,12 @@ docs: wasm ## API documentation: target/doc
 conformance: setup ## Kuma's conformance rows, if they are next to the checkout; CASES='gw-listener* mhr-*' for some
 	scripts/conformance.sh $(foreach case,$(CASES),'$(case)')
 
-bench: setup ## what the filters cost a request: writes docs/performance.*; 10 minutes
-	$(CARGO) run --locked --package bench --config 'profile.dev.package.system-tests.opt-level=2'
+bench: setup ## what the filters cost a request, and what loading costs: writes docs/performance.*; 15 minutes
+	$(CARGO) bench --locked --package bench --bench loader
+	$(CARGO) run --release --locked --package bench
 
-bench-quick: setup ## the same in less than 3 minutes, only printed
-	$(CARGO) run --locked --package bench -- --quick
+bench-quick: setup ## the filters only, in less than 3 minutes, only printed
+	$(CARGO) run --release --locked --package bench -- --quick
 
 golden: wasm ## rewrites generated files and expected results; look at the difference
 	UPDATE=1 INSTA_UPDATE=always $(CARGO) test --workspace --locked

@@ -17,8 +17,8 @@ step() { # COMMAND…
 }
 
 for version in 1.40.0 1.36.4; do scripts/envoy-image.sh "$version" >/dev/null || exit 1; done
-step scripts/test-compose.sh
 step scripts/meshgate-image.sh
+step scripts/test-compose.sh
 step scripts/test-image.sh
 export MESHGATE_ENVOY_IMAGE='envoyproxy/envoy:v{minor}-latest'
 step cargo test --offline --locked --features containers --package system-tests "${tests[@]}" -- "${filter[@]}"

@@ -7,9 +7,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 container=
 resources=$(mktemp -d)
+answers=$(mktemp)
+meanwhile=
 end() {
+    [[ -z $meanwhile ]] || kill "$meanwhile" 2>/dev/null || true
     [[ -z $container ]] || docker rm --force --volumes "$container" >/dev/null 2>&1 || true
-    rm -rf "$resources"
+    rm -rf "$resources" "$answers" "$answers.end"
 }
 trap end EXIT
 fail() {
@@ -56,6 +59,13 @@ status() { # HOST
 [[ $(status foo.example.com) == 503 && $(status baz.example.com) == 404 ]] || fail "foo.example.com is not served"
 echo "ok      foo.example.com is served, baz.example.com is not"
 
+# Until the change is served, a hundred requests on each connection: none is lost, and none gets another answer.
+while [[ ! -e $answers.end ]]; do
+    curl --silent --max-time 30 --output /dev/null --write-out '%{http_code} %{num_connects}\n' \
+        --header 'Host: foo.example.com' 'http://127.0.0.1:8080/[1-100]' || echo "curl ends with $?"
+    echo connection
+done >"$answers" &
+meanwhile=$!
 mount_as_config_map second -e 's/hostname: bar\.example\.com/hostname: baz.example.com/'
 for try in {1..100}; do
     [[ $(status baz.example.com) == 404 ]] || break
@@ -63,6 +73,13 @@ for try in {1..100}; do
     sleep 0.2
 done
 echo "ok      a changed ConfigMap is served"
+touch "$answers.end"
+wait "$meanwhile"
+meanwhile=
+connections=$(grep -c connection "$answers")
+[[ $(grep -c '^503 0$' "$answers") == $((connections * 99)) && $(grep -c '^503 1$' "$answers") == "$connections" ]] ||
+    fail "requests were lost meanwhile: $(sort "$answers" | uniq --count)"
+echo "ok      $((connections * 100)) requests meanwhile, a hundred on each connection"
 
 docker stop --time 30 "$container" >/dev/null
 [[ $(state '{{.State.ExitCode}}') == 0 ]] || fail "it ends with $(state '{{.State.ExitCode}}')"

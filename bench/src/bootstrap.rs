@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use system_tests::envoy::socket_address;
 
-use crate::variants::{Filter, Variant, host};
+use crate::variants::{Filter, Log, Variant, host};
 
 /// The bootstrap; the listener of a variant has its place as its name.
 pub(crate) fn bootstrap(variants: &[Variant]) -> Value {
@@ -35,6 +35,7 @@ fn listener((place, variant): (usize, &Variant)) -> Value {
                 "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
                 "stat_prefix": "http",
                 "codec_type": "AUTO",
+                "access_log": access_log(variant.log),
                 "http_filters": filters,
                 "route_config": { "virtual_hosts": domains }
             }
@@ -46,11 +47,73 @@ fn virtual_host(domain: &str) -> Value {
     json!({
         "name": domain,
         "domains": [domain],
+        "metadata": { "filter_metadata": { "meshgate": {
+            "listener": format!("edge/8080/{domain}"), "tags": "&kuma.io/service=edge&"
+        } } },
         "routes": [{
             "match": { "prefix": "/" },
             "direct_response": { "status": 200, "body": { "inline_string": "served\n" } }
         }]
     })
+}
+
+/// The log of a gateway's port without TLS, as the loader writes it (`loader/src/envoy/access_log`).
+fn access_log(log: Option<Log>) -> Vec<Value> {
+    let line = |[listener, tags]: [&str; 2], requests: Value| {
+        let state = |key| format!("{key}=%FILTER_STATE(wasm.meshgate.{key}:PLAIN)%");
+        let decision = ["decision", "reason", "owner"].map(state).join(" ");
+        json!({
+            "name": "file",
+            "filter": requests,
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+                "path": "/dev/null",
+                "log_format": { "text_format_source": { "inline_string": format!(
+                    "[%START_TIME%] %RESPONSE_CODE% %REQ(:METHOD)% %REQ(:AUTHORITY)%%REQ(:PATH)% \
+                     sni=%REQUESTED_SERVER_NAME% {decision} listener={listener} tags={tags}\n"
+                ) } }
+            }
+        })
+    };
+    let asked =
+        ["listener", "tags"].map(|key| format!("%FILTER_STATE(wasm.meshgate.{key}:PLAIN)%"));
+    let asked = asked.each_ref().map(String::as_str);
+    let known = [
+        "%METADATA(VIRTUAL_HOST:meshgate:listener)%",
+        "%METADATA(VIRTUAL_HOST:meshgate:tags)%",
+    ];
+    let status = |op: &str, status: u16| {
+        json!({ "status_code_filter": { "comparison": {
+        "op": op, "value": { "default_value": status, "runtime_key": "none" }
+    } } })
+    };
+    let details = |expression: &str| {
+        json!({ "extension_filter": {
+        "name": "cel",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+            "expression": expression
+        }
+    } })
+    };
+    match log {
+        None => Vec::new(),
+        Some(Log::Filter) => vec![line(asked, Value::Null)],
+        Some(Log::VirtualHost) => {
+            let passed = [
+                status("LE", 399),
+                details("!response.code_details.startsWith('meshgate_')"),
+            ];
+            let refused = [
+                status("GE", 400),
+                details("response.code_details.startsWith('meshgate_')"),
+            ];
+            vec![
+                line(known, json!({ "or_filter": { "filters": passed } })),
+                line(asked, json!({ "and_filter": { "filters": refused } })),
+            ]
+        }
+    }
 }
 
 fn http_filter(filter: &Filter, id: &str) -> Value {

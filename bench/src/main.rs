@@ -5,7 +5,9 @@
 
 mod bootstrap;
 mod cpu;
+mod input;
 mod load;
+mod loader;
 mod measure;
 mod report;
 mod scale;
@@ -20,6 +22,7 @@ use system_tests::envoy::{Envoy, NEWEST};
 use system_tests::{checkout, wasm_host};
 
 use crate::load::Protocol;
+use crate::loader::Loader;
 use crate::measure::Effort;
 use crate::report::{Endurance, Report, Row};
 
@@ -82,6 +85,12 @@ async fn main() -> anyhow::Result<()> {
         }
     }
     let (before, after, time) = scale::endurance(requests)?;
+    // It has no part in a rough look, which does not wait for `cargo bench`.
+    let loader = if args.quick {
+        Loader::default()
+    } else {
+        loader::measure().await?
+    };
     let report = Report {
         machine: machine()?,
         envoy: format!("Envoy {NEWEST}"),
@@ -96,6 +105,7 @@ async fn main() -> anyhow::Result<()> {
             after,
             time,
         },
+        loader,
     };
     let page = report.page();
     if !args.quick {
@@ -106,6 +116,11 @@ async fn main() -> anyhow::Result<()> {
     }
     println!("{page}");
     Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 /// The processor and how many of them.

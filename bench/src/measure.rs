@@ -34,6 +34,7 @@ pub(crate) async fn costs(
     protocol: Protocol,
     effort: Effort,
 ) -> anyhow::Result<Vec<Cost>> {
+    cpu::share_with(envoy.id()?)?;
     let addresses = envoy.listeners().await?;
     let mut clients = Vec::new();
     for (place, variant) in variants.iter().enumerate() {

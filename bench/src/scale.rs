@@ -49,6 +49,7 @@ pub(crate) async fn scales(nothing: &std::path::Path) -> anyhow::Result<Vec<Scal
                 config: json.clone(),
             }],
             virtual_hosts: 0,
+            log: None,
             host: String::new(),
             status: 200,
         };

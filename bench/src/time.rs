@@ -28,3 +28,4 @@ macro_rules! unit {
 
 unit!(microseconds, 1e6);
 unit!(milliseconds, 1e3);
+unit!(nanoseconds, 1e9);

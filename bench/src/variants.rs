@@ -18,6 +18,8 @@ pub(crate) struct Variant {
     pub(crate) filters: Vec<Filter>,
     /// How many virtual hosts Envoy itself has to choose from; one for all hosts if there are none.
     pub(crate) virtual_hosts: usize,
+    /// The access log, if there is one.
+    pub(crate) log: Option<Log>,
     /// The host that is asked for.
     pub(crate) host: String,
     /// The status of the answer.
@@ -32,6 +34,15 @@ pub(crate) enum Filter {
     Lua { script: String },
     /// Envoy's own access control, with a policy for each of so many hosts.
     Rbac { hosts: usize },
+}
+
+/// From where an access log knows whose a request is.
+#[derive(Clone, Copy)]
+pub(crate) enum Log {
+    /// From the filter state.
+    Filter,
+    /// From the virtual host, and for what the filter refuses from the filter state. This is the log of the loader.
+    VirtualHost,
 }
 
 /// How hosts are written in a configuration.
@@ -49,10 +60,16 @@ pub(crate) const NO_FILTER: &str = "no filter";
 pub(crate) const NO_FILTER_ANY: &str = "no filter, one virtual host";
 /// A module that reads `:authority`.
 pub(crate) const FLOOR: &str = "floor: reads :authority";
-/// All filters in one module.
+/// All filters in one module, with what the loader tells it.
 pub(crate) const FUSED: &str = "gateway.wasm";
-/// The same where access logs do not ask whose the requests are that pass: on TLS, or without a log.
-pub(crate) const FUSED_QUIET: &str = "gateway.wasm, `publish: refused`";
+/// The same where it has to say of each request whose it is.
+pub(crate) const FUSED_TALKING: &str = "gateway.wasm, `publish: all`";
+/// The loader's access log without a filter: what the next ones are compared with.
+pub(crate) const LOG: &str = "no filter, an access log";
+/// All filters in one module, and the loader's access log.
+pub(crate) const FUSED_LOGGED: &str = "gateway.wasm, an access log";
+/// The same with a log that asks the filter whose each request is.
+pub(crate) const FUSED_ASKED: &str = "gateway.wasm, an access log that asks it";
 /// The filters one after the other.
 pub(crate) const CHAIN: &str = "the four filters in a chain";
 /// The filter of calls between meshes at the gateway and at the client.
@@ -87,6 +104,7 @@ pub(crate) fn all(floors: &Path) -> anyhow::Result<Vec<Variant>> {
         name: name.to_owned(),
         filters,
         virtual_hosts: USUAL,
+        log: None,
         host: host(USUAL / 2),
         status: 200,
     };
@@ -101,14 +119,14 @@ pub(crate) fn all(floors: &Path) -> anyhow::Result<Vec<Variant>> {
     // Those that do not publish tags refuse them.
     let untagged = listeners(USUAL, Hosts::Exact, &Tags::default());
     let tagged = listeners(USUAL, Hosts::Exact, &tags);
-    let quiet = PluginConfig {
-        publish: Publish::Refused,
+    let talking = PluginConfig {
+        publish: Publish::All,
         ..tagged.clone()
     };
     let services = services(USUAL);
     let chain = [
         own("host_match", &untagged),
-        own("listener_tags", &tagged),
+        own("listener_tags", &talking),
         own("cross_mesh", &untagged),
         own("external_access", &services),
     ];
@@ -122,15 +140,25 @@ pub(crate) fn all(floors: &Path) -> anyhow::Result<Vec<Variant>> {
     let [at_the_gateway, at_the_client] = CROSS_MESH;
     for (name, filter) in [
         ("host_match.wasm", own("host_match", &untagged)),
-        ("listener_tags.wasm", own("listener_tags", &tagged)),
+        ("listener_tags.wasm", own("listener_tags", &talking)),
         (at_the_gateway, own("cross_mesh", &untagged)),
         (at_the_client, own("cross_mesh", &gateways(USUAL))),
         (EXTERNAL, own("external_access", &services)),
         (RBAC, Filter::Rbac { hosts: USUAL }),
         (FUSED, own("gateway", &tagged)),
-        (FUSED_QUIET, own("gateway", &quiet)),
+        (FUSED_TALKING, own("gateway", &talking)),
     ] {
         variants.push(usual(name, vec![filter]));
+    }
+    for (name, filters, log) in [
+        (LOG, Vec::new(), Log::VirtualHost),
+        (FUSED_LOGGED, fused(), Log::VirtualHost),
+        (FUSED_ASKED, vec![own("gateway", &talking)], Log::Filter),
+    ] {
+        variants.push(Variant {
+            log: Some(log),
+            ..usual(name, filters)
+        });
     }
     variants.push(usual(CHAIN, chain.into()));
     variants.push(usual(
@@ -157,6 +185,7 @@ pub(crate) fn all(floors: &Path) -> anyhow::Result<Vec<Variant>> {
                     config: config(size, kind, &tags),
                 }],
                 virtual_hosts: 0,
+                log: None,
                 host: match kind {
                     Hosts::Exact => host(size / 2),
                     Hosts::Wildcard => format!("a.{}", host(size / 2)),
@@ -198,6 +227,7 @@ fn listeners(size: usize, kind: Hosts, tags: &Tags) -> PluginConfig {
     };
     PluginConfig {
         reasons: Reasons::Short,
+        publish: Publish::Refused,
         listeners: Some((0..size).map(listener).collect()),
         ..PluginConfig::empty()
     }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::{Context, bail};
 use p256::NistP256;
+use p256::elliptic_curve::sec1::ToEncodedPoint as _;
 use p256::pkcs8::{AssociatedOid as _, EncodePrivateKey as _, SecretDocument};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -106,14 +107,15 @@ fn private_key(key_type: KeyType) -> anyhow::Result<PrivateKey> {
     Ok(PrivateKey { signer, pem })
 }
 
-/// With the curve, which p256 itself leaves out and OpenSSL wants (RFC 5915 §3: it is optional only where the context
-/// has it).
+/// With the curve, which p256 itself leaves out and OpenSSL wants, and with the public key, which ring wants and Go writes
+/// (RFC 5915 §3: the curve is optional only where the context has it, the public key should be there).
 fn sec1_pem(key: &p256::SecretKey) -> anyhow::Result<String> {
     let bytes = key.to_bytes();
+    let point = key.public_key().to_encoded_point(false);
     let key = EcPrivateKey {
         private_key: &bytes,
         parameters: Some(EcParameters::NamedCurve(NistP256::OID)),
-        public_key: None,
+        public_key: Some(point.as_bytes()),
     };
     let document = SecretDocument::encode_msg(&key)?;
     Ok(document
@@ -132,4 +134,21 @@ fn subject_alt_name(hostname: &str) -> anyhow::Result<SanType> {
         .try_into()
         .with_context(|| format!("`{hostname}` is no DNS name"))?;
     Ok(SanType::DnsName(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without its public half ring takes no key, and so nothing in Rust does that stands on it.
+    #[test]
+    fn an_elliptic_key_has_both_halves() {
+        let made = self_signed(Role::Server, KeyType::Ecdsa, &["a.test".to_owned()]).unwrap();
+        let (label, document) = SecretDocument::from_pem(&made.key).unwrap();
+        assert_eq!(label, EcPrivateKey::PEM_LABEL);
+        let key: EcPrivateKey<'_> = document.decode_msg().unwrap();
+        let secret = p256::SecretKey::from_slice(key.private_key).unwrap();
+        let point = secret.public_key().to_encoded_point(false);
+        assert_eq!(key.public_key, Some(point.as_bytes()));
+    }
 }

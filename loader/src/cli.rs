@@ -12,6 +12,9 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// How messages are printed, those of an Envoy of `run` included. Its access log has a format of its own.
+    #[arg(long, value_enum, default_value_t, global = true)]
+    pub log_format: LogFormat,
 }
 
 /// The verbs.
@@ -24,6 +27,8 @@ pub enum Command {
     /// Serve one proxy with Envoy, and follow its resources: what changes is served, if it can be.
     Run(RunArgs),
     /// Show what a running gateway serves, and what it does not.
+    ///
+    /// Ends with 0 if the resources are served as they are, with 1 if they are not, and with 2 if nobody answers.
     Status(StatusArgs),
     /// Become a program that ends with its parent: how `run` starts Envoy.
     #[command(hide = true)]
@@ -90,7 +95,7 @@ pub struct ProxyArgs {
     /// Where the resources are.
     #[command(flatten)]
     pub paths: Paths,
-    /// The Dataplane to be; not needed where there is only one.
+    /// The Dataplane or zone egress to be; not needed where there is only one.
     #[arg(long, value_name = "NAME")]
     pub dataplane: Option<String>,
     /// The mesh of the Dataplane; not needed where the name says it.
@@ -185,13 +190,10 @@ pub struct RunArgs {
     /// Reload on SIGHUP only, and not whenever resources change.
     #[arg(long)]
     pub no_watch: bool,
-    /// Let SIGUSR2 start the Envoy binary that is there then, which takes over without closing a port. It needs shared
-    /// memory (/dev/shm).
+    /// Let another Envoy binary take over without closing a port, as soon as it is in the place of the running one. It
+    /// needs shared memory (/dev/shm).
     #[arg(long)]
     pub hot_restart: bool,
-    /// How messages are printed, those of Envoy included. The access log has a format of its own.
-    #[arg(long, value_enum, default_value_t)]
-    pub log_format: LogFormat,
     /// Arguments for Envoy.
     #[arg(last = true, value_name = "ENVOY ARGS")]
     pub envoy_args: Vec<String>,
@@ -260,6 +262,9 @@ pub struct StatusArgs {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t)]
     pub format: StatusFormat,
+    /// For health checks: end with 1 only if requests are not served, and not if a change was refused.
+    #[arg(long)]
+    pub ready: bool,
 }
 
 /// How a status is printed.

@@ -8,8 +8,9 @@ use meshgate::commands;
 use meshgate::output::Output;
 
 fn main() -> ExitCode {
-    let output = Output::of_process();
-    match commands::run(Cli::parse(), &output) {
+    let cli = Cli::parse();
+    let output = Output::of_process().with_format(cli.log_format);
+    match commands::run(cli, &output) {
         Ok(exit) => exit.into(),
         Err(error) => {
             output.error(&error);

@@ -12,8 +12,23 @@ use tempfile::TempDir;
 /// Where the examples have the files of identities, in the place of `$MESHGATE_WORK_DIR`.
 const WORK: &str = "/var/lib/meshgate";
 
-/// The examples with several proxies, and the Dataplanes of those.
-const SEVERAL: [(&str, &[&str]); 1] = [("cross-mesh", &["api-1", "backend-1", "guest-1", "web-1"])];
+/// The examples with several proxies, and the Dataplanes of those with the ports of their admin interfaces, which are
+/// those of the READMEs.
+const SEVERAL: [(&str, &[(&str, &str)]); 2] = [
+    (
+        "cross-mesh",
+        &[
+            ("backend-1", "127.0.0.1:9911"),
+            ("api-1", "127.0.0.1:9912"),
+            ("web-1", "127.0.0.1:9913"),
+            ("guest-1", "127.0.0.1:9914"),
+        ],
+    ),
+    (
+        "external-service",
+        &[("web-1", "127.0.0.1:9911"), ("jobs-1", "127.0.0.1:9912")],
+    ),
+];
 
 #[test]
 fn each_example_has_the_configuration_of_its_resources() {
@@ -25,9 +40,19 @@ fn each_example_has_the_configuration_of_its_resources() {
         match SEVERAL.iter().find(|(several, _)| name == *several) {
             None => compare(&example, &[], "envoy.yaml"),
             Some((_, dataplanes)) => {
-                for dataplane in *dataplanes {
-                    let file = format!("envoy/{dataplane}.yaml");
-                    compare(&example, &["--dataplane", dataplane], &file);
+                for (dataplane, admin) in *dataplanes {
+                    let args = ["--dataplane", dataplane, "--admin", admin];
+                    compare(&example, &args, &format!("envoy/{dataplane}.yaml"));
+                }
+                if example.join("egress").is_dir() {
+                    let args = [
+                        "egress",
+                        "--dataplane",
+                        "egress",
+                        "--admin",
+                        "127.0.0.1:9913",
+                    ];
+                    compare(&example, &args, "envoy/egress.yaml");
                 }
             }
         }

@@ -67,13 +67,17 @@ fn translate(input: &Path) -> (String, Option<Proxy>) {
     let fatal = findings
         .iter()
         .any(|f| f.severity == Severity::Error && !f.code.is_isolated());
-    // The proxy next to a service that calls others; the gateway; the first proxy.
+    // The proxy next to a service that calls others; the gateway; the first proxy; the egress.
     let dataplanes = || resources.dataplanes.iter();
     let caller = dataplanes().find(|dataplane| !dataplane.spec.networking.outbound.is_empty());
     let gateway = dataplanes().find(|dataplane| kuma::is_builtin_gateway(dataplane));
     let proxy = match caller.or(gateway).or_else(|| dataplanes().next()) {
-        Some(dataplane) if !fatal => kuma::proxy(input, dataplane, &mut Vec::new()),
-        _ => None,
+        _ if fatal => None,
+        Some(dataplane) => kuma::proxy(input, dataplane, &mut Vec::new()),
+        None => {
+            let egress = resources.zone_egresses.first();
+            egress.and_then(|egress| kuma::zone_egress(input, egress, &mut Vec::new()))
+        }
     };
     (text, proxy)
 }

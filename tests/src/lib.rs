@@ -3,7 +3,8 @@
 //! - [`envoy`]: stock Envoy as a child process
 //! - [`echo`]: backends that answer with what reached them
 //! - [`bypass`]: everything that might lead round the gate to the outside
-//! - [`calls`]: a backend for gRPC
+//! - [`calls`]: a backend for calls of gRPC that answers all of them alike
+//! - [`grpc`]: a real server of gRPC and its client
 //! - [`collector`]: a receiver of OpenTelemetry's logs
 //! - [`client`]: connections with control over every byte, SNI, ALPN and version
 //! - [`http2`]: HTTP/2 requests with any headers
@@ -21,6 +22,7 @@ pub mod collector;
 pub mod compatibility;
 pub mod echo;
 pub mod envoy;
+pub mod grpc;
 pub mod http2;
 pub mod meshgate;
 pub mod outside;

@@ -7,7 +7,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType, date_time_ymd,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
@@ -41,9 +41,19 @@ impl Ca {
 
     /// A certificate for servers and clients with these names, and its key.
     pub fn sign(&self, names: &[&str], is_expired: bool) -> anyhow::Result<Identity> {
-        let key = KeyPair::generate()?;
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-        let mut params = CertificateParams::new(names)?;
+        self.issue(CertificateParams::new(names)?, is_expired)
+    }
+
+    /// The same with names of other types.
+    pub fn sign_for(&self, names: Vec<SanType>) -> anyhow::Result<Identity> {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = names;
+        self.issue(params, false)
+    }
+
+    fn issue(&self, mut params: CertificateParams, is_expired: bool) -> anyhow::Result<Identity> {
+        let key = KeyPair::generate()?;
         params.distinguished_name = named("server");
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
@@ -81,7 +91,7 @@ pub struct Tls<'a> {
 }
 
 impl Tls<'_> {
-    fn acceptor(&self) -> anyhow::Result<TlsAcceptor> {
+    pub(crate) fn acceptor(&self) -> anyhow::Result<TlsAcceptor> {
         let provider = Arc::new(ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(self.versions)?;
@@ -121,9 +131,14 @@ pub async fn tcp(tls: &Tls<'_>) -> anyhow::Result<Backend> {
 
 /// Answers HTTP/1.1 and HTTP/2 with an [`Echo`](crate::echo::Echo), over TLS.
 pub async fn http(name: &str, tls: &Tls<'_>) -> anyhow::Result<Backend> {
+    http_on(name, tls, 0).await
+}
+
+/// The same on a port that is not free to choose.
+pub async fn http_on(name: &str, tls: &Tls<'_>, port: u16) -> anyhow::Result<Backend> {
     let acceptor = tls.acceptor()?;
     let name = name.to_owned();
-    Backend::serve(0, move |stream| {
+    Backend::serve(port, move |stream| {
         let (acceptor, name) = (acceptor.clone(), name.clone());
         async move {
             let Ok(stream) = acceptor.accept(stream).await else {

@@ -341,3 +341,52 @@ conf:
     assert_eq!(run.end().await?.code(), Some(0));
     Ok(())
 }
+
+#[test]
+fn an_egress_has_an_identity_in_each_mesh_with_mtls() -> anyhow::Result<()> {
+    let mesh = |name: &str| {
+        format!(
+            "type: Mesh\nname: {name}\nmtls: {{enabledBackend: ca, backends: [{{name: ca, type: builtin}}]}}\n---\n"
+        )
+    };
+    let project = Project::of(&format!(
+        "{}{}{}",
+        mesh("a"),
+        mesh("b"),
+        "type: Mesh
+name: plain
+---
+type: ZoneEgress
+name: out
+networking: {address: 127.0.0.1, port: 10002}
+---
+type: Dataplane
+mesh: a
+name: out
+networking:
+  address: 127.0.0.1
+  listeners: [{type: ZoneEgress, address: 127.0.0.1, port: 10003}]
+"
+    ))?;
+    let report = project.json(&[])?;
+    let identities = report["identities"].as_array().context("a list")?;
+    let lines: Vec<_> = identities
+        .iter()
+        .map(|line| {
+            let text = |field: &str| line[field].as_str().unwrap_or_default();
+            format!("{} {} {}", text("mesh"), text("dataplane"), line["uris"])
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "a out [\"spiffe://a/zone-egress\"]",
+            "a ZoneEgress.out [\"spiffe://a/zone-egress\"]",
+            "b ZoneEgress.out [\"spiffe://b/zone-egress\"]",
+        ]
+    );
+    let which = project.run("bootstrap", &["--dataplane", "out"])?;
+    let said = String::from_utf8(which.stderr)?;
+    assert!(said.contains("both a ZoneEgress and a Dataplane"), "{said}");
+    Ok(())
+}

@@ -64,8 +64,9 @@ pub fn clients_counter(listener: &str, outcome: Outcome, mesh: &str) -> String {
     name
 }
 
-/// What [`clients_counter`] calls a mesh that no permission names, and one that is not known.
-pub const OTHER_MESH: &str = "other";
+/// What [`clients_counter`] calls a mesh that no permission names, and one that is not known. No trust domain of SPIFFE
+/// is called like this (`SPIFFE-ID.md` §2.1: letters, digits, dots, dashes and underscores).
+pub const OTHER_MESH: &str = "(other)";
 
 /// The counter of requests and connections of outbounds: [`requests_counter`] without a listener, and with the label
 /// `destination`, which is empty if nobody has the destination.

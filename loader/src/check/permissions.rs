@@ -3,6 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::{self, Input};
 use crate::resources::Meta;
+use crate::resources::kuma::dataplane::ZoneListenerType;
 use crate::source::Path;
 
 pub(super) fn unused(input: Input<'_>, findings: &mut Vec<Diagnostic>) {
@@ -64,6 +65,9 @@ pub(super) fn without_requests(input: Input<'_>, findings: &mut Vec<Diagnostic>)
 
 fn why(input: Input<'_>, permission: &Meta) -> Option<(String, &'static str)> {
     let mesh = &permission.mesh;
+    if kuma::has_mtls(input.resources, mesh) && has_egress(input, mesh) {
+        return None;
+    }
     let mut dataplanes = input.resources.dataplanes.iter();
     let has_service = dataplanes.any(|dataplane| {
         dataplane.meta.mesh == *mesh && !dataplane.spec.networking.inbound.is_empty()
@@ -81,4 +85,19 @@ fn why(input: Input<'_>, permission: &Meta) -> Option<(String, &'static str)> {
         return Some((message, "give the Mesh an `mtls.enabledBackend`"));
     }
     None
+}
+
+/// Whether an egress asks for permissions: one that is a listener of a Dataplane, or one for `ExternalService`s.
+fn has_egress(input: Input<'_>, mesh: &str) -> bool {
+    let resources = input.resources;
+    let mut dataplanes = resources.dataplanes.iter();
+    let mut services = resources.external_services.iter();
+    let is_for_older =
+        !resources.zone_egresses.is_empty() && services.any(|service| service.meta.mesh == mesh);
+    is_for_older
+        || dataplanes.any(|dataplane| {
+            let mut listeners = dataplane.spec.networking.listeners.iter();
+            dataplane.meta.mesh == mesh
+                && listeners.any(|listener| listener.kind == ZoneListenerType::ZoneEgress)
+        })
 }

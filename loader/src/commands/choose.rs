@@ -215,7 +215,7 @@ pub(super) fn choose_dataplane<'a>(
     let in_mesh = |d: &&Resource<Dataplane>| mesh.is_none_or(|mesh| d.meta.mesh == mesh);
     let mut named: Vec<_> = candidates.iter().copied().filter(in_mesh).collect();
     match name {
-        Some(name) => named.retain(|d| d.meta.name == name),
+        Some(name) => named.retain(|d| d.meta.name == name || d.meta.core_name() == name),
         // Dataplanes of services are most often there to be called; the one gateway among them is meant.
         None => {
             let is_gateway = |d: &&Resource<Dataplane>| kuma::is_builtin_gateway(d);
@@ -229,26 +229,31 @@ pub(super) fn choose_dataplane<'a>(
         ([], []) => bail!(
             "these resources have no Dataplane, and no Gateway of Istio; add one, for a gateway of Kuma with `networking.gateway: {{type: BUILTIN, tags: …}}`"
         ),
-        ([], all) => {
-            let egresses: Vec<_> = loaded.resources.zone_egresses.iter().collect();
-            let all = [list(all, loaded), list_egresses(&egresses, loaded)];
-            bail!(
-                "no Dataplane has that name; there are\n{}",
-                all.join("\n").trim_end()
-            )
-        }
+        ([], all) => bail!(
+            "no Dataplane has that name; there are\n{}",
+            with_egresses(list(all, loaded), loaded)
+        ),
         (several, _) => bail!(
             "{} Dataplanes can be built from these resources; choose one with --dataplane (and --mesh)\n{}",
             several.len(),
-            list(several, loaded)
+            with_egresses(list(several, loaded), loaded)
         ),
     }
+}
+
+/// The list, and all egresses, which can be chosen too.
+fn with_egresses(list: String, loaded: &Loaded) -> String {
+    let egresses: Vec<_> = loaded.resources.zone_egresses.iter().collect();
+    if egresses.is_empty() {
+        return list;
+    }
+    list + "\n" + &list_egresses(&egresses, loaded)
 }
 
 fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {
     let width = dataplanes
         .iter()
-        .map(|d| d.meta.name.len())
+        .map(|d| d.meta.core_name().len())
         .max()
         .unwrap_or(0);
     let line = |d: &&Resource<Dataplane>| {
@@ -256,7 +261,8 @@ fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {
         let (file, row) = place(d, loaded);
         format!(
             "  {:width$}   mesh {}   {what}   {file}:{row}",
-            d.meta.name, d.meta.mesh
+            d.meta.core_name(),
+            d.meta.mesh
         )
     };
     dataplanes.iter().map(line).collect::<Vec<_>>().join("\n")

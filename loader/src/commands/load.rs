@@ -27,7 +27,12 @@ impl Loaded {
     pub(super) fn print(&self, output: &Output) {
         if !self.findings.is_empty() {
             let color = output.color_on_stderr();
-            output.talk(render::human(&self.sources, &self.findings, color).trim_end());
+            let text = render::human(&self.sources, &self.findings, color);
+            let findings = render::json(&self.sources, &self.findings);
+            output.report(
+                text.trim_end(),
+                &serde_json::from_str(&findings).unwrap_or_default(),
+            );
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::load::Loaded;
 use super::options::Logs;
 use super::{Exit, load, options};
-use crate::cli::{ExecArgs, LogFormat, ProxyArgs, RunArgs};
+use crate::cli::{ExecArgs, ProxyArgs, RunArgs};
 use crate::envoy;
 use crate::output::Output;
 use crate::run::{self, Refusal, Settings, Wanted, find_envoy, version_range};
@@ -16,11 +16,10 @@ use crate::run::{self, Refusal, Settings, Wanted, find_envoy, version_range};
 const ENVOY_LOG: &str = r#"{"time":"%Y-%m-%dT%T.%e%z","level":"%l","logger":"%n","message":"%j"}"#;
 
 pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
-    let output = &output.with_format(args.log_format);
     let envoy = find_envoy(args.envoy.as_deref())?;
     let range = version_range(&envoy)?;
     let mut envoy_args = args.envoy_args.clone();
-    if args.log_format == LogFormat::Json {
+    if output.is_json() {
         envoy_args.extend(["--log-format".to_owned(), ENVOY_LOG.to_owned()]);
     }
     let settings = Settings {

@@ -1,6 +1,9 @@
 //! A line for each request or connection: with the filter's decision, and those of policies.
 
 mod otel;
+mod whose;
+
+pub(super) use whose::{Whose, asks_whose};
 
 use std::fmt;
 
@@ -8,7 +11,6 @@ use ::policy::telemetry::state;
 
 use super::Options;
 use crate::model::policy::{self, Lines, ListenerPolicy, LogFormat, LogTarget};
-use crate::model::{Listener, Port};
 use envoy_types::pb::envoy::config::accesslog::v3 as accesslog;
 use envoy_types::pb::envoy::config::accesslog::v3::access_log_filter::FilterSpecifier;
 use envoy_types::pb::envoy::config::accesslog::v3::{
@@ -36,16 +38,20 @@ pub enum AccessLog {
     File(String),
 }
 
-/// The log that the user of the command wants, and those of policies. On TLS, `chain` is whose requests they are.
+/// The log that the user of the command wants, and those of policies.
 pub(super) fn access_logs(
     policy: Option<&ListenerPolicy>,
-    chain: Option<&Listener>,
+    whose: Whose<'_>,
     options: &Options,
 ) -> Vec<accesslog::AccessLog> {
-    let own = options
-        .access_log
-        .iter()
-        .map(|target| access_log(target, chain));
+    let own = options.access_log.iter();
+    let own = own.flat_map(|target| {
+        let lines = whose.lines().into_iter();
+        lines.map(|(requests, whose)| accesslog::AccessLog {
+            filter: requests,
+            ..access_log(target, whose)
+        })
+    });
     let logs = policy.into_iter().flat_map(|policy| &policy.access_logs);
     own.chain(logs.filter_map(|log| of_policy(log, options)))
         .collect()
@@ -100,16 +106,18 @@ fn structure(fields: &[(String, String)]) -> Struct {
 /// `MatchToCEL` in Kuma's `pkg/plugins/policies/meshaccesslog/plugin/xds/rules.go` at 2.14.3.
 fn only_for(sni: &str) -> AccessLogFilter {
     let sni = serde_json::Value::from(sni);
-    let expression = ExpressionFilter {
-        expression: format!("connection.requested_server_name == {sni}"),
+    expression(format!("connection.requested_server_name == {sni}"))
+}
+
+fn expression(expression: String) -> AccessLogFilter {
+    let filter = ExpressionFilter {
+        expression,
         ..ExpressionFilter::default()
     };
     AccessLogFilter {
         filter_specifier: Some(FilterSpecifier::ExtensionFilter(ExtensionFilter {
             name: "envoy.access_loggers.extension_filters.cel".to_owned(),
-            config_type: Some(extension_filter::ConfigType::TypedConfig(pack_any(
-                expression,
-            ))),
+            config_type: Some(extension_filter::ConfigType::TypedConfig(pack_any(filter))),
         })),
     }
 }
@@ -130,29 +138,9 @@ fn named(name: &str, config: Any) -> accesslog::AccessLog {
     }
 }
 
-/// Whether a log of the port, or of this filter chain of it, asks the filter whose requests those that pass are.
-///
-/// On TLS the log of the command knows it: all requests of a filter chain are its listener's.
-pub(super) fn asks_whose(port: &Port, chain: Option<&Listener>, options: &Options) -> bool {
-    let names_state = |text: &str| {
-        let mut keys = [state::LISTENER, state::TAGS].iter();
-        keys.any(|key| text.contains(key))
-    };
-    let asks = |log: &policy::AccessLog| match &log.target {
-        LogTarget::File(_, lines) | LogTarget::Tcp(_, lines) => match &lines.format {
-            LogFormat::Plain(text) => names_state(text),
-            LogFormat::Json(fields) => fields.iter().any(|(_, value)| names_state(value)),
-        },
-        // Wherever in the record it may be.
-        LogTarget::OpenTelemetry(log) => names_state(&format!("{log:?}")),
-    };
-    let logs = port.listeners.iter().flat_map(|l| &l.policy.access_logs);
-    options.access_log.is_some() && chain.is_none() || logs.into_iter().any(asks)
-}
-
-fn access_log(target: &AccessLog, chain: Option<&Listener>) -> accesslog::AccessLog {
+fn access_log(target: &AccessLog, whose: Whose<'_>) -> accesslog::AccessLog {
     let format = SubstitutionFormatString {
-        format: Some(Format::TextFormatSource(super::proto::inline(line(chain)))),
+        format: Some(Format::TextFormatSource(super::proto::inline(line(whose)))),
         ..SubstitutionFormatString::default()
     };
     match target {
@@ -168,7 +156,7 @@ fn access_log(target: &AccessLog, chain: Option<&Listener>) -> accesslog::Access
 
 /// Nothing that a client sends can pass for a field: Envoy refuses blanks in method, authority and path, and replaces
 /// them in the SNI (CVE-2024-45808).
-fn line(chain: Option<&Listener>) -> String {
+fn line(whose: Whose<'_>) -> String {
     let fields = fmt::from_fn(|f| {
         for (name, key) in [
             ("decision", state::DECISION),
@@ -177,7 +165,7 @@ fn line(chain: Option<&Listener>) -> String {
             ("listener", state::LISTENER),
             ("tags", state::TAGS),
         ] {
-            match chain.and_then(|listener| of_chain(listener, key)) {
+            match whose.text(name) {
                 Some(text) => write!(f, " {name}={text}")?,
                 None => write!(f, " {name}=%FILTER_STATE({}{key}:PLAIN)%", state::PREFIX)?,
             }
@@ -188,15 +176,4 @@ fn line(chain: Option<&Listener>) -> String {
         "[%START_TIME%] %RESPONSE_CODE% %REQ(:METHOD)% %REQ(:AUTHORITY)%%REQ(:PATH)% \
          sni=%REQUESTED_SERVER_NAME%{fields}\n"
     )
-}
-
-/// What the filter would say of each request of a filter chain.
-fn of_chain(listener: &Listener, key: &str) -> Option<String> {
-    let text = match key {
-        state::LISTENER => listener.name.clone(),
-        state::TAGS if listener.tags.is_empty() => "-".to_owned(),
-        state::TAGS => listener.tags.to_string(),
-        _ => return None,
-    };
-    Some(text.replace('%', "%%"))
 }

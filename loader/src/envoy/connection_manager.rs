@@ -25,7 +25,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
 };
 use envoy_types::util::pack_any;
 
-use super::access_log::access_logs;
+use super::access_log::{Whose, access_logs};
 use super::filter as gateway;
 use super::{Options, policy, proto};
 use crate::model::policy::ListenerPolicy;
@@ -66,7 +66,11 @@ pub(super) fn connection_manager(
         request_timeout: policy
             .and_then(|policy| policy.request)
             .map(proto::duration),
-        access_log: access_logs(policy, chain, options),
+        access_log: access_logs(
+            policy,
+            Whose::of(proxy.dialect, port, chain, options),
+            options,
+        ),
         use_remote_address: Some(proto::boolean(true)),
         // Kuma has none (kumahq/kuma#4256). Filters here would replace the chain, and the gateway's with it.
         upgrade_configs: vec![UpgradeConfig {

@@ -12,7 +12,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
     http_connection_manager::{ForwardClientCertDetails, InternalAddressConfig, RouteSpecifier},
 };
 
-use super::access_log::access_logs;
+use super::access_log::{Whose, access_logs};
 use super::connection_manager::{self, http_filter, stat_name};
 use super::tcp_proxy::tcp_proxy;
 use super::{Options, filter, mesh_tls, policy, proto, rbac, route};
@@ -138,7 +138,7 @@ fn manager(
         stat_prefix: stat_name(&listener.name),
         route_specifier: Some(RouteSpecifier::RouteConfig(route::of_egress(listener))),
         http_filters: filters,
-        access_log: access_logs(Some(&listener.policy), Some(listener), options),
+        access_log: access_logs(Some(&listener.policy), Whose::Chain(listener), options),
         // Kuma believes what a client says about the address that it comes from, and sends it on to the service.
         use_remote_address: Some(proto::boolean(true)),
         skip_xff_append: true,
@@ -149,18 +149,66 @@ fn manager(
     })
 }
 
-/// In audit mode everybody may, and those are counted who might not.
 fn audited(permission: &Permission, options: &Options) -> Permission {
-    let mut permission = permission.clone();
-    if options.mode == Mode::Audit {
-        let allowed: Vec<_> = permission.allowed.iter().map(|c| c.who.clone()).collect();
-        let others = match allowed.as_slice() {
-            [] => Who::Anyone,
-            _ => Who::Not(Box::new(Who::Any(allowed))),
-        };
-        permission.shadow_denied.append(&mut permission.denied);
-        permission.shadow_denied.push(Clients::all(others));
-        permission.allowed = vec![Clients::all(Who::Anyone)];
+    match options.mode {
+        Mode::Enforce => permission.clone(),
+        Mode::Audit => audit(permission),
     }
+}
+
+/// Everybody may, and those are counted who might not.
+fn audit(permission: &Permission) -> Permission {
+    let mut permission = permission.clone();
+    let allowed: Vec<_> = permission.allowed.iter().map(|c| c.who.clone()).collect();
+    let others = match allowed.as_slice() {
+        [] => Who::Anyone,
+        _ => Who::Not(Box::new(Who::Any(allowed))),
+    };
+    permission.shadow_denied.append(&mut permission.denied);
+    permission.shadow_denied.push(Clients::of(others));
+    permission.allowed = vec![Clients::of(Who::Anyone)];
     permission
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::SpiffeIds;
+
+    /// What Envoy's RBAC filters do with it, in short.
+    fn outcome(permission: &Permission, client: &str) -> (bool, bool) {
+        let is_in = |all: &[Clients]| all.iter().any(|clients| has(&clients.who, client));
+        let is_denied = is_in(&permission.denied) || !is_in(&permission.allowed);
+        (!is_denied, is_in(&permission.shadow_denied))
+    }
+
+    fn has(who: &Who, client: &str) -> bool {
+        match who {
+            Who::Anyone => true,
+            Who::Is(SpiffeIds::Exact(id)) => id == client,
+            Who::Any(sets) => sets.iter().any(|set| has(set, client)),
+            Who::Not(set) => !has(set, client),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn in_audit_mode_everybody_may_and_those_are_counted_who_might_not() {
+        let is = |id: &str| Clients::of(Who::Is(SpiffeIds::Exact(id.to_owned())));
+        let some = Permission {
+            denied: vec![is("a")],
+            allowed: vec![is("a"), is("b")],
+            ..Permission::default()
+        };
+        for (permission, client, may) in [
+            (&some, "a", false),
+            (&some, "b", true),
+            (&some, "c", false),
+            (&Permission::default(), "a", false),
+        ] {
+            assert_eq!(outcome(permission, client), (may, false), "{client}");
+            let audited = audit(permission);
+            assert_eq!(outcome(&audited, client), (true, !may), "{client}");
+        }
+    }
 }

@@ -6,15 +6,14 @@
 
 mod binary;
 mod tree;
+mod wire;
 mod yaml;
 
 use std::str::FromStr;
 use std::sync::LazyLock;
 
 use prost::{DecodeError, Message, Name};
-use prost_reflect::{
-    DescriptorError, DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage, Value,
-};
+use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor};
 
 /// A form that Envoy reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,17 +76,18 @@ pub enum EncodeError {
 
 /// Writes a bootstrap, or a file of resources, in one of the forms that Envoy reads.
 pub fn encode<M: Message + Name>(message: &M, format: Format) -> Result<Vec<u8>, EncodeError> {
-    let message = dynamic(&M::full_name(), &message.encode_to_vec())?;
+    let bytes = message.encode_to_vec();
+    let message = wire::Message::new(&M::full_name(), &bytes)?;
     match format {
         Format::Pb => binary::write(&message),
         Format::Json => {
-            let tree = tree::message(&message)?;
+            let tree = tree::all(tree::open(&message)?)?;
             let mut text =
                 serde_json::to_vec_pretty(&tree).map_err(|e| EncodeError::Value(e.to_string()))?;
             text.push(b'\n');
             Ok(text)
         }
-        Format::Yaml => Ok(yaml::write(&tree::message(&message)?).into_bytes()),
+        Format::Yaml => Ok(yaml::write(&message)?.into_bytes()),
     }
 }
 
@@ -98,28 +98,6 @@ fn descriptor(full_name: &str) -> Result<MessageDescriptor, EncodeError> {
     let pool = POOL.as_ref().map_err(EncodeError::Descriptors)?;
     pool.get_message_by_name(full_name)
         .ok_or_else(|| EncodeError::UnknownType(full_name.to_owned()))
-}
-
-fn dynamic(full_name: &str, bytes: &[u8]) -> Result<DynamicMessage, EncodeError> {
-    DynamicMessage::decode(descriptor(full_name)?, bytes)
-        .map_err(|error| EncodeError::Message(full_name.to_owned(), error))
-}
-
-/// The type URL of an `Any`, and what it holds; nothing if the message is no `Any`.
-fn packed(message: &DynamicMessage) -> Result<Option<(String, DynamicMessage)>, EncodeError> {
-    if message.descriptor().full_name() != "google.protobuf.Any" {
-        return Ok(None);
-    }
-    let text = |field: &str| message.get_field_by_name(field);
-    let url = text("type_url").and_then(|url| url.as_str().map(str::to_owned));
-    let url = url.unwrap_or_default();
-    let value = text("value").and_then(|value| match &*value {
-        Value::Bytes(bytes) => Some(bytes.clone()),
-        _ => None,
-    });
-    let full_name = url.rsplit_once('/').map_or(url.as_str(), |(_, name)| name);
-    let inner = dynamic(full_name, &value.unwrap_or_default())?;
-    Ok(Some((url, inner)))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::Tl
 use envoy_types::pb::google::protobuf::Duration;
 use envoy_types::util::pack_any;
 
+use super::access_log::Whose;
 use super::connection_manager::connection_manager;
 use super::hosts::Hosts;
 use super::tcp_proxy::tcp_proxy;
@@ -100,7 +101,8 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
     let hosts = Hosts::new(port);
     match port.protocol {
         Protocol::Http => {
-            let routes = route::shared(proxy.dialect, port, &hosts);
+            let whose = Whose::of(proxy.dialect, port, None, options);
+            let routes = route::shared(proxy.dialect, port, &hosts, whose);
             vec![FilterChain {
                 filters: vec![connection_manager(proxy, port, None, routes, options)],
                 ..client_chain(proxy, port, options)

@@ -15,6 +15,7 @@ use envoy_types::pb::envoy::config::route::v3::{
     Route, RouteAction, RouteConfiguration, VirtualHost,
 };
 
+use super::access_log::Whose;
 use super::hosts::Hosts;
 use super::{policy, proto, sidecar};
 use crate::model::policy::RoutePolicy;
@@ -28,16 +29,21 @@ pub(super) fn shared<'a>(
     dialect: Dialect,
     port: &'a Port,
     hosts: &Hosts<'a>,
+    whose: Whose<'_>,
 ) -> RouteConfiguration {
     let mut all: Vec<(&HostPattern, VirtualHost)> = Vec::new();
     for listener in &port.listeners {
+        let named = |own: &model::VirtualHost| VirtualHost {
+            metadata: Some(whose.metadata(listener, &own.origin)),
+            ..virtual_host(dialect, own)
+        };
         let own = hosts.own(listener);
-        all.extend(own.map(|v| (&v.domain, virtual_host(dialect, v))));
+        all.extend(own.map(|v| (&v.domain, named(v))));
         let domains = listener.virtual_hosts.iter().map(|v| &v.domain);
         let is_there = domains.into_iter().any(|d| *d == listener.hostname);
         // On Istio the servers of a port are one listener.
         if !is_there && dialect == Dialect::Kuma {
-            all.push((&listener.hostname, without_routes(listener)));
+            all.push((&listener.hostname, named(&without_routes(listener))));
         }
     }
     all.sort_by(|(a, _), (b, _)| a.exactness_order().cmp(&b.exactness_order()));
@@ -79,7 +85,7 @@ pub(super) fn of_chain<'a>(
 /// The routes of a sidecar's port. A caller's tags are those of its proxy, whatever it writes itself; the service
 /// behind an inbound does not get to see them.
 pub(super) fn of_sidecar<'a>(port: &'a Port, hosts: &Hosts<'a>) -> RouteConfiguration {
-    let configuration = shared(Dialect::Kuma, port, hosts);
+    let configuration = shared(Dialect::Kuma, port, hosts, Whose::Filter);
     let Role::Outbound(outbound) = &port.role else {
         return configuration;
     };
@@ -159,10 +165,9 @@ fn only_tls(virtual_host: VirtualHost) -> VirtualHost {
     }
 }
 
-fn without_routes(listener: &Listener) -> VirtualHost {
+fn without_routes(listener: &Listener) -> model::VirtualHost {
     let hostname = listener.hostname.clone();
-    let empty = model::VirtualHost::new(hostname, Vec::new(), listener.origin.clone());
-    virtual_host(Dialect::Kuma, &empty)
+    model::VirtualHost::new(hostname, Vec::new(), listener.origin.clone())
 }
 
 fn misdirected(narrower: &[&HostPattern]) -> Option<VirtualHost> {

@@ -17,7 +17,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
     },
 };
 
-use super::access_log::access_logs;
+use super::access_log::{Whose, access_logs};
 use super::connection_manager::{self, http_filter, internal_addresses, stat_name};
 use super::hosts::Hosts;
 use super::tcp_proxy::tcp_proxy;
@@ -132,7 +132,7 @@ fn manager(proxy: &Proxy, port: &Port, permission: Vec<HttpFilter>, options: &Op
         request_headers_timeout: policy
             .and_then(|policy| policy.request_headers)
             .map(proto::duration),
-        access_log: access_logs(policy, None, options),
+        access_log: access_logs(policy, Whose::Filter, options),
         internal_address_config: Some(internal_addresses()),
         // Rules about paths are about what the service makes of them.
         normalize_path: if chooses_by_path(port) {

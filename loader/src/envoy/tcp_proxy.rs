@@ -9,7 +9,7 @@ use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::tcp_pro
 };
 use envoy_types::util::pack_any;
 
-use super::access_log::access_logs;
+use super::access_log::{Whose, access_logs};
 use super::connection_manager::stat_name;
 use super::{Options, proto, sidecar};
 use crate::model::{Dialect, Listener, Port, Proxy, Role};
@@ -51,7 +51,7 @@ pub(super) fn tcp_proxy(
         })),
         idle_timeout: idle.map(proto::duration),
         max_connect_attempts: attempts.map(proto::number),
-        access_log: access_logs(policy, None, options),
+        access_log: access_logs(policy, Whose::Filter, options),
         ..TcpProxy::default()
     };
     Some(Filter {

@@ -35,7 +35,7 @@ use envoy_types::pb::envoy::r#type::v3::Int32Range;
 use envoy_types::util::pack_any;
 use prost::{Message, Name};
 
-use super::access_log::access_logs;
+use super::access_log::{Whose, access_logs};
 use super::cluster::{bind, http2};
 use super::connection_manager::{self, http_filter, internal_addresses, stat_name};
 use super::{Options, proto};
@@ -144,7 +144,7 @@ fn connections(catch: &Catch, passage: &Passage, to: &Original, options: &Option
     let config = TcpProxy {
         stat_prefix: stat_name(&passage.name),
         cluster_specifier: Some(tcp_proxy::ClusterSpecifier::Cluster(to.cluster.clone())),
-        access_log: access_logs(Some(&catch.connections), None, options),
+        access_log: access_logs(Some(&catch.connections), Whose::Filter, options),
         ..TcpProxy::default()
     };
     Filter {
@@ -171,7 +171,7 @@ fn requests(catch: &Catch, passage: &Passage, hosts: &[Host], options: &Options)
         })),
         http_filters: vec![http_filter("envoy.filters.http.router", Router::default())],
         internal_address_config: Some(internal_addresses()),
-        access_log: access_logs(Some(&catch.requests), None, options),
+        access_log: access_logs(Some(&catch.requests), Whose::Filter, options),
         ..HttpConnectionManager::default()
     })
 }

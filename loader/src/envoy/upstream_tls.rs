@@ -84,13 +84,35 @@ fn names(expected: &ExpectedName) -> Vec<SubjectAltNameMatcher> {
     kinds.iter().map(matcher).collect()
 }
 
-/// The versions that are asked for. Envoy's own newest one on this side is TLS 1.2, so where the oldest one is newer
-/// the newest one has to be said too.
+/// What Envoy would offer, and what servers of TLS 1.0 and 1.1 know, which Envoy no longer offers by itself (`cipher_suites` in
+/// its documentation of `TlsParameters`).
+const OLD_CIPHERS: [&str; 10] = [
+    "[ECDHE-ECDSA-AES128-GCM-SHA256|ECDHE-ECDSA-CHACHA20-POLY1305]",
+    "[ECDHE-RSA-AES128-GCM-SHA256|ECDHE-RSA-CHACHA20-POLY1305]",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-SHA",
+    "ECDHE-RSA-AES128-SHA",
+    "ECDHE-ECDSA-AES256-SHA",
+    "ECDHE-RSA-AES256-SHA",
+    "AES128-SHA",
+    "AES256-SHA",
+];
+
+/// The versions that are asked for. Envoy's own one on this side is TLS 1.2, so where the oldest one is newer or the
+/// newest one is older, the other one has to be said too.
 fn params(tls: &UpstreamTls) -> Option<TlsParameters> {
+    let oldest = tls.min.or(tls.max.filter(|max| *max < TlsVersion::V1_2));
     let newest = tls.max.or(tls.min.filter(|min| *min == TlsVersion::V1_3));
-    (tls.min.is_some() || newest.is_some()).then(|| {
-        mesh_tls::parameters(&TlsParams {
-            min: tls.min,
+    let is_old = oldest.is_some_and(|oldest| oldest < TlsVersion::V1_2);
+    (oldest.is_some() || newest.is_some()).then(|| TlsParameters {
+        cipher_suites: OLD_CIPHERS
+            .iter()
+            .filter(|_| is_old)
+            .map(ToString::to_string)
+            .collect(),
+        ..mesh_tls::parameters(&TlsParams {
+            min: oldest,
             max: newest,
             ..TlsParams::default()
         })

@@ -65,6 +65,8 @@ pub enum Why {
     Changed,
     /// Four fifths of its time were over.
     Due,
+    /// Its time had not begun: somebody has set the clock back.
+    Early,
     /// Somebody wanted another one.
     Asked,
 }
@@ -148,6 +150,8 @@ impl Round<'_> {
             _ if renew => Some(Why::Asked),
             None => Some(Why::Missing),
             Some((written, _)) if *written != version => Some(Why::Changed),
+            // It was made by a clock that was ahead: nobody believes it until then.
+            Some((_, validity)) if self.now < validity.from => Some(Why::Early),
             // No certificate outlives its CA: near its end another one would be no better.
             Some((_, validity)) => {
                 (self.now >= validity.due() && validity.until < authority.until).then_some(Why::Due)

@@ -14,6 +14,8 @@ pub struct Renewal {
     keeper: Keeper,
     identities: Vec<Identity>,
     due: OffsetDateTime,
+    /// The latest time that there has been.
+    seen: OffsetDateTime,
 }
 
 impl Renewal {
@@ -28,15 +30,20 @@ impl Renewal {
             keeper,
             identities,
             due,
+            seen: now,
         }))
     }
 
     /// Makes the certificates again that are due, in files that Envoy watches. Costs nothing until then. After an error
     /// it is due again in a minute.
     pub fn renew(&mut self, now: OffsetDateTime) -> anyhow::Result<()> {
-        if now < self.due {
+        // What a clock made that was ahead is not valid yet once that is put right.
+        let is_set_back = now.saturating_add(AGAIN) < self.seen;
+        if now < self.due && !is_set_back {
+            self.seen = self.seen.max(now);
             return Ok(());
         }
+        self.seen = now;
         self.due = now.saturating_add(AGAIN);
         if let Some(due) = due(&self.keeper, &self.identities, now)? {
             self.due = due;

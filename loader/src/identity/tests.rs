@@ -148,6 +148,30 @@ fn what_is_there_is_kept_until_four_fifths_of_its_time() {
     assert_eq!(keep(Duration::days(30)).renewed, Some(Why::Due));
 }
 
+/// The clock jumps by days, also while the proxy runs: what Envoy reads is valid at every time of it.
+#[test]
+fn a_clock_that_jumps_leaves_certificates_that_are_valid() {
+    let folder = TempDir::new().unwrap();
+    let keeper = keeper(&folder, [mtls("default", made())]);
+    let begin = Renewal::begin(keeper.clone(), vec![backend()], NOON);
+    let mut renewal = begin.unwrap().unwrap();
+    for now in [
+        NOON + Duration::hours(1),
+        NOON + Duration::days(3),
+        NOON + Duration::hours(2),
+        NOON + Duration::days(40),
+        NOON + Duration::minutes(1),
+        NOON + Duration::minutes(2),
+    ] {
+        renewal.renew(now).unwrap();
+        let chain = sds::read_identity(&identity_file(&folder)).unwrap().1;
+        let validity = Validity::of(&chain).unwrap();
+        assert!(validity.from <= now && now < validity.until, "{now}");
+        // A restart finds nothing to do.
+        assert_eq!(keeper.keep(&backend(), now).unwrap().renewed, None, "{now}");
+    }
+}
+
 #[test]
 fn what_a_certificate_is_made_from_makes_another_one() {
     let folder = TempDir::new().unwrap();

@@ -13,6 +13,7 @@ pub mod role;
 pub mod route;
 pub mod tls;
 pub mod transparent;
+mod wider;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -34,13 +35,14 @@ pub use route::{
 };
 pub use tls::{CertificateFiles, ClientValidation, ServerTls, Source, TlsOrigination, TlsVersion};
 pub use transparent::Transparent;
+pub(crate) use wider::with_wider;
 
 /// One proxy: the listeners that it opens and the clusters that it forwards to.
 #[derive(Clone, Debug)]
 pub struct Proxy {
     /// Whose gateway it is in all that nobody can write down: names of things, what is sent to whom by itself.
     pub dialect: Dialect,
-    /// The Dataplane's name.
+    /// The Dataplane's name; one of Kubernetes has its namespace in it.
     pub name: String,
     /// Its mesh, empty if it is in none; on Istio its namespace.
     pub mesh: String,

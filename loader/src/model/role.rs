@@ -218,17 +218,6 @@ pub struct Clients {
     pub requests: Requests,
 }
 
-impl Clients {
-    /// All requests of these clients, whichever name they ask for.
-    pub fn all(who: Who) -> Self {
-        Self {
-            who,
-            sni: None,
-            requests: Requests::default(),
-        }
-    }
-}
-
 /// A set of requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
@@ -236,6 +225,17 @@ pub struct Requests {
     pub methods: Vec<String>,
     /// Paths, at or below one of which it is; any if empty.
     pub paths: Vec<String>,
+}
+
+impl Clients {
+    /// All these, whatever they ask for.
+    pub fn of(who: Who) -> Self {
+        Self {
+            who,
+            sni: None,
+            requests: Requests::default(),
+        }
+    }
 }
 
 /// Clients by the URIs in their certificates.

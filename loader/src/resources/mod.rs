@@ -160,6 +160,15 @@ pub struct Meta {
 }
 
 impl Meta {
+    /// What Kuma calls the resource within its mesh: `<name>.<namespace>` if it is one of Kubernetes
+    /// (`K8sNamespacedNameToCoreName` in `pkg/util/k8s/name_converter.go` at 2.14.3).
+    pub fn core_name(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{}.{namespace}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
     /// The namespace, or nothing for what is in none.
     pub fn namespace(&self) -> &str {
         self.namespace.as_deref().unwrap_or_default()

@@ -1,6 +1,6 @@
 //! What Envoy says about itself on its admin interface.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -23,10 +23,22 @@ pub(super) struct Admin {
 pub(super) struct Updates {
     /// The versions that it uses.
     pub(super) versions: BTreeSet<String>,
-    /// How many it has refused since it began.
-    pub(super) refused: u64,
+    /// How many it has refused since it began, by the name of the counter.
+    pub(super) refused: BTreeMap<String, u64>,
     /// Listeners and clusters that wait for something.
     pub(super) warming: u64,
+}
+
+impl Updates {
+    /// The counters of refusals that have gone up since.
+    pub(super) fn refused_since(&self, before: &Self) -> Vec<&str> {
+        let was = |name: &String| before.refused.get(name).copied().unwrap_or(0);
+        let new = self
+            .refused
+            .iter()
+            .filter(|(name, count)| **count > was(name));
+        new.map(|(name, _)| name.as_str()).collect()
+    }
 }
 
 impl Admin {
@@ -43,15 +55,23 @@ impl Admin {
     }
 
     pub(super) fn get(&self, path: &str) -> anyhow::Result<String> {
+        self.get_within(PATIENCE, path)
+    }
+
+    fn get_within(&self, patience: Duration, path: &str) -> anyhow::Result<String> {
         let url = format!("http://{}/{path}", self.address);
-        let mut response = self.agent.get(url).call()?;
+        let request = self.agent.get(url).config();
+        let request = request.timeout_global(Some(patience.min(PATIENCE)));
+        let mut response = request.build().call()?;
         let body = response.body_mut().with_config().limit(MAX_ANSWER);
         Ok(body.read_to_string()?)
     }
 
-    pub(super) fn post(&self, path: &str) -> anyhow::Result<()> {
+    pub(super) fn post_within(&self, patience: Duration, path: &str) -> anyhow::Result<()> {
         let url = format!("http://{}/{path}", self.address);
-        self.agent.post(url).send_empty()?;
+        let request = self.agent.post(url).config();
+        let request = request.timeout_global(Some(patience.min(PATIENCE)));
+        request.build().send_empty()?;
         Ok(())
     }
 
@@ -81,7 +101,7 @@ impl Admin {
             } else if name.ends_with("warming") || name.ends_with("warming_clusters") {
                 updates.warming += number();
             } else {
-                updates.refused += number();
+                updates.refused.insert(name.to_owned(), number());
             }
         }
         Ok(updates)
@@ -89,10 +109,10 @@ impl Admin {
 
     /// The requests and TCP connections that are being served; none if Envoy does not say. Connections that are only
     /// kept open for the next request do not count.
-    pub(super) fn in_service(&self) -> u64 {
+    pub(super) fn in_service(&self, patience: Duration) -> u64 {
         const SERVED: &str = "^(http\\..*\\.downstream_rq_active|tcp\\..*\\.downstream_cx_active)$";
         let text = self
-            .get(&format!("stats?filter={SERVED}"))
+            .get_within(patience, &format!("stats?filter={SERVED}"))
             .unwrap_or_default();
         text.lines()
             .filter(|line| !line.starts_with("http.admin."))

@@ -63,7 +63,7 @@ impl Directory {
         }
     }
 
-    fn lock(path: PathBuf) -> anyhow::Result<Self> {
+    pub(super) fn lock(path: PathBuf) -> anyhow::Result<Self> {
         files::private_folder(&path)?;
         let file = path.join("lock");
         let mut lock = OpenOptions::new()

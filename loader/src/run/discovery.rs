@@ -233,4 +233,4 @@ fn limits(runtime: LayeredRuntime, files: &mut Files<'_>) -> Result<LayeredRunti
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -14,9 +14,14 @@ use anyhow::{Context, anyhow, bail};
 use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
 
 use super::Event;
+use super::stop::Stop;
+use super::words::Words;
+use crate::output::Output;
 
 /// How long Envoy may look at a configuration.
 const PROOF: Duration = Duration::from_mins(2);
+/// What takes longer is named meanwhile.
+pub(super) const PROGRESS: Duration = Duration::from_millis(500);
 
 /// How an Envoy is started.
 #[derive(Clone, Debug)]
@@ -28,6 +33,12 @@ pub(super) struct Program {
     /// Where an Envoy leaves the number by which another one can take over from it; nothing if none ever should. It
     /// is the name of shared memory, which not every container has.
     pub(super) base_id: Option<PathBuf>,
+    /// What it says.
+    pub(super) words: Words,
+    /// Ends whatever takes its time.
+    pub(super) stop: Stop,
+    /// Where its words go.
+    pub(super) output: Output,
 }
 
 /// A running Envoy.
@@ -59,8 +70,12 @@ impl Program {
             // While draining, every answer asks its client to come back on another connection.
             .args(["--drain-strategy", "immediate"])
             .args(&self.args)
+            .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("could not start {}", self.file.display()))?;
+        if let Some(log) = child.stderr.take() {
+            self.words.listen(log, &self.output);
+        }
         let pid = Pid::from_child(&child);
         // The only way to wait for a child and for signals at a time.
         thread::spawn(move || {
@@ -105,14 +120,72 @@ impl Program {
             .stderr(log.try_clone()?)
             .spawn()
             .with_context(|| format!("could not start {}", self.file.display()))?;
-        let status = wait(&mut child, PROOF)?;
+        let status = self.wait(&mut child)?;
         if status.success() {
             return Ok(Ok(()));
+        }
+        // By somebody else, or because memory is short; one that ends itself by a signal does so for the configuration.
+        if let Some(signal @ (9 | 15)) = status.signal() {
+            bail!("the Envoy that looked at the configuration was ended by signal {signal}");
         }
         let mut said = String::new();
         log.rewind()?;
         log.read_to_string(&mut said)?;
         Ok(Err(said))
+    }
+
+    fn wait(&self, child: &mut Child) -> anyhow::Result<ExitStatus> {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status);
+            }
+            let waited = begin.elapsed();
+            let go_on = self.stop.check().and_then(|()| {
+                if waited > PROOF {
+                    bail!(
+                        "Envoy has looked at the configuration for {} s without an answer",
+                        PROOF.as_secs()
+                    );
+                }
+                Ok(())
+            });
+            if let Err(error) = go_on {
+                child.kill()?;
+                child.wait()?;
+                return Err(error);
+            }
+            if waited > PROGRESS {
+                self.output.progress(format_args!(
+                    "Envoy looks at the configuration, for {} s now",
+                    waited.as_secs()
+                ));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Whether the Envoy in the file can take over from a running one: the number of what they share in memory, of each,
+    /// if it cannot.
+    pub(super) fn takes_over_from(
+        &self,
+        running: &Envoy,
+    ) -> anyhow::Result<Result<(), [String; 2]>> {
+        let version = |file: &Path| -> anyhow::Result<String> {
+            let output = Command::new(file)
+                .arg("--hot-restart-version")
+                .stdin(Stdio::null())
+                .output()
+                .with_context(|| format!("could not start {}", file.display()))?;
+            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        };
+        // What the process runs, even if another one has its place now.
+        let own = version(Path::new(&format!(
+            "/proc/{}/exe",
+            running.pid.as_raw_pid()
+        )))?;
+        let new = version(&self.file)?;
+        Ok(if own == new { Ok(()) } else { Err([own, new]) })
     }
 
     fn command(&self) -> Command {
@@ -162,24 +235,6 @@ pub fn become_child(parent: u32, program: &[OsString]) -> anyhow::Error {
     }
     let error = Command::new(program).args(args).exec();
     anyhow::Error::new(error).context(format!("could not start {}", program.display()))
-}
-
-fn wait(child: &mut Child, patience: Duration) -> anyhow::Result<ExitStatus> {
-    let deadline = Instant::now() + patience;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        if Instant::now() > deadline {
-            child.kill()?;
-            child.wait()?;
-            bail!(
-                "Envoy has looked at the configuration for {} s without an answer",
-                patience.as_secs()
-            );
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// A shell's way of saying it: the code, or 128 and the signal.

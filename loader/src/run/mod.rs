@@ -7,8 +7,9 @@
 //! - `directory`: where they are, and whose they are
 //! - `watch`: whether resources have changed
 //! - `envoy`, `admin`: the process, and what it says about itself
-//! - `blame`: the line that Envoy means
+//! - `words`, `blame`: what it says of a change, and the line that it means
 //! - `streamer`: access log lines from a pipe to TCP servers
+//! - `stop`: that somebody wants it to end, for whatever takes its time
 //! - `status`, `endpoint`, `overview`: what people and Prometheus get to see
 //!
 //! One thread decides everything. Others only wait: one for signals, one for the end of each Envoy, those of log lines,
@@ -24,10 +25,12 @@ mod find;
 mod overview;
 mod reload;
 mod status;
+mod stop;
 mod streamer;
 mod supervisor;
 mod swap;
 mod watch;
+mod words;
 
 use std::io;
 use std::net::SocketAddr;
@@ -40,7 +43,7 @@ use rustix::process::Pid;
 pub use directory::log_pipe;
 pub use envoy::become_child;
 pub use find::{find_envoy, version_range};
-pub use overview::Served;
+pub use overview::{Served, Whose};
 pub use reload::{Refusal, Wanted};
 pub use status::{CertificateStatus, EnvoyStatus, Loaded, Refused, Reloads, Status};
 pub use streamer::Streamer;
@@ -63,7 +66,7 @@ pub struct Settings {
     pub paths: Vec<PathBuf>,
     /// Whether they are: SIGHUP reloads in any case.
     pub watch: bool,
-    /// Whether SIGUSR2 lets another Envoy take over from the running one.
+    /// Whether another Envoy may take over from the running one.
     pub hot_restart: bool,
     /// What tells this gateway from others before its resources are read.
     pub arguments: String,

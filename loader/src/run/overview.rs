@@ -18,6 +18,9 @@ pub struct Served {
     pub hostname: String,
     /// The services that its requests go to.
     pub backends: Vec<String>,
+    /// Whose requests it takes.
+    #[serde(default)]
+    pub clients: Whose,
     /// Its name in logs and counters.
     pub name: String,
     /// Whether it can be served; not without a certificate.
@@ -30,22 +33,47 @@ pub struct Served {
     pub line: usize,
 }
 
+/// Whose requests a listener takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whose {
+    /// Those of everybody, unless its routes or policies say otherwise.
+    #[default]
+    Anybodys,
+    /// Those of proxies with a certificate of a mesh that it believes.
+    Meshes,
+}
+
+/// Whether only proxies of meshes get a connection.
+fn is_for_meshes(port: &Port) -> bool {
+    match &port.role {
+        Role::Egress(_) => true,
+        Role::Inbound(inbound) => port.clients.is_some() && !inbound.is_permissive,
+        Role::Gateway | Role::Outbound(_) => port.clients.is_some(),
+    }
+}
+
 /// All listeners of a proxy.
 pub(super) fn served(proxy: &Proxy) -> Vec<Served> {
     let mut all = Vec::new();
     for port in &proxy.ports {
-        let scheme = match port.protocol {
-            Protocol::Http => "http",
-            Protocol::Https => "https",
-            Protocol::Tcp => "tcp",
-            Protocol::Tls => "tls",
+        let scheme = match (port.protocol, is_for_meshes(port)) {
+            (Protocol::Http, false) => "http",
+            (Protocol::Http, true) | (Protocol::Https, _) => "https",
+            (Protocol::Tcp, false) => "tcp",
+            (Protocol::Tcp, true) | (Protocol::Tls, _) => "tls",
         };
         let is_tls = matches!(port.protocol, Protocol::Https | Protocol::Tls);
         let place = format!("{scheme}://{}", place(port));
         all.extend(port.listeners.iter().map(|listener| Served {
             place: place.clone(),
             hostname: hostnames(port, listener),
-            backends: backends(proxy, listener),
+            backends: backends(proxy, port, listener),
+            clients: if is_for_meshes(port) {
+                Whose::Meshes
+            } else {
+                Whose::Anybodys
+            },
             name: listener.name.clone(),
             served: !is_tls
                 || listener.passes_tls
@@ -77,7 +105,7 @@ fn hostnames(port: &Port, listener: &Listener) -> String {
     names.join(", ")
 }
 
-fn backends(proxy: &Proxy, listener: &Listener) -> Vec<String> {
+fn backends(proxy: &Proxy, port: &Port, listener: &Listener) -> Vec<String> {
     let routes = listener.virtual_hosts.iter().flat_map(|v| &v.routes);
     let of_routes = routes.filter_map(|route| match &route.action {
         Action::Forward(forward) => Some(&forward.clusters),
@@ -99,7 +127,21 @@ fn backends(proxy: &Proxy, listener: &Listener) -> Vec<String> {
                 .unwrap_or(&cluster.name)
         })
         .collect();
-    services.into_iter().map(str::to_owned).collect()
+    let services = services.into_iter().map(str::to_owned);
+    services.chain(decided(port)).collect()
+}
+
+/// Where requests go that the filter chooses the destination of.
+fn decided(port: &Port) -> Vec<String> {
+    let Role::Outbound(outbound) = &port.role else {
+        return Vec::new();
+    };
+    let gateways = outbound.gateways.iter();
+    let gateways = gateways.map(|to| format!("{} (mesh {})", to.service, to.mesh));
+    let outside = outbound.outside.iter().filter(|outside| !outside.is_alone);
+    let outside = outside.flat_map(|outside| &outside.services);
+    let outside = outside.map(|service| format!("{} (outside)", service.name));
+    gateways.chain(outside).collect()
 }
 
 /// The first screen.
@@ -128,10 +170,14 @@ pub(super) fn overview(proxy: &Proxy) -> String {
             (true, []) => "no backend".to_owned(),
             (true, backends) => format!("-> {}", backends.join(", ")),
         };
+        let only = match one.clients {
+            Whose::Anybodys => "",
+            Whose::Meshes => ", for proxies of meshes",
+        };
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "  {place:width$}   {:<32} {whereto:<24} listener {}",
+            "  {place:width$}   {:<32} {whereto:<24} listener {}{only}",
             one.hostname, one.name
         );
         before = one.place;
@@ -142,17 +188,44 @@ pub(super) fn overview(proxy: &Proxy) -> String {
     text.trim_end().to_owned()
 }
 
-/// A request that the first HTTP listener answers.
+/// A request that somebody without a certificate gets an answer to.
 fn try_it(proxy: &Proxy) -> Option<String> {
-    let is_http = |port: &&Port| port.protocol == Protocol::Http && port.socket.is_none();
-    let port = proxy.ports.iter().find(is_http)?;
-    let listener = port.listeners.first()?;
+    let is_tried = |port: &&Port| {
+        let is_http = matches!(port.protocol, Protocol::Http | Protocol::Https);
+        is_http && port.socket.is_none() && port.is_open() && !is_for_meshes(port)
+    };
+    let mut ports: Vec<_> = proxy.ports.iter().filter(is_tried).collect();
+    ports.sort_by_key(|port| port.protocol == Protocol::Https);
+    let port = *ports.first()?;
     let place = SocketAddr::new(port.address, port.number);
-    Some(match &listener.hostname {
-        HostPattern::Any => format!("curl http://{place}/"),
-        HostPattern::Exact(name) => format!("curl -H 'Host: {}' http://{place}/", name.as_str()),
-        HostPattern::Suffix(name) => {
-            format!("curl -H 'Host: any.{}' http://{place}/", name.as_str())
+    if port.protocol == Protocol::Http {
+        return Some(match host(port, port.listeners.first()?) {
+            Some(host) => format!("curl -H 'Host: {host}' http://{place}/"),
+            None => format!("curl http://{place}/"),
+        });
+    }
+    let listener = port.with_certificate().find(|l| !l.passes_tls)?;
+    let (number, address) = (port.number, port.address);
+    Some(match host(port, listener) {
+        Some(host) => {
+            format!(
+                "curl --insecure --resolve '{host}:{number}:{address}' https://{host}:{number}/"
+            )
         }
+        None => format!("curl --insecure https://{place}/"),
     })
+}
+
+/// A host that the listener takes; nothing where any does.
+fn host(port: &Port, listener: &Listener) -> Option<String> {
+    if let Role::Outbound(outbound) = &port.role
+        && let Some(gateway) = outbound.gateways.first()
+    {
+        return Some(gateway.hostname.clone());
+    }
+    match &listener.hostname {
+        HostPattern::Any => None,
+        HostPattern::Exact(name) => Some(name.as_str().to_owned()),
+        HostPattern::Suffix(name) => Some(format!("any.{}", name.as_str())),
+    }
 }

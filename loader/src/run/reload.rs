@@ -10,11 +10,10 @@ use envoy_types::pb::envoy::config::bootstrap::v3::Bootstrap;
 use prost::Message;
 use serde_json::Value;
 
-use super::admin::Admin;
 use super::directory::Directory;
 use super::discovery::Split;
 use super::envoy::Program;
-use super::swap::{NotTaken, swap};
+use super::swap::{NotTaken, Running, swap};
 use super::{blame, status};
 use crate::diagnostic::{Diagnostic, render};
 use crate::hash::sha256_hex;
@@ -42,6 +41,8 @@ pub struct Refusal {
     pub why: String,
     /// All findings, as JSON.
     pub findings: Value,
+    /// Whether the resources are not to blame, and it may be different the next time.
+    pub is_failure: bool,
 }
 
 impl Refusal {
@@ -50,6 +51,15 @@ impl Refusal {
         Self {
             why: format!("{error:#}"),
             findings: Value::Array(Vec::new()),
+            is_failure: false,
+        }
+    }
+
+    /// Something that could not be done with the resources, whatever they say.
+    pub(super) fn failure(error: &anyhow::Error) -> Self {
+        Self {
+            is_failure: true,
+            ..Self::new(error)
         }
     }
 
@@ -68,6 +78,7 @@ impl Refusal {
                 .trim_end()
                 .to_owned(),
             findings: serde_json::from_str(&json).unwrap_or_default(),
+            is_failure: false,
         }
     }
 }
@@ -113,10 +124,11 @@ pub(super) fn prove(
     program: &Program,
     color: bool,
 ) -> Result<Configuration, Refusal> {
-    let failed = |error| Refusal::new(&error);
+    let failed = |error| Refusal::failure(&error);
     let judgement = ask(&wanted.bootstrap, directory, program);
     if let Err(words) = judgement.map_err(failed)? {
-        return Err(refused(&words, &wanted.bootstrap, &wanted.sources, color));
+        let refused = blame::of_proof(&words, &wanted.bootstrap, &wanted.sources);
+        return Err(Refusal::findings(&wanted.sources, &[refused], color));
     }
     let proved = Configuration::new(Some(wanted.proxy), wanted.bootstrap, directory);
     Ok(Configuration {
@@ -148,21 +160,18 @@ fn ask(
 
 /// Gives `new` to a running Envoy; whether anything was different.
 pub(super) fn apply(
-    directory: &Directory,
-    admin: &Admin,
+    envoy: Running<'_>,
     old: &Configuration,
     new: &Configuration,
     sources: &Sources,
     color: bool,
 ) -> Result<bool, Refusal> {
-    match swap(directory, admin, &old.split, &new.split) {
+    match swap(envoy, &old.split, &new.split) {
         Ok(count) => Ok(count > 0),
-        Err(NotTaken::Refused(words)) => Err(refused(&words, &new.bootstrap, sources, color)),
-        Err(NotTaken::Failed(error)) => Err(Refusal::new(&error)),
+        Err(NotTaken::Refused(refused)) => {
+            let finding = blame::of_change(&refused, &new.bootstrap, sources);
+            Err(Refusal::findings(sources, &[finding], color))
+        }
+        Err(NotTaken::Failed(error)) => Err(Refusal::failure(&error)),
     }
-}
-
-fn refused(words: &str, bootstrap: &Bootstrap, sources: &Sources, color: bool) -> Refusal {
-    let finding = blame::finding(words, bootstrap, sources);
-    Refusal::findings(sources, &[finding], color)
 }

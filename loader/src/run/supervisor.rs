@@ -2,6 +2,7 @@
 
 mod changes;
 mod processes;
+mod upgrade;
 
 use std::net::SocketAddr;
 use std::process;
@@ -14,15 +15,18 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use time::OffsetDateTime;
 
+use self::changes::FIRST_RETRY;
 use self::processes::FIRST_WAIT;
 use super::admin::Admin;
 use super::directory::Directory;
-use super::envoy::{Envoy, Program, exit_code};
+use super::envoy::{Envoy, PROGRESS, Program, exit_code};
 use super::overview::overview;
 use super::reload::{Configuration, Refusal, Wanted, prove};
 use super::status::Shared;
+use super::stop::Stop;
 use super::streamer::Streamer;
 use super::watch::Watch;
+use super::words::Words;
 use super::{Event, Settings, endpoint};
 use crate::model::Proxy;
 use crate::output::Output;
@@ -38,17 +42,25 @@ type Load<'a> = &'a mut dyn FnMut() -> Result<Wanted, Refusal>;
 /// To be called by the main thread, with which Envoy ends.
 pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Result<Option<u8>> {
     let (sender, events) = mpsc::channel();
+    let stop = Stop::default();
     // Before anything is there that a signal should end.
-    forward_signals(sender.clone())?;
+    forward_signals(sender.clone(), stop.clone())?;
     let mut program = Program {
         file: settings.envoy.clone(),
         args: settings.envoy_args.clone(),
         base_id: None,
+        words: Words::default(),
+        stop: stop.clone(),
+        output: output.clone(),
     };
     let watch = Watch::new(&settings.paths);
     let mut streamer = None;
-    let first = first(settings, &program, load, &mut streamer, output)?;
-    let Some((directory, configuration, refusal)) = first else {
+    let first = first(settings, &program, load, &mut streamer, output);
+    if stop.asked_at().is_some() {
+        output.done();
+        return Ok(Some(0));
+    }
+    let Some((directory, configuration, refusal)) = first? else {
         return Ok(None);
     };
     program.base_id = settings.hot_restart.then(|| directory.base_id());
@@ -66,6 +78,8 @@ pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Re
         admin,
         status,
         watch,
+        binary: Watch::new(std::slice::from_ref(&settings.envoy)),
+        stop,
         events,
         sender,
         envoy: None,
@@ -74,7 +88,8 @@ pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Re
         start_at: Some(Instant::now()),
         wait: FIRST_WAIT,
         was_ready: false,
-        retry: false,
+        retry_at: None,
+        retry_wait: FIRST_RETRY,
     };
     supervisor.introduce(refusal, own);
     let code = supervisor.run();
@@ -93,6 +108,7 @@ fn first(
     output: &Output,
 ) -> anyhow::Result<Option<(Directory, Configuration, Option<Refusal>)>> {
     let color = output.color_on_stderr();
+    output.progress("reading and checking the resources");
     let (directory, refusal) = match load() {
         Ok(wanted) => {
             let name = format!("{}.{}", wanted.proxy.mesh, wanted.proxy.name);
@@ -111,12 +127,12 @@ fn first(
     };
     let (Some(directory), Some(mut kept)) = (directory, kept) else {
         if refusal.is_about_resources() {
-            output.talk(&refusal.why);
+            output.report(&refusal.why, &refusal.findings);
             return Ok(None);
         }
         bail!(refusal.why);
     };
-    output.talk(&refusal.why);
+    output.report(&refusal.why, &refusal.findings);
     stream_logs(streamer, None, &directory, output)?;
     kept.admin = Some(crate::envoy::admin(settings.admin));
     let configuration = Configuration::new(None, kept, &directory)?;
@@ -151,6 +167,9 @@ struct Supervisor<'a> {
     admin: Admin,
     status: Shared,
     watch: Watch,
+    /// The file of Envoy.
+    binary: Watch,
+    stop: Stop,
     events: Receiver<Event>,
     sender: Sender<Event>,
     envoy: Option<Envoy>,
@@ -164,12 +183,14 @@ struct Supervisor<'a> {
     wait: Duration,
     /// Whether any Envoy has ever been ready: one that never is will not be after a restart either.
     was_ready: bool,
-    /// Whether a change is tried once more, because Envoy ended while it took it.
-    retry: bool,
+    /// When a change is tried once more that could not be tried, though nothing was wrong with it.
+    retry_at: Option<Instant>,
+    /// How long that will be after the next failure.
+    retry_wait: Duration,
 }
 
 impl Supervisor<'_> {
-    fn introduce(&self, refusal: Option<Refusal>, own: SocketAddr) {
+    fn introduce(&mut self, refusal: Option<Refusal>, own: SocketAddr) {
         {
             let mut status = self.status.lock();
             let node = self.configuration.bootstrap.node.as_ref();
@@ -212,7 +233,11 @@ impl Supervisor<'_> {
                 }
                 Ok(Event::Signal(SIGTERM | SIGINT)) => return self.stop(),
                 Ok(Event::Signal(SIGHUP)) => self.reload("SIGHUP"),
-                Ok(Event::Signal(SIGUSR2)) => self.take_over(),
+                Ok(Event::Signal(SIGUSR2)) => {
+                    if let Some(code) = self.exchange()? {
+                        return Ok(code);
+                    }
+                }
                 Ok(Event::Signal(signal)) => self.pass_on(signal),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(error) => return Err(error.into()),
@@ -238,11 +263,16 @@ impl Supervisor<'_> {
             self.ready();
         }
         if !self.status.lock().envoy.ready {
+            self.show_start();
             return Ok(());
+        }
+        if self.binary.has_changed() {
+            self.binary.reset();
+            self.upgrade();
         }
         if self.settings.watch && self.watch.has_changed() {
             self.reload("a change");
-        } else if self.retry {
+        } else if self.retry_at.is_some_and(|at| at <= Instant::now()) {
             self.reload("one more try");
         }
         Ok(())
@@ -258,18 +288,32 @@ impl Supervisor<'_> {
         }
     }
 
+    /// A configuration with thousands of routes takes Envoy some time.
+    fn show_start(&self) {
+        let waited = self.started.elapsed();
+        if self.envoy.is_some() && waited > PROGRESS {
+            let seconds = waited.as_secs();
+            self.output
+                .progress(format_args!("Envoy starts, for {seconds} s now"));
+        }
+    }
+
     /// Envoy takes connections, so its configuration is good.
     fn ready(&mut self) {
+        self.output.done();
         self.status.lock().envoy.ready = true;
         self.was_ready = true;
         self.keep();
     }
 }
 
-fn forward_signals(events: Sender<Event>) -> anyhow::Result<()> {
+fn forward_signals(events: Sender<Event>, stop: Stop) -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2])?;
     thread::spawn(move || {
         for signal in signals.forever() {
+            if matches!(signal, SIGTERM | SIGINT) {
+                stop.ask();
+            }
             if events.send(Event::Signal(signal)).is_err() {
                 break;
             }

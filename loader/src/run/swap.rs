@@ -14,11 +14,15 @@ use serde_json::Value;
 use super::admin::{Admin, Updates};
 use super::directory::Directory;
 use super::discovery::{CLUSTERS, File, Split, Stage};
+use super::stop::Stop;
+use super::words::Words;
 
 /// How long Envoy may take for one step. It connects to nobody for it, but has to compile regular expressions.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long it may take to go back.
 const PATIENCE_BACK: Duration = Duration::from_secs(5);
+/// How long its log may take to get here.
+const PATIENCE_WORDS: Duration = Duration::from_secs(1);
 /// The first wait before Envoy is asked again. Each is twice the one before: the answer costs Envoy time.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 /// The longest wait.
@@ -27,10 +31,19 @@ const LAST_WAIT: Duration = Duration::from_millis(200);
 /// Why a configuration was not taken.
 #[derive(Debug)]
 pub(super) enum NotTaken {
-    /// Envoy says no, with these words.
-    Refused(String),
+    /// Envoy says no.
+    Refused(Refused),
     /// It could not be done.
     Failed(anyhow::Error),
+}
+
+/// What Envoy says no with.
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    /// Its words.
+    pub(super) words: String,
+    /// The counters that tell it, a line for each.
+    pub(super) counters: String,
 }
 
 impl From<anyhow::Error> for NotTaken {
@@ -50,13 +63,24 @@ struct Move {
     watched: bool,
 }
 
+/// A running Envoy and its files.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Running<'a> {
+    pub(super) directory: &'a Directory,
+    pub(super) admin: &'a Admin,
+    pub(super) words: &'a Words,
+    pub(super) stop: &'a Stop,
+}
+
+/// What was before a change.
+struct Before {
+    updates: Updates,
+    words: usize,
+}
+
 /// Gives Envoy the files of `new` that differ from those of `old`; the number of files that do.
-pub(super) fn swap(
-    directory: &Directory,
-    admin: &Admin,
-    old: &Split,
-    new: &Split,
-) -> Result<usize, NotTaken> {
+pub(super) fn swap(envoy: Running<'_>, old: &Split, new: &Split) -> Result<usize, NotTaken> {
+    let directory = envoy.directory;
     let steps = steps(old, new).context("the files of the change")?;
     let moves = || steps.iter().flatten();
     let count = moves().count();
@@ -64,11 +88,11 @@ pub(super) fn swap(
         return Ok(0);
     }
     directory.prepare(moves().map(|m| (m.from.as_path(), m.file.bytes.as_slice())))?;
-    let before = admin.updates()?;
+    let before = Before::of(envoy)?;
     let mut done = Vec::new();
     for step in &steps {
-        if let Err(why) = take(directory, admin, step, &before, &mut done) {
-            back(directory, admin, old, &done);
+        if let Err(why) = take(envoy, step, &before, &mut done) {
+            back(envoy, old, &done);
             return Err(why);
         }
     }
@@ -133,15 +157,23 @@ fn steps(old: &Split, new: &Split) -> anyhow::Result<Vec<Vec<Move>>> {
     Ok(steps)
 }
 
+impl Before {
+    fn of(envoy: Running<'_>) -> anyhow::Result<Self> {
+        Ok(Self {
+            words: envoy.words.count(),
+            updates: envoy.admin.updates()?,
+        })
+    }
+}
+
 fn take<'a>(
-    directory: &Directory,
-    admin: &Admin,
+    envoy: Running<'_>,
     step: &'a [Move],
-    before: &Updates,
+    before: &Before,
     done: &mut Vec<&'a Path>,
 ) -> Result<(), NotTaken> {
     for one in step {
-        directory.swap(&one.from, &one.to)?;
+        envoy.directory.swap(&one.from, &one.to)?;
         done.push(&one.to);
     }
     let expected = step
@@ -149,21 +181,23 @@ fn take<'a>(
         .filter(|m| m.watched)
         .map(|m| m.file.version.as_str())
         .collect();
-    wait(admin, &expected, before, PATIENCE)
+    wait(envoy, &expected, before, PATIENCE)
 }
 
 fn wait(
-    admin: &Admin,
+    envoy: Running<'_>,
     expected: &BTreeSet<&str>,
-    before: &Updates,
+    before: &Before,
     patience: Duration,
 ) -> Result<(), NotTaken> {
     let deadline = Instant::now() + patience;
     let mut pause = FIRST_WAIT;
     loop {
-        let now = admin.updates().context("Envoy does not answer")?;
-        if now.refused > before.refused {
-            return Err(NotTaken::Refused(words(admin)));
+        envoy.stop.check()?;
+        let now = envoy.admin.updates().context("Envoy does not answer")?;
+        let refused = now.refused_since(&before.updates);
+        if !refused.is_empty() {
+            return Err(NotTaken::Refused(words(envoy, before, &refused)));
         }
         let missing = expected
             .iter()
@@ -173,10 +207,14 @@ fn wait(
             return Ok(());
         }
         if Instant::now() > deadline {
-            return Err(NotTaken::Refused(format!(
-                "Envoy has not taken {missing} files, and {} of its listeners and clusters wait for something",
+            let words = format!(
+                "it has not taken {missing} files, and {} of its listeners and clusters wait for something",
                 now.warming
-            )));
+            );
+            return Err(NotTaken::Refused(Refused {
+                words,
+                ..Refused::default()
+            }));
         }
         thread::sleep(pause);
         pause = (pause * 2).min(LAST_WAIT);
@@ -184,30 +222,54 @@ fn wait(
 }
 
 /// Undoes the moves. Nobody can help if that fails too: Envoy keeps what it has, and a restart writes all files anew.
-fn back(directory: &Directory, admin: &Admin, old: &Split, done: &[&Path]) {
+fn back(envoy: Running<'_>, old: &Split, done: &[&Path]) {
     for path in done.iter().rev() {
-        let _ = directory.put_back(path);
+        let _ = envoy.directory.put_back(path);
     }
     let files = done.iter().filter_map(|path| old.files.get(*path));
     let expected = files.map(|file| file.version.as_str()).collect();
-    if let Ok(now) = admin.updates() {
-        let _ = wait(admin, &expected, &now, PATIENCE_BACK);
+    if let Ok(now) = Before::of(envoy) {
+        let _ = wait(envoy, &expected, &now, PATIENCE_BACK);
     }
-    directory.remove_unused(old);
+    envoy.directory.remove_unused(old);
 }
 
-/// What Envoy says about the listeners and clusters that it refuses. About other files only its log does.
-fn words(admin: &Admin) -> String {
-    let dump = admin.get("config_dump").unwrap_or_default();
+/// What Envoy says about what it refuses: about listeners and clusters on its admin interface, about everything in its
+/// log. The counters are named after what they count, so `blame` finds the resource by them where no word names it.
+fn words(envoy: Running<'_>, before: &Before, refused: &[&str]) -> Refused {
+    let dump = envoy.admin.get("config_dump").unwrap_or_default();
     let mut details = BTreeSet::new();
     errors(
         &serde_json::from_str(&dump).unwrap_or_default(),
         &mut details,
     );
-    if details.is_empty() {
-        return "Envoy refuses the change; its log says why".to_owned();
+    let counters = refused.join("\n");
+    let said: Vec<_> = match details.is_empty() {
+        false => details.into_iter().collect(),
+        true => said_now(envoy.words, before.words),
+    };
+    if said.is_empty() {
+        return Refused {
+            words: format!("it says no more than its counters: {counters}"),
+            counters,
+        };
     }
-    details.into_iter().collect::<Vec<_>>().join("\n")
+    Refused {
+        words: said.join("\n"),
+        counters,
+    }
+}
+
+/// What the log says; it comes through a pipe, a little after the counters.
+fn said_now(words: &Words, before: usize) -> Vec<String> {
+    let deadline = Instant::now() + PATIENCE_WORDS;
+    loop {
+        let said = words.refusals(before);
+        if !said.is_empty() || Instant::now() > deadline {
+            return said;
+        }
+        thread::sleep(FIRST_WAIT);
+    }
 }
 
 fn errors(value: &Value, details: &mut BTreeSet<String>) {
@@ -231,21 +293,4 @@ fn errors(value: &Value, details: &mut BTreeSet<String>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn the_words_name_what_they_are_about() {
-        let dump = json!({"configs": [{"dynamic_listeners": [
-            {"name": "edge:HTTP:8080", "active_state": {}},
-            {"name": "edge:HTTP:8081", "error_state": {"details": "cannot bind"}},
-        ]}]});
-        let mut details = BTreeSet::new();
-        errors(&dump, &mut details);
-        assert_eq!(
-            details.into_iter().collect::<Vec<_>>(),
-            ["edge:HTTP:8081: cannot bind"]
-        );
-    }
-}
+mod tests;

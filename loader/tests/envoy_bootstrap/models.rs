@@ -31,8 +31,14 @@ pub(crate) fn cases() -> Vec<Case> {
     audited.options.reasons = Reasons::Short;
     audited.options.range = EnvoyRange::From1_40;
     audited.options.access_log = Some(AccessLog::Stdout);
+    let mut logged = case(
+        "a-log-knows-the-listener-from-the-virtual-host",
+        vec![two_hostnames()],
+    );
+    logged.options.access_log = Some(AccessLog::Stdout);
     vec![
         case("two-hostnames-share-a-port", vec![two_hostnames()]),
+        logged,
         case(
             "a-listener-without-routes-hides-those-of-a-wider-one",
             vec![shadowed()],

@@ -18,3 +18,4 @@ mod rules;
 mod seeds;
 mod sidecars;
 mod tls;
+mod zone_egress;

@@ -42,6 +42,9 @@ async fn tags_and_decisions_in_the_access_log(version: &str) -> anyhow::Result<(
     assert_served(&get_path("foo.example.com", "/1").await?, "backend-foo");
     assert_served(&get_path("bar.example.com", "/2").await?, "backend-bar");
     assert_eq!(get_path("baz.example.com", "/3").await?.status, 404);
+    let malformed = "GET /4 HTTP/1.1\r\nHost: foo.example.com:abc\r\n\r\n".to_owned();
+    let malformed = gateway.connect().await?.raw_http1(malformed).await?;
+    assert_eq!(malformed.status, 400);
     assert_eq!(
         gateway
             .get_tls("foo.example.com", "bar.example.com")
@@ -67,7 +70,18 @@ async fn tags_and_decisions_in_the_access_log(version: &str) -> anyhow::Result<(
         ),
         (
             "baz.example.com/3",
-            &[" 404 ", "decision=reject reason=no_listener "],
+            &[
+                " 404 ",
+                "decision=reject reason=no_listener owner=- listener=- tags=-",
+            ],
+        ),
+        // Envoy alone would take it for foo.example.com.
+        (
+            "foo.example.com:abc/4",
+            &[
+                " 400 ",
+                "decision=reject reason=malformed_authority owner=- listener=- tags=-",
+            ],
         ),
         (
             "GET bar.example.com/ sni=foo.example.com",

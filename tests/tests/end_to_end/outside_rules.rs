@@ -4,13 +4,21 @@ use system_tests::client::request;
 use system_tests::echo::Backend;
 use system_tests::on_each_envoy;
 
-use crate::external_services::{FORBIDDEN, World, permission, service};
+use crate::external_services::{World, permission, service};
 use crate::gateway::own_address;
 
 on_each_envoy! {
     methods_paths_and_tags
     audit_refuses_nothing_and_counts_everything
 }
+
+const FORBIDDEN: &str = "
+---
+type: Mesh
+name: default
+mtls: {enabledBackend: ca, backends: [{name: ca, type: builtin}]}
+routing: {defaultForbidMeshExternalServiceAccess: true}
+";
 
 async fn methods_paths_and_tags(version: &str) -> anyhow::Result<()> {
     let backend = Backend::http("api").await?;
@@ -95,7 +103,7 @@ networking:
     ];
     let text = resources.concat();
     for (arguments, status) in [(&[][..], 403), (&["--audit"], 200)] {
-        let world = World::with(version, address, "web-1", &text, arguments).await?;
+        let world = World::with(version, address, &text, arguments).await?;
         assert_eq!(world.get(0, "/").await?.status, 200);
         for (index, path) in [(0, "/round"), (1, "/")] {
             assert_eq!(

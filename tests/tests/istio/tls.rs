@@ -1,13 +1,9 @@
 //! TLS of servers: modes, versions, what clients have to prove, and one port for several of them.
 
-use std::fs;
-
-use anyhow::{Context, ensure};
 use rcgen::{CertificateParams, Issuer, KeyPair};
-use serde_json::{Value, json};
 use system_tests::client::Connection;
+use system_tests::on_each_envoy;
 use system_tests::tls::{Identity, Tls};
-use system_tests::{on_each_envoy, shared};
 
 use crate::gateway::{Setup, secret, served};
 
@@ -80,7 +76,7 @@ async fn hosts_of_another_server_are_misdirected(version: &str) -> anyhow::Resul
 }
 
 /// An authority, and a certificate of it for a client with its key, all as PEM.
-fn authority(client: &str) -> anyhow::Result<(String, String, String)> {
+pub(crate) fn authority(client: &str) -> anyhow::Result<(String, String, String)> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(Vec::new())?;
     // A leaf of the same name would look like one that signed itself.
@@ -96,7 +92,7 @@ fn authority(client: &str) -> anyhow::Result<(String, String, String)> {
     Ok((own.pem(), certificate.pem(), client_key.serialize_pem()))
 }
 
-fn with_authority(secret: &str, authority: &str) -> String {
+pub(crate) fn with_authority(secret: &str, authority: &str) -> String {
     let indented = authority.trim_end().replace('\n', "\n    ");
     format!("{secret}  ca.crt: |\n    {indented}\n")
 }
@@ -240,165 +236,4 @@ spec:
         .await?;
     assert_eq!(count, 1);
     Ok(())
-}
-
-/// Istio's own table of TLS settings (`TestBuildGatewayListenerTlsContext` at 1.32), which stands in the shared data.
-/// Names of secrets and files are compared, not how Envoy gets at them.
-#[test]
-fn settings_are_those_of_istio() -> anyhow::Result<()> {
-    let Some(file) = shared::find("conformance/istio/tls-context.json") else {
-        return Ok(());
-    };
-    let table: Value = serde_json::from_slice(&fs::read(file)?)?;
-    let mut compared = 0;
-    for case in table["cases"].as_array().context("no cases")? {
-        let name = case["name"].as_str().unwrap_or_default();
-        let mode = &case["server"]["tls"]["mode"];
-        let hash = case["server"]["tls"].to_string().contains("fedcba");
-        // Mesh settings are not read, Istio's authority is not there, the mesh's certificate is not either, and for a
-        // hash that is none Envoy would refuse everything.
-        let is_left_out = !case["mesh"].is_null()
-            || mode == "ISTIO_MUTUAL"
-            || name.starts_with("no credential name no key no cert")
-            || hash;
-        if !is_left_out {
-            compared += usize::from(compare(case).with_context(|| name.to_owned())?);
-        }
-    }
-    ensure!(compared >= 8, "{compared} cases were compared");
-    Ok(())
-}
-
-/// Compares a case, unless Istio's own validation refuses it: its table goes round that.
-fn compare(case: &Value) -> anyhow::Result<bool> {
-    let mut server = case["server"].clone();
-    server["port"]["number"] = json!(443);
-    server["port"]["name"] = json!("port");
-    let resource = json!({
-        "apiVersion": "networking.istio.io/v1", "kind": "Gateway",
-        "metadata": { "name": "edge" },
-        "spec": { "selector": { "app": "edge" }, "servers": [server] },
-    });
-    let destination = json!([{ "destination": { "host": "web" } }]);
-    let hosts = case["server"]["hosts"].clone();
-    let routes = json!({
-        "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
-        "metadata": { "name": "web" },
-        "spec": { "hosts": hosts, "gateways": ["edge"],
-            "http": [{ "route": destination }], "tcp": [{ "route": destination }] },
-    });
-    let (ours, ..) = authority("client")?;
-    let mut setup = Setup::new(&resource.to_string())?.with(&routes.to_string());
-    for name in ["ingress-sds-resource-name", "ingress-sds-resource-name2"] {
-        setup = setup.with(&with_authority(
-            &secret("default", name, "example.com")?,
-            &ours,
-        ));
-    }
-    let output = setup.bootstrap(&[])?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    if said.contains("MG0600") {
-        return Ok(false);
-    }
-    let expected = &case["result"];
-    if expected.is_null() {
-        ensure!(
-            !output.status.success() && said.contains("nothing to serve"),
-            "{said}"
-        );
-        return Ok(true);
-    }
-    ensure!(output.status.success(), "{said}");
-    let made: Value = serde_json::from_slice(&fs::read(setup.folder().join("bootstrap.json"))?)?;
-    let chain = &made["static_resources"]["listeners"][0]["filter_chains"][0];
-    let context = &chain["transport_socket"]["typed_config"];
-    let (own, istio) = (facts(context), facts(&camel_to_snake(expected)));
-    ensure!(own == istio, "{own:#}\nis not\n{istio:#}");
-    Ok(true)
-}
-
-/// What is compared of a context of either kind.
-fn facts(context: &Value) -> Value {
-    let common = &context["common_tls_context"];
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let secrets = list(&common["tls_certificate_sds_secret_configs"]);
-    let named = secrets.iter().filter_map(|secret| secret["name"].as_str());
-    let files = list(&common["tls_certificates"]);
-    let files = files.iter().map(|files| {
-        let name = |field: &str| {
-            files[field]["filename"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned()
-        };
-        format!(
-            "file-cert:{}~{}",
-            name("certificate_chain"),
-            name("private_key")
-        )
-    });
-    let named = named.map(|name| name.replace("kubernetes://default/", "kubernetes://"));
-    let certificates: Vec<String> = files.chain(named).collect();
-    let combined = &common["combined_validation_context"];
-    let (expected, has_authority) = if combined.is_null() {
-        let own = &common["validation_context"];
-        (own, !own["trusted_ca"].is_null())
-    } else {
-        (&combined["default_validation_context"], true)
-    };
-    // Where no certificate is asked for Istio compares nothing with these names.
-    let subjects = if has_authority {
-        names(expected)
-    } else {
-        Vec::new()
-    };
-    let settings = &common["tls_params"];
-    let minimum = settings["tls_minimum_protocol_version"]
-        .as_str()
-        .unwrap_or("TLSv1_2");
-    json!({
-        "alpn": common["alpn_protocols"],
-        "certificates": certificates,
-        "required": context["require_client_certificate"] == true,
-        "authority": has_authority,
-        "names": subjects,
-        "crl": expected["crl"]["filename"],
-        "spki": list(&expected["verify_certificate_spki"]),
-        "hashes": list(&expected["verify_certificate_hash"]),
-        "ciphers": list(&settings["cipher_suites"]),
-        "curves": list(&settings["ecdh_curves"]),
-        "minimum": minimum,
-        "maximum": settings["tls_maximum_protocol_version"],
-    })
-}
-
-/// Names that are expected, whatever their type.
-fn names(expected: &Value) -> Vec<String> {
-    let list = |field: &str| expected[field].as_array().cloned().unwrap_or_default();
-    let typed = list("match_typed_subject_alt_names");
-    let exact = |matcher: &Value| matcher["exact"].as_str().map(str::to_owned);
-    let mut names: Vec<_> = typed.iter().filter_map(|m| exact(&m["matcher"])).collect();
-    names.extend(list("match_subject_alt_names").iter().filter_map(exact));
-    names.dedup();
-    names
-}
-
-fn camel_to_snake(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(key, value)| {
-                let mut name = String::new();
-                for c in key.chars() {
-                    if c.is_ascii_uppercase() {
-                        name.push('_');
-                    }
-                    name.push(c.to_ascii_lowercase());
-                }
-                (name, camel_to_snake(value))
-            })
-            .collect(),
-        Value::Array(items) => items.iter().map(camel_to_snake).collect(),
-        other => other.clone(),
-    }
 }

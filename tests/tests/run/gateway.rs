@@ -1,6 +1,5 @@
 //! A gateway that `meshgate run` serves, in a folder and on an address of its own.
 
-use std::fmt::Write;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -8,8 +7,6 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::Context;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use system_tests::client::{self, Connection, Response};
@@ -17,127 +14,14 @@ use system_tests::{checkout, envoy, meshgate, until};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-pub(crate) const HTTP: u16 = 8080;
-pub(crate) const HTTPS: u16 = 8443;
-/// The host that is there whatever changes.
-pub(crate) const HOST: &str = "foo.example.com";
-
-/// The resources of a gateway: what of them tests change.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Resources {
-    /// The port of the backend.
-    pub(crate) backend: u16,
-    /// The name of the backend's service.
-    pub(crate) service: String,
-    /// What the header `x-generation` of all answers says.
-    pub(crate) generation: usize,
-    /// The hostnames of listeners on HTTP, besides [`HOST`].
-    pub(crate) http: Vec<String>,
-    /// The hostnames of listeners on HTTPS; none without a certificate.
-    pub(crate) https: Vec<String>,
-    /// Key and certificate of all listeners on HTTPS, PEM.
-    pub(crate) certificate: Option<String>,
-    /// More ports for HTTP.
-    pub(crate) ports: Vec<u16>,
-    /// Documents after all others.
-    pub(crate) more: String,
-}
-
-impl Resources {
-    pub(crate) fn new(backend: u16) -> Self {
-        Self {
-            backend,
-            service: "backend".to_owned(),
-            ..Self::default()
-        }
-    }
-
-    pub(crate) fn yaml(&self, address: Ipv4Addr) -> String {
-        let Self {
-            backend,
-            service,
-            generation,
-            more,
-            ..
-        } = self;
-        let mut listeners = String::new();
-        let http = self.http.iter().map(|host| (HTTP, host.as_str()));
-        let ports = self.ports.iter().map(|port| (*port, HOST));
-        for (port, host) in [(HTTP, HOST)].into_iter().chain(http).chain(ports) {
-            let _ = writeln!(
-                listeners,
-                "    - {{port: {port}, protocol: HTTP, hostname: '{host}'}}"
-            );
-        }
-        for host in &self.https {
-            let _ = writeln!(
-                listeners,
-                "    - {{port: {HTTPS}, protocol: HTTPS, hostname: '{host}', tls: {{mode: TERMINATE, certificates: [{{secret: tls}}]}}}}"
-            );
-        }
-        let secret = self.certificate.as_ref().map_or(String::new(), |pem| {
-            format!(
-                "type: Secret\nmesh: default\nname: tls\ndata: {}\n---\n",
-                STANDARD.encode(pem)
-            )
-        });
-        format!(
-            "{secret}type: Dataplane
-mesh: default
-name: edge-1
-networking:
-  address: {address}
-  gateway:
-    type: BUILTIN
-    tags:
-      kuma.io/service: edge-gateway
----
-type: Dataplane
-mesh: default
-name: backend-1
-networking:
-  address: 127.0.0.1
-  inbound:
-    - port: {backend}
-      tags:
-        kuma.io/service: {service}
----
-type: MeshGateway
-mesh: default
-name: edge-gateway
-selectors:
-  - match:
-      kuma.io/service: edge-gateway
-conf:
-  listeners:
-{listeners}---
-type: MeshHTTPRoute
-mesh: default
-name: all
-spec:
-  targetRef: {{kind: MeshGateway, name: edge-gateway}}
-  to:
-    - targetRef: {{kind: Mesh}}
-      rules:
-        - matches:
-            - path: {{type: PathPrefix, value: /}}
-          default:
-            filters:
-              - type: ResponseHeaderModifier
-                responseHeaderModifier:
-                  set: [{{name: x-generation, value: '{generation}'}}]
-            backendRefs:
-              - {{kind: MeshService, name: {service}}}
-{more}"
-        )
-    }
-}
+pub(crate) use crate::resources::{HOST, HTTP, HTTPS, Resources};
 
 /// `meshgate run` with its Envoy.
 pub(crate) struct Run {
     pub(crate) child: Child,
     pub(crate) address: Ipv4Addr,
     pub(crate) folder: TempDir,
+    launcher: Vec<String>,
     args: Vec<String>,
 }
 
@@ -181,7 +65,18 @@ impl Run {
         })
     }
 
+    /// With files of resources; `{address}` in an argument becomes the gateway's own address.
     pub(crate) fn start_files(
+        own_args: &[&str],
+        envoy_args: &[&str],
+        write: impl FnOnce(Ipv4Addr, &Path) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
+        Self::start_under(&[], own_args, envoy_args, write)
+    }
+
+    /// Under another program, which gets what to start as its last arguments and becomes it.
+    pub(crate) fn start_under(
+        launcher: &[&str],
         own_args: &[&str],
         envoy_args: &[&str],
         write: impl FnOnce(Ipv4Addr, &Path) -> anyhow::Result<()>,
@@ -195,25 +90,28 @@ impl Run {
         fs::create_dir(&resources)?;
         write(address, &resources)?;
         let own = own_args.iter().chain(&["--", "--concurrency", "2"]);
-        let args: Vec<_> = own.chain(envoy_args).map(|&arg| arg.to_owned()).collect();
-        let child = spawn(&folder, address, &args)?;
+        let with_address = |arg: &&str| arg.replace("{address}", &address.to_string());
+        let args: Vec<_> = own.chain(envoy_args).map(with_address).collect();
+        let launcher: Vec<_> = launcher.iter().map(|&arg| arg.to_owned()).collect();
+        let child = spawn(&folder, address, &launcher, &args)?;
         Ok(Self {
             child,
             address,
             folder,
+            launcher,
             args,
         })
     }
 
     /// Starts it anew, after its end, in the same folder.
     pub(crate) fn start_again(&mut self) -> anyhow::Result<()> {
-        self.child = spawn(&self.folder, self.address, &self.args)?;
+        self.child = spawn(&self.folder, self.address, &self.launcher, &self.args)?;
         Ok(())
     }
 
     /// Another process on the same folder; what it says, and its exit code.
     pub(crate) fn second(&self) -> anyhow::Result<(String, Option<i32>)> {
-        let output = command(&self.folder, self.address, &self.args)?
+        let output = command(&self.folder, self.address, &self.launcher, &self.args)?
             .stderr(Stdio::piped())
             .output()?;
         Ok((String::from_utf8(output.stderr)?, output.status.code()))
@@ -259,7 +157,12 @@ impl Run {
 
     /// `GET /` for a host.
     pub(crate) async fn get(&self, host: &str) -> anyhow::Result<Response> {
-        Connection::open(self.at())
+        self.get_at(self.at(), host).await
+    }
+
+    /// The same on another port.
+    pub(crate) async fn get_at(&self, at: SocketAddr, host: &str) -> anyhow::Result<Response> {
+        Connection::open(at)
             .await?
             .http1(client::get(host, "/"))
             .await
@@ -338,24 +241,49 @@ impl Run {
     }
 }
 
-fn command(folder: &TempDir, address: Ipv4Addr, args: &[String]) -> anyhow::Result<Command> {
-    let mut command = Command::new(meshgate::binary());
+fn command(
+    folder: &TempDir,
+    address: Ipv4Addr,
+    launcher: &[String],
+    args: &[String],
+) -> anyhow::Result<Command> {
+    let mut command = match launcher {
+        [] => Command::new(meshgate::binary()),
+        [program, before @ ..] => {
+            let mut command = Command::new(program);
+            command.args(before).arg(meshgate::binary());
+            command
+        }
+    };
     command
         .args(["run", "resources", "--admin", &format!("{address}:9901")])
-        .args(["--status", &format!("{address}:9902"), "--envoy"])
-        .arg(envoy::binary(envoy::NEWEST)?)
-        .args(["--access-log", "access.log", "--drain-time", "30"])
-        .args(args)
+        .args(["--status", &format!("{address}:9902")])
+        .args(["--access-log", "access.log"])
         .current_dir(folder.path())
         .env("MESHGATE_WORK_DIR", folder.path().join("work"))
         .env("NO_COLOR", "1")
         .stdin(Stdio::null());
+    let is_given = |name: &str| args.iter().any(|arg| arg == name);
+    if !is_given("--envoy") {
+        command.arg("--envoy").arg(envoy::binary(envoy::NEWEST)?);
+    }
+    if !is_given("--drain-time") {
+        command.args(["--drain-time", "30"]);
+    }
+    command.args(args);
     Ok(command)
 }
 
-fn spawn(folder: &TempDir, address: Ipv4Addr, args: &[String]) -> anyhow::Result<Child> {
+fn spawn(
+    folder: &TempDir,
+    address: Ipv4Addr,
+    launcher: &[String],
+    args: &[String],
+) -> anyhow::Result<Child> {
     let said = File::create(folder.path().join("said"))?;
-    let child = command(folder, address, args)?.stderr(said).spawn();
+    let child = command(folder, address, launcher, args)?
+        .stderr(said)
+        .spawn();
     child.context("meshgate does not start")
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
+use rustix::process::Signal;
 use serde_json::Value;
 use system_tests::client::{self, Connection};
 use system_tests::echo::Backend;
@@ -60,6 +61,35 @@ async fn the_status_names_the_line_of_each_listener() -> anyhow::Result<()> {
     let text = String::from_utf8(output.stdout)?;
     assert!(output.status.success(), "{text}");
     assert!(text.contains("resources/gateway.yaml:29"), "{text}");
+    Ok(())
+}
+
+/// What is refused is no reason to start a container anew: health is apart from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exit_code_of_status_tells_health_and_drift_apart() -> anyhow::Result<()> {
+    let backend = Backend::http("one").await?;
+    let resources = Resources::new(backend.port());
+    let mut run = Run::start(&resources, &[])?;
+    run.ready().await?;
+    let at = format!("{}:9902", run.address);
+    let codes = || -> anyhow::Result<[Option<i32>; 2]> {
+        let code = |more: &[&str]| {
+            let mut status = Command::new(meshgate::binary());
+            status.args(["status", "--at", &at]).args(more);
+            status.output().map(|output| output.status.code())
+        };
+        Ok([code(&[])?, code(&["--ready"])?])
+    };
+    assert_eq!(codes()?, [Some(0), Some(0)]);
+    run.write("type: [")?;
+    run.until_reloads("refused", 1).await?;
+    assert_eq!(codes()?, [Some(1), Some(0)]);
+    run.write(&resources.yaml(run.address))?;
+    run.until_reloads("unchanged", 1).await?;
+    assert_eq!(codes()?, [Some(0), Some(0)]);
+    run.signal(Signal::TERM)?;
+    run.end().await?;
+    assert_eq!(codes()?, [Some(2), Some(1)]);
     Ok(())
 }
 

@@ -43,14 +43,14 @@ pub(super) fn check(resources: &Resources, findings: &mut Vec<Diagnostic>) {
             continue;
         }
         let protocols = protocols.into_iter().collect::<Vec<_>>().join(", ");
-        let names: BTreeSet<_> = both.iter().map(|said| name(said.entry)).collect();
-        let names = names.into_iter().collect::<Vec<_>>().join(", ");
+        let entries: BTreeSet<_> = both.iter().map(|said| name(said.entry)).collect();
+        let entries = entries.into_iter().collect::<Vec<_>>().join(", ");
         for said in both {
             if !named.insert(name(said.entry)) {
                 continue;
             }
             let text = format!(
-                "Multiple ServiceEntries ({names}) define the same host {host:?} and port {port} with conflicting \
+                "Multiple ServiceEntries ({entries}) define the same host {host:?} and port {port} with conflicting \
                  protocols ({protocols}). [IST0177]"
             );
             let finding = said

@@ -1,84 +1,72 @@
 //! Binary protobuf with maps in the order of their keys.
 
-use prost::Message;
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessage, Value};
+use prost::encoding::{WireType, encode_key, encode_varint};
+use prost_reflect::{Kind, MapKey};
 
-use super::{EncodeError, packed};
+use super::EncodeError;
+use super::wire::{Field, Message};
 
-/// The wire type of messages.
-const LENGTH_DELIMITED: u32 = 2;
+/// The number of the field of an `Any` that holds the message.
+const PACKED: u32 = 2;
 
 /// Writes a message field by field: the concatenation of encoded messages is the encoding of the merged one.
-pub(super) fn write(message: &DynamicMessage) -> Result<Vec<u8>, EncodeError> {
-    if let Some((_, inner)) = packed(message)? {
-        let mut message = message.clone();
-        message.set_field_by_name("value", Value::Bytes(write(&inner)?.into()));
-        return Ok(message.encode_to_vec());
-    }
-    let mut out = Vec::new();
-    for (field, value) in message.fields() {
-        match value {
-            Value::Message(inner) => nested(&field, inner, &mut out)?,
-            Value::Map(entries) => {
-                let mut entries: Vec<_> = entries.iter().collect();
-                entries.sort_by(|(a, _), (b, _)| order(a).cmp(&order(b)));
-                for (key, value) in entries {
-                    if let Kind::Message(descriptor) = field.kind() {
-                        let mut entry = DynamicMessage::new(descriptor);
-                        entry.set_field_by_name("key", key.clone().into());
-                        entry.set_field_by_name("value", value.clone());
-                        nested(&field, &entry, &mut out)?;
-                    }
+pub(super) fn write(message: &Message<'_>) -> Result<Vec<u8>, EncodeError> {
+    let packed = message.packed()?;
+    let mut out = Vec::with_capacity(message.bytes.len());
+    for field in message.fields()? {
+        let number = field.descriptor.number();
+        match (&packed, field.messages()) {
+            (Some((_, inner)), _) if number == PACKED => nested(number, &write(inner)?, &mut out),
+            (_, Some(descriptor)) => {
+                for bytes in field.contents() {
+                    let inner = Message {
+                        descriptor: descriptor.clone(),
+                        bytes,
+                    };
+                    nested(number, &write(&inner)?, &mut out);
                 }
             }
-            Value::List(items) if matches!(field.kind(), Kind::Message(_)) => {
-                for item in items {
-                    if let Value::Message(inner) = item {
-                        nested(&field, inner, &mut out)?;
-                    }
-                }
-            }
-            value => {
-                let mut single = DynamicMessage::new(message.descriptor());
-                single.set_field(&field, value.clone());
-                out.extend(single.encode_to_vec());
-            }
+            _ if field.descriptor.is_map() => map(&field, &mut out)?,
+            _ => out.extend(field.values.iter().flat_map(|value| value.whole)),
         }
     }
     Ok(out)
 }
 
-fn nested(
-    field: &FieldDescriptor,
-    message: &DynamicMessage,
-    out: &mut Vec<u8>,
-) -> Result<(), EncodeError> {
-    let bytes = write(message)?;
-    varint(u64::from(field.number() << 3 | LENGTH_DELIMITED), out);
-    varint(bytes.len() as u64, out);
-    out.extend(bytes);
+fn map(field: &Field<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let Kind::Message(descriptor) = field.descriptor.kind() else {
+        return Ok(());
+    };
+    let mut entries = Vec::new();
+    for bytes in field.contents() {
+        let entry = Message {
+            descriptor: descriptor.clone(),
+            bytes,
+        };
+        entries.push((order(entry.key()?), write(&entry)?));
+    }
+    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (_, entry) in entries {
+        nested(field.descriptor.number(), &entry, out);
+    }
     Ok(())
 }
 
-fn varint(mut value: u64, out: &mut Vec<u8>) {
-    loop {
-        let [low, ..] = value.to_le_bytes();
-        value >>= 7;
-        if value == 0 {
-            return out.push(low);
-        }
-        out.push(low | 0x80);
-    }
+fn nested(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    encode_key(number, WireType::LengthDelimited, out);
+    encode_varint(bytes.len() as u64, out);
+    out.extend(bytes);
 }
 
 /// Keys of one map are all of one kind.
-fn order(key: &MapKey) -> (i128, &str) {
+fn order(key: Option<MapKey>) -> (i128, String) {
     match key {
-        MapKey::Bool(key) => (i128::from(*key), ""),
-        MapKey::I32(key) => (i128::from(*key), ""),
-        MapKey::I64(key) => (i128::from(*key), ""),
-        MapKey::U32(key) => (i128::from(*key), ""),
-        MapKey::U64(key) => (i128::from(*key), ""),
-        MapKey::String(key) => (0, key),
+        Some(MapKey::Bool(key)) => (i128::from(key), String::new()),
+        Some(MapKey::I32(key)) => (i128::from(key), String::new()),
+        Some(MapKey::I64(key)) => (i128::from(key), String::new()),
+        Some(MapKey::U32(key)) => (i128::from(key), String::new()),
+        Some(MapKey::U64(key)) => (i128::from(key), String::new()),
+        Some(MapKey::String(key)) => (0, key),
+        None => (0, String::new()),
     }
 }

@@ -1,79 +1,121 @@
 //! A configuration as names and values, in the order in which a person would write them.
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessage, Value};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use prost_reflect::{Kind, MapKey, MessageDescriptor, Value};
+use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
 use serde_json::Value as Json;
 
-use super::{EncodeError, packed};
+use super::EncodeError;
+use super::wire::{Field, Message};
 
-/// JSON with ordered fields.
+/// JSON with ordered fields, of which only what is looked at is made.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Tree {
+pub(super) enum Tree<'a> {
     /// Neither list nor map.
     Leaf(Json),
-    List(Vec<Tree>),
-    Map(Vec<(String, Tree)>),
+    List(Vec<Tree<'a>>),
+    Map(Vec<(String, Tree<'a>)>),
+    /// What it is shows when it is [`open`].
+    Closed(Message<'a>),
 }
 
 /// Protobuf's JSON form of a message with Envoy's field names: `name` first, then in the order of the `.proto` file,
 /// and nothing that has its default value.
-pub(super) fn message(message: &DynamicMessage) -> Result<Tree, EncodeError> {
-    if let Some((url, inner)) = packed(message)? {
-        let url = ("@type".to_owned(), Tree::Leaf(Json::String(url)));
-        return Ok(match self::message(&inner)? {
-            Tree::Map(fields) if !is_well_known(&inner) => {
+pub(super) fn open<'a>(message: &Message<'a>) -> Result<Tree<'a>, EncodeError> {
+    if let Some((url, inner)) = message.packed()? {
+        let url = ("@type".to_owned(), Tree::Leaf(url.into()));
+        return Ok(match open(&inner)? {
+            Tree::Map(fields) if !is_well_known(&inner.descriptor) => {
                 Tree::Map(std::iter::once(url).chain(fields).collect())
             }
             value => Tree::Map(vec![url, ("value".to_owned(), value)]),
         });
     }
-    if is_well_known(message) {
-        let json = serde_json::to_value(message);
+    if is_well_known(&message.descriptor) {
+        let json = serde_json::to_value(message.decoded()?);
         return Ok(from_json(
             json.map_err(|error| EncodeError::Value(error.to_string()))?,
         ));
     }
-    let descriptor = message.descriptor();
-    let declared = descriptor.descriptor_proto().field.iter();
-    let mut fields: Vec<_> = declared
-        .filter_map(|field| descriptor.get_field(field.number().try_into().ok()?))
-        .filter(|field| message.has_field(field))
-        .collect();
-    fields.sort_by_key(|field| field.name() != "name");
-    let entry = |field: FieldDescriptor| {
-        let tree = value(&message.get_field(&field), &field.kind())?;
-        Ok((field.name().to_owned(), tree))
-    };
+    let mut fields = message.fields()?;
+    let declared = &message.descriptor.descriptor_proto().field;
+    fields.sort_by_cached_key(|field| {
+        let number = field.descriptor.number().try_into();
+        let place = declared.iter().position(|f| Ok(f.number()) == number);
+        (field.descriptor.name() != "name", place)
+    });
+    let entry = |own: &Field<'a>| Ok((own.descriptor.name().to_owned(), field(own)?));
     fields
-        .into_iter()
+        .iter()
         .map(entry)
         .collect::<Result<_, _>>()
         .map(Tree::Map)
 }
 
 /// Whether a message has a JSON form of its own, such as `5s`.
-fn is_well_known(message: &DynamicMessage) -> bool {
-    message.descriptor().package_name() == "google.protobuf"
+fn is_well_known(descriptor: &MessageDescriptor) -> bool {
+    descriptor.package_name() == "google.protobuf"
 }
 
-fn value(value: &Value, kind: &Kind) -> Result<Tree, EncodeError> {
-    Ok(match value {
-        Value::Message(inner) => message(inner)?,
-        Value::List(items) => {
-            let items = items.iter().map(|item| self::value(item, kind));
-            Tree::List(items.collect::<Result<_, _>>()?)
-        }
-        Value::Map(entries) => {
-            let value_kind = match kind {
-                Kind::Message(entry) => entry.map_entry_value_field().kind(),
-                _ => kind.clone(),
+fn field<'a>(field: &Field<'a>) -> Result<Tree<'a>, EncodeError> {
+    let mut items: Vec<_> = match field.descriptor.kind() {
+        Kind::Message(entry) if field.descriptor.is_map() => return map(field, &entry),
+        Kind::Message(descriptor) => {
+            let closed = |bytes| Message {
+                descriptor: descriptor.clone(),
+                bytes,
             };
-            let entries = entries
-                .iter()
-                .map(|(key, item)| Ok((map_key(key), self::value(item, &value_kind)?)));
-            let mut entries = entries.collect::<Result<Vec<_>, EncodeError>>()?;
-            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-            Tree::Map(entries)
+            let contents = field.contents();
+            contents.map(|bytes| Tree::Closed(closed(bytes))).collect()
+        }
+        Kind::String => field
+            .contents()
+            .map(|text| Tree::Leaf(String::from_utf8_lossy(text).into()))
+            .collect(),
+        kind => return Ok(value(&field.decoded()?, &kind)),
+    };
+    match items.pop() {
+        Some(last) if !field.descriptor.is_list() => Ok(last),
+        last => {
+            items.extend(last);
+            Ok(Tree::List(items))
+        }
+    }
+}
+
+fn map<'a>(field: &Field<'a>, entry: &MessageDescriptor) -> Result<Tree<'a>, EncodeError> {
+    let value = entry.map_entry_value_field();
+    let mut entries = Vec::new();
+    for bytes in field.contents() {
+        let entry = Message {
+            descriptor: entry.clone(),
+            bytes,
+        };
+        let fields = entry.fields()?;
+        let tree = match fields
+            .iter()
+            .find(|field| field.descriptor.number() == value.number())
+        {
+            Some(own) => self::field(own)?,
+            // Values that are the default are not written.
+            None => match value.kind() {
+                Kind::Message(descriptor) => Tree::Closed(Message {
+                    descriptor,
+                    bytes: &[],
+                }),
+                kind => self::value(&Value::default_value_for_field(&value), &kind),
+            },
+        };
+        let key = entry.key()?;
+        entries.push((key.as_ref().map_or_else(String::new, map_key), tree));
+    }
+    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(Tree::Map(entries))
+}
+
+fn value(value: &Value, kind: &Kind) -> Tree<'static> {
+    match value {
+        Value::List(items) => {
+            Tree::List(items.iter().map(|item| self::value(item, kind)).collect())
         }
         Value::EnumNumber(number) => {
             let name = match kind {
@@ -91,6 +133,23 @@ fn value(value: &Value, kind: &Kind) -> Result<Tree, EncodeError> {
         Value::F64(value) => from_json((*value).into()),
         Value::String(text) => Tree::Leaf(text.as_str().into()),
         Value::Bytes(bytes) => Tree::Leaf(base64(bytes).into()),
+        // These are never decoded.
+        Value::Message(_) | Value::Map(_) => Tree::Leaf(Json::Null),
+    }
+}
+
+/// The same with nothing closed in it.
+pub(super) fn all(tree: Tree<'_>) -> Result<Tree<'static>, EncodeError> {
+    Ok(match tree {
+        Tree::Leaf(json) => Tree::Leaf(json),
+        Tree::List(items) => Tree::List(items.into_iter().map(all).collect::<Result<_, _>>()?),
+        Tree::Map(fields) => {
+            let fields = fields
+                .into_iter()
+                .map(|(name, value)| Ok((name, all(value)?)));
+            Tree::Map(fields.collect::<Result<_, EncodeError>>()?)
+        }
+        Tree::Closed(message) => all(open(&message)?)?,
     })
 }
 
@@ -112,7 +171,7 @@ fn map_key(key: &MapKey) -> String {
 
 /// Objects are `google.protobuf.Struct`s, whose fields have no order but the alphabet's, and whose numbers are all
 /// floating.
-fn from_json(json: Json) -> Tree {
+fn from_json(json: Json) -> Tree<'static> {
     match json {
         Json::Array(items) => Tree::List(items.into_iter().map(from_json).collect()),
         Json::Object(fields) => {
@@ -139,7 +198,7 @@ fn whole(number: serde_json::Number) -> serde_json::Number {
     }
 }
 
-impl Serialize for Tree {
+impl Serialize for Tree<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Leaf(json) => json.serialize(serializer),
@@ -151,6 +210,9 @@ impl Serialize for Tree {
                 }
                 map.end()
             }
+            Self::Closed(message) => open(message)
+                .map_err(S::Error::custom)?
+                .serialize(serializer),
         }
     }
 }

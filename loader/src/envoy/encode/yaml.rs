@@ -3,74 +3,85 @@
 //! In 1.1 `y`, `no`, `1:30`, `0x1` and even `127.0.0.1` may be something else than text, so text is plain only where
 //! it cannot be anything else. Writers that know 1.2 only cannot promise that.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde_json::Value as Json;
 
-use super::tree::Tree;
+use super::EncodeError;
+use super::tree::{self, Tree};
+use super::wire::Message;
 
 /// Words that are no text in YAML 1.1, in any case (<https://yaml.org/type/bool.html>, `null.html`).
 const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
 /// A document in block style.
-pub(super) fn write(tree: &Tree) -> String {
+pub(super) fn write(message: &Message<'_>) -> Result<String, EncodeError> {
     let mut out = String::new();
-    match tree {
-        Tree::Map(fields) if !fields.is_empty() => map(fields, 0, &mut out),
-        Tree::List(items) if !items.is_empty() => list(items, 0, &mut out),
-        _ => flow(tree, 0, &mut out),
+    match &tree::open(message)? {
+        Tree::Map(fields) if !fields.is_empty() => map(fields, 0, &mut out)?,
+        tree => flow(tree, 0, &mut out),
     }
-    out
+    Ok(out)
 }
 
-fn map(fields: &[(String, Tree)], indent: usize, out: &mut String) {
+fn map(fields: &[(String, Tree<'_>)], indent: usize, out: &mut String) -> Result<(), EncodeError> {
     for (i, (name, value)) in fields.iter().enumerate() {
         if i > 0 {
             start_line(indent, out);
         }
         scalar(name, out);
         out.push(':');
-        match value {
+        match &*opened(value)? {
             Tree::Map(inner) if !inner.is_empty() => {
                 out.push('\n');
                 start_line(indent + 2, out);
-                map(inner, indent + 2, out);
+                map(inner, indent + 2, out)?;
             }
             Tree::List(items) if !items.is_empty() => {
                 out.push('\n');
                 start_line(indent, out);
-                list(items, indent, out);
+                list(items, indent, out)?;
             }
-            _ => {
+            value => {
                 out.push(' ');
                 flow(value, indent + 2, out);
             }
         }
     }
+    Ok(())
 }
 
-fn list(items: &[Tree], indent: usize, out: &mut String) {
+fn list(items: &[Tree<'_>], indent: usize, out: &mut String) -> Result<(), EncodeError> {
     for (i, item) in items.iter().enumerate() {
         if i > 0 {
             start_line(indent, out);
         }
         out.push_str("- ");
-        match item {
-            Tree::Map(fields) if !fields.is_empty() => map(fields, indent + 2, out),
-            Tree::List(items) if !items.is_empty() => list(items, indent + 2, out),
-            _ => flow(item, indent + 2, out),
+        match &*opened(item)? {
+            Tree::Map(fields) if !fields.is_empty() => map(fields, indent + 2, out)?,
+            Tree::List(items) if !items.is_empty() => list(items, indent + 2, out)?,
+            item => flow(item, indent + 2, out),
         }
     }
+    Ok(())
+}
+
+fn opened<'t, 'a>(tree: &'t Tree<'a>) -> Result<Cow<'t, Tree<'a>>, EncodeError> {
+    Ok(match tree {
+        Tree::Closed(message) => Cow::Owned(tree::open(message)?),
+        open => Cow::Borrowed(open),
+    })
 }
 
 /// What ends its line.
-fn flow(tree: &Tree, indent: usize, out: &mut String) {
+fn flow(tree: &Tree<'_>, indent: usize, out: &mut String) {
     match tree {
-        Tree::Map(_) => out.push_str("{}"),
         Tree::List(_) => out.push_str("[]"),
         Tree::Leaf(Json::String(text)) if is_block(text) => return block(text, indent, out),
         Tree::Leaf(Json::String(text)) => scalar(text, out),
         Tree::Leaf(json) => out.push_str(&json.to_string()),
+        Tree::Map(_) | Tree::Closed(_) => out.push_str("{}"),
     }
     out.push('\n');
 }

@@ -32,10 +32,8 @@ pub(crate) fn pair(chain: &str, key: &str) -> Result<Certificate, (Which, Unusab
     };
     let both = certificates.concat() + &own;
     bundle::read(chain, &both).map_err(|unusable| {
-        let which = match unusable.why.contains("key") {
-            true if unusable.code == Code::InvalidCertificate => Which::Key,
-            _ => Which::Chain,
-        };
+        let is_key = unusable.code == Code::InvalidCertificate && unusable.why.contains("key");
+        let which = if is_key { Which::Key } else { Which::Chain };
         // The number of a block in both files together says nothing about either.
         let why = match unusable.why.split_once("]: ") {
             Some((start, rest)) if start.starts_with("secret[") => rest.to_owned(),
@@ -51,15 +49,15 @@ pub(crate) fn pair(chain: &str, key: &str) -> Result<Certificate, (Which, Unusab
 
 /// That a file holds authorities.
 pub(crate) fn authority(name: &str) -> Result<(), Unusable> {
-    authorities::certificates(&read(name)?).map_err(|why| of(name, why))
+    authorities::certificates(&read(name)?).map_err(|why| of(name, &why))
 }
 
 /// That a file holds what is revoked.
 pub(crate) fn revoked(name: &str) -> Result<(), Unusable> {
-    authorities::revoked(&read(name)?).map_err(|why| of(name, why))
+    authorities::revoked(&read(name)?).map_err(|why| of(name, &why))
 }
 
-fn of(name: &str, unusable: Unusable) -> Unusable {
+fn of(name: &str, unusable: &Unusable) -> Unusable {
     Unusable::new(unusable.code, format!("`{name}`: {}", unusable.why))
 }
 

@@ -64,7 +64,11 @@ pub(super) fn virtual_hosts<'a>(
             let Ok(domain) = host.host.parse::<HostPattern>() else {
                 continue;
             };
-            if !hosts.iter().any(|other| other.domain == domain) {
+            // Whichever server the routes are from: there is one virtual host for the host.
+            let known = hosts.iter_mut().find(|other| other.domain == domain);
+            if let Some(known) = known {
+                known.requires_tls = true;
+            } else {
                 let path = server.path().field("hosts").index(index);
                 let origin = maker.input.origin(server.gateway, &path);
                 hosts.push(VirtualHost {

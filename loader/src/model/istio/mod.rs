@@ -17,6 +17,7 @@ mod destination_rules;
 mod http;
 mod matches;
 mod names;
+mod parameters;
 mod ports;
 mod registry;
 mod secrets;
@@ -47,6 +48,27 @@ pub fn gateway(
     workload: &Workload,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Proxy> {
+    let before = findings.len();
+    let proxy = made(input, workload, findings);
+    for finding in findings.iter_mut().skip(before) {
+        advise(finding);
+    }
+    proxy
+}
+
+/// Says what to do where the finding does not.
+fn advise(finding: &mut Diagnostic) {
+    let fix = finding.code.explanation().fix;
+    let mut letters = fix.trim_end_matches('.').chars();
+    if finding.help.is_none()
+        && !fix.starts_with("Follow")
+        && let Some(first) = letters.next()
+    {
+        finding.help = Some(first.to_lowercase().chain(letters).collect());
+    }
+}
+
+fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -> Option<Proxy> {
     let registry = Registry::new(input);
     let selected = servers::of_workload(input, workload, &registry);
     let slots = servers::merge(selected, findings);

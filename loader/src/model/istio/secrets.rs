@@ -72,9 +72,16 @@ fn text(found: Authorities<'_>) -> Result<(String, Option<String>), Unusable> {
         String::from_utf8(bytes.to_vec()).map_err(|_| unusable("it is no PEM, it is no text"))
     };
     let certificates = read(found.certificates)?;
-    authorities::certificates(&certificates)?;
+    let of = |keys: &'static str| {
+        move |unusable: Unusable| Unusable {
+            why: format!("{keys}: {}", unusable.why),
+            ..unusable
+        }
+    };
+    authorities::certificates(&certificates).map_err(of("`ca.crt` or `cacert`"))?;
     let crl = found.crl.map(read).transpose()?;
-    crl.as_deref().map_or(Ok(()), authorities::revoked)?;
+    let judged = crl.as_deref().map_or(Ok(()), authorities::revoked);
+    judged.map_err(of("`ca.crl` or `crl`"))?;
     Ok((certificates, crl))
 }
 

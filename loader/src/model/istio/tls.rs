@@ -3,21 +3,18 @@
 //! Istio looks at pinned keys and hashes only beside `credentialName`, and at `caCrl` only beside files. Here each acts
 //! in both cases.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
+use super::parameters;
 use super::secrets;
 use super::servers::GatewayServer;
 use super::workload::Workload;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::certificates::files::Which;
-use crate::model::certificates::{self, Unusable};
+use crate::model::certificates::Unusable;
+use crate::model::certificates::files::{self, Which};
 use crate::model::kuma::Input;
 use crate::model::{
     Certificate, CertificateFiles, ClientValidation, ServerTls, Source, TlsVersion,
 };
 use crate::resources::istio::gateway::{ServerTls as Settings, TlsMode, TlsProtocol};
-use crate::resources::istio::is_cipher;
 use crate::source::Path;
 
 /// The certificates of a server, and what else its TLS is like.
@@ -40,44 +37,24 @@ pub(super) fn of_server(
         usable = false;
         let message = format!("{field}: {}", why.why);
         let path = path.join(field);
-        findings.push(server.gateway.error(why.code, &path, message));
+        let finding = server.gateway.error(why.code, &path, message);
+        findings.push(finding.help(help(why.code)));
     };
-    let names = credential_names(settings);
-    let mut served = Vec::new();
-    for (field, name) in &names {
+    let credentials = credential_names(settings);
+    let mut certificates = Vec::new();
+    for (field, name) in &credentials {
         match secrets::server(input, workload, name) {
-            Ok(certificate) => served.push(certificate),
+            Ok(certificate) => certificates.push(certificate),
             Err(why) => refuse(field, why),
         }
     }
-    let mut malformed = |field: &str, is_valid: bool, what: &str| {
-        if !is_valid {
-            let why = Unusable {
-                code: Code::InvalidValue,
-                why: what.to_owned(),
-            };
-            refuse(&Path::of(field), why);
-        }
-    };
-    // For one of another form Envoy would refuse all of its configuration.
-    let hashes = settings.verify_certificate_hash.iter();
-    malformed(
-        "verifyCertificateHash",
-        hashes
-            .map(|text| text.replace(':', ""))
-            .all(|text| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())),
-        "a hash is a SHA-256 of 64 hexadecimal digits, with colons between pairs or without",
-    );
-    let spki = settings.verify_certificate_spki.iter();
-    malformed(
-        "verifyCertificateSpki",
-        spki.map(|text| STANDARD.decode(text))
-            .all(|bytes| bytes.is_ok_and(|bytes| bytes.len() == 32)),
-        "a pinned key is a SHA-256 in base64",
-    );
-    let named = files_of(settings);
-    for (path, own) in &named {
-        if let Err((which, why)) = certificates::files::pair(&own.chain, &own.key) {
+    for (field, why) in parameters::refused(settings) {
+        let code = Code::InvalidValue;
+        refuse(&Path::of(field), Unusable { code, why });
+    }
+    let pairs = files_of(settings);
+    for (path, own) in &pairs {
+        if let Err((which, why)) = files::pair(&own.chain, &own.key) {
             let field = match which {
                 Which::Chain => "serverCertificate",
                 Which::Key => "privateKey",
@@ -87,50 +64,13 @@ pub(super) fn of_server(
     }
     let asks = matches!(settings.mode, TlsMode::Mutual | TlsMode::OptionalMutual);
     let clients = asks.then(|| {
-        let (authority, revoked) = match names.first() {
-            None => {
-                let name = settings.ca_certificates.as_str();
-                (
-                    found(
-                        "caCertificates",
-                        name,
-                        certificates::files::authority,
-                        &mut refuse,
-                    ),
-                    None,
-                )
-            }
-            Some((field, first)) => {
-                let own = settings.ca_cert_credential_name.as_str();
-                let (found, field) = if own.is_empty() {
-                    (
-                        secrets::authority_beside(input, workload, first),
-                        field.clone(),
-                    )
-                } else {
-                    let found = secrets::authority(input, workload, own);
-                    (found, Path::of("caCertCredentialName"))
-                };
-                match found {
-                    Ok((authority, crl)) => {
-                        (Some(Source::Inline(authority)), crl.map(Source::Inline))
-                    }
-                    Err(why) => {
-                        refuse(&field, why);
-                        (None, None)
-                    }
-                }
-            }
-        };
-        let own = || {
-            let name = settings.ca_crl.as_str();
-            found("caCrl", name, certificates::files::revoked, &mut refuse)
-        };
-        let crl = revoked.or_else(own);
+        let first = credentials.first();
+        let (authority, revoked) = authority(input, workload, settings, first, &mut refuse);
+        let own = || found("caCrl", &settings.ca_crl, files::revoked, &mut refuse);
         ClientValidation {
             required: settings.mode == TlsMode::Mutual,
             authority,
-            crl,
+            crl: revoked.or_else(own),
             names: settings.subject_alt_names.clone(),
             spki: settings.verify_certificate_spki.clone(),
             hashes: settings.verify_certificate_hash.clone(),
@@ -138,16 +78,61 @@ pub(super) fn of_server(
         }
     });
     usable.then(|| Terminated {
-        certificates: served,
+        certificates,
         tls: ServerTls {
-            files: named.into_iter().map(|(_, files)| files).collect(),
+            files: pairs.into_iter().map(|(_, files)| files).collect(),
             clients,
             min: version(settings.min_protocol_version),
             max: version(settings.max_protocol_version),
-            ciphers: ciphers(settings),
+            ciphers: parameters::ciphers(settings),
             curves: settings.ecdh_curves.clone(),
         },
     })
+}
+
+/// Who has to have signed for clients, and what is revoked, of a server with its first credential if it has some.
+fn authority(
+    input: Input<'_>,
+    workload: &Workload,
+    settings: &Settings,
+    credential: Option<&(Path, &str)>,
+    refuse: &mut impl FnMut(&Path, Unusable),
+) -> (Option<Source>, Option<Source>) {
+    let Some((field, name)) = credential else {
+        let name = settings.ca_certificates.as_str();
+        return (
+            found("caCertificates", name, files::authority, refuse),
+            None,
+        );
+    };
+    let own = settings.ca_cert_credential_name.as_str();
+    let (found, field) = if own.is_empty() {
+        let beside = secrets::authority_beside(input, workload, name);
+        (beside, field.clone())
+    } else {
+        let found = secrets::authority(input, workload, own);
+        (found, Path::of("caCertCredentialName"))
+    };
+    match found {
+        Ok((authority, crl)) => (Some(Source::Inline(authority)), crl.map(Source::Inline)),
+        Err(why) => {
+            refuse(&field, why);
+            (None, None)
+        }
+    }
+}
+
+/// What to do about something that cannot be used.
+fn help(code: Code) -> &'static str {
+    match code {
+        Code::MissingFile => "paths are those of the machine that meshgate runs on",
+        Code::UnusableAuthorities => "put certificates or revocation lists in PEM there",
+        Code::KeyMismatch => "put the private key there that belongs to the certificate",
+        Code::MissingCredential => "add the Secret, in the namespace of the gateway's workload",
+        Code::NotServedField => "name a Secret, or files",
+        Code::InvalidValue => "write it in the form that the message says",
+        _ => "put a certificate and its private key in PEM there",
+    }
 }
 
 /// The names of credentials, each with its place.
@@ -213,16 +198,4 @@ fn version(version: TlsProtocol) -> Option<TlsVersion> {
         TlsProtocol::V1_2 => Some(TlsVersion::V1_2),
         TlsProtocol::V1_3 => Some(TlsVersion::V1_3),
     }
-}
-
-/// Each once, without those that Istio leaves out, which validation names: Envoy would refuse all of its configuration
-/// for one.
-fn ciphers(settings: &Settings) -> Vec<String> {
-    let mut ciphers: Vec<String> = Vec::new();
-    for cipher in &settings.cipher_suites {
-        if is_cipher(cipher) && !ciphers.contains(cipher) {
-            ciphers.push(cipher.clone());
-        }
-    }
-    ciphers
 }

@@ -54,7 +54,7 @@ impl<'a> CrossMeshClients<'a> {
             if !meshes.any(|known| known.meta.name == mesh) {
                 findings.push(unknown(gateway, mesh));
             }
-            permission.allowed.push(Clients::all(Who::Is(ids)));
+            permission.allowed.push(Clients::of(Who::Is(ids)));
         }
         Some(Self::Listed(permission))
     }

@@ -3,34 +3,25 @@
 mod build;
 mod merge;
 mod outbound;
+mod policies;
+
+use std::collections::HashSet;
 
 use policy::HostPattern;
 
 use self::build::Builder;
 pub(super) use self::outbound::{RouteTarget, any_is_for, routes as outbound_routes};
+pub(super) use self::policies::Policies;
 use super::backends::Backends;
 use super::gateway_routes::no_route;
 use super::paths;
 use super::select::precedence;
-use super::{Input, SERVICE_TAG, of_mesh};
+use super::{Input, SERVICE_TAG};
 use crate::diagnostic::Diagnostic;
-use crate::model::{Listener, Port, VirtualHost};
+use crate::model::{Listener, Port, VirtualHost, with_wider};
 use crate::resources::kuma::mesh_gateway::MeshGateway;
-use crate::resources::kuma::mesh_http_route::{MeshHttpRoute, TargetRef};
+use crate::resources::kuma::mesh_http_route::TargetRef;
 use crate::resources::{Meta, Resource};
-
-/// Whether any MeshHTTPRoute is for any listener of the gateway.
-pub(super) fn any_attaches(
-    input: Input<'_>,
-    gateway: &Resource<MeshGateway>,
-    ports: &[Port],
-) -> bool {
-    let listeners = || ports.iter().flat_map(|port| &port.listeners);
-    of_mesh(&input.resources.mesh_http_routes, &gateway.meta.mesh).any(|route| {
-        listeners()
-            .any(|listener| rank(route.spec.target_ref.as_ref(), gateway, listener).is_some())
-    })
-}
 
 /// How a policy's `targetRef` reaches a listener, with the number of its tags.
 #[derive(Clone, Copy, Debug)]
@@ -84,19 +75,19 @@ pub(super) fn rank(
 /// listener of the port get none (Kuma `sortRulesToHosts` at 2.14.3, but with a right comparison of hostnames).
 pub(super) fn attach<'a>(
     input: Input<'a>,
-    gateway: &Resource<MeshGateway>,
+    policies: &Policies<'a, '_>,
     port: &mut Port,
     backends: &mut Backends<'a>,
     findings: &mut Vec<Diagnostic>,
 ) {
-    let mut narrower: Vec<HostPattern> = Vec::new();
+    let mut narrower: HashSet<String> = HashSet::new();
     for listener in &mut port.listeners {
-        let rules = merge::rules(&policies(input, gateway, listener), |_| true);
+        let rules = merge::rules(&policies.of(listener), |_| true);
         let mut domains: Vec<HostPattern> = Vec::new();
         for (host, _) in &rules {
             if let Some(domain) = host.intersect(&listener.hostname)
                 && !domains.contains(domain)
-                && !narrower.iter().any(|other| other.contains(domain))
+                && !with_wider(domain).any(|wider| narrower.contains(&wider))
             {
                 domains.push(domain.clone());
             }
@@ -138,24 +129,6 @@ pub(super) fn attach<'a>(
             ));
         }
         listener.virtual_hosts = hosts;
-        narrower.push(listener.hostname.clone());
+        narrower.insert(listener.hostname.to_string());
     }
-}
-
-/// The policies for a listener, in order of rising precedence: by rank, of equal ones the first by name last.
-fn policies<'a>(
-    input: Input<'a>,
-    gateway: &Resource<MeshGateway>,
-    listener: &Listener,
-) -> Vec<&'a Resource<MeshHttpRoute>> {
-    let mut policies: Vec<_> = of_mesh(&input.resources.mesh_http_routes, &gateway.meta.mesh)
-        .filter_map(|route| {
-            Some((
-                rank(route.spec.target_ref.as_ref(), gateway, listener)?,
-                route,
-            ))
-        })
-        .collect();
-    policies.sort_by_key(|(rank, route)| order(*rank, &route.meta));
-    policies.into_iter().map(|(_, route)| route).collect()
 }

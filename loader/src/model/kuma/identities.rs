@@ -51,7 +51,7 @@ pub fn identity(
         None => {
             return Ok(Some(Identity {
                 mesh: mesh.clone(),
-                dataplane: dataplane.meta.name.clone(),
+                dataplane: dataplane.meta.core_name(),
                 services: services.into_iter().collect(),
                 tags,
             }));

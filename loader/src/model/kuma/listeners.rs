@@ -107,7 +107,8 @@ fn attach_routes<'a>(
     backends: &mut Backends<'a>,
     findings: &mut Vec<Diagnostic>,
 ) {
-    let by_http_route = http_routes::any_attaches(input, gateway, ports);
+    let policies = http_routes::Policies::new(input, gateway);
+    let by_http_route = policies.any_attaches(ports);
     let by_tcp_route = connections::any_attaches(input, gateway, ports);
     for port in ports {
         if connections::takes_connections(port.protocol) {
@@ -121,7 +122,7 @@ fn attach_routes<'a>(
             continue;
         }
         if by_http_route {
-            http_routes::attach(input, gateway, port, backends, findings);
+            http_routes::attach(input, &policies, port, backends, findings);
         } else {
             gateway_routes::attach(input, gateway, port, backends, findings);
         }

@@ -171,7 +171,7 @@ pub fn gateway(
     policies::apply(input, gateway, &mut ports, &mut clusters, &for_logs);
     Some(Proxy {
         dialect: Dialect::Kuma,
-        name: dataplane.meta.name.clone(),
+        name: dataplane.meta.core_name(),
         mesh: dataplane.meta.mesh.clone(),
         service: service.to_owned(),
         address,

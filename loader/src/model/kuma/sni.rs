@@ -69,6 +69,7 @@ fn fnv_1a(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::{Node, Value};
 
     /// Kuma's own examples (`pkg/xds/envoy/tls/sni_test.go` at 2.14.3).
     #[test]
@@ -126,5 +127,57 @@ mod tests {
             names,
             format!("{}x.1.{}x.ms", "a".repeat(62), "b".repeat(62))
         );
+    }
+    /// Kuma's table, in `../shared` next to the checkout, or where `MESHGATE_SHARED` says. Names without a mesh, and
+    /// with tags beside those of a resource, are never asked for.
+    #[test]
+    fn names_are_those_of_kuma() {
+        let shared = std::env::var_os("MESHGATE_SHARED").map_or_else(
+            || concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared").into(),
+            std::path::PathBuf::from,
+        );
+        let file = shared.join("conformance/kuma/tables/sni.yaml");
+        let Ok(text) = std::fs::read_to_string(&file) else {
+            println!("skipped: {} is not there", file.display());
+            return;
+        };
+        let (_, documents, _) = crate::source::read_text("sni.yaml", &text);
+        let [document] = documents.as_slice() else {
+            panic!("one document");
+        };
+        let rows = |table: &str| match &document.root.get(table).unwrap().value {
+            Value::Sequence(rows) => rows.clone(),
+            _ => panic!("{table} is no list"),
+        };
+        let mut count = 0;
+        for row in rows("resource_to_sni") {
+            let text = |field: &str| row.get(field).and_then(Node::text).unwrap_or_default();
+            let kind = match text("type") {
+                "MeshService" => "ms",
+                "MeshExternalService" => "mes",
+                _ => "mzms",
+            };
+            if row.get("additional").is_none() {
+                let port = text("port").parse().unwrap();
+                let sni = of_resource(text("name"), text("mesh"), port, kind);
+                assert_eq!(sni, text("sni"));
+                count += 1;
+            }
+        }
+        for row in rows("tags_to_sni") {
+            let Value::Mapping(tags) = &row.get("tags").unwrap().value else {
+                panic!("tags");
+            };
+            let tags: Tags = tags
+                .iter()
+                .map(|(name, value)| (name.name.as_str(), value.text().unwrap()))
+                .collect();
+            if let Some(mesh) = tags.get("mesh") {
+                let sni = row.get("sni").and_then(Node::text).unwrap();
+                assert_eq!(of_tags(&tags, mesh), sni);
+                count += 1;
+            }
+        }
+        println!("{count} rows");
     }
 }

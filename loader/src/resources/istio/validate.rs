@@ -15,13 +15,14 @@ mod redirect;
 mod retry;
 mod server_tls;
 mod service_entry;
+mod tls_effects;
 mod traffic_policy;
 mod unreachable;
 mod virtual_service;
 
 pub(crate) use fault::grpc_status;
 pub(crate) use headers::is_claim;
-pub(crate) use server_tls::is_cipher;
+pub(crate) use server_tls::{CIPHERS, is_cipher};
 
 use std::collections::BTreeMap;
 use std::time::Duration as StdDuration;

@@ -91,7 +91,7 @@ pub struct Verification {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct SanMatch {
-    /// `Exact` or `Prefix`.
+    /// `Exact` or `Prefix`; empty for the first.
     #[serde(rename = "type")]
     pub kind: String,
     /// The name, or its beginning.

@@ -158,6 +158,8 @@ impl Head {
             findings.extend(named.map(|finding| about(finding, &name, &Path::root())));
             if has_spec {
                 head.beside_spec(node, &[UNIVERSAL, &["spec"]], findings);
+            } else if kind.name == "Secret" {
+                head.beside_spec(node, &[UNIVERSAL, &["data"]], findings);
             }
             head.names(node, &[decoded.named, decoded.misspelt].concat(), findings);
         }
@@ -256,6 +258,8 @@ impl Head {
                 finding
                     .label(format!("did you mean `{near}`?"))
                     .help(format!("write `{near}:`"))
+            } else if self.kind.name == "Secret" {
+                finding.help("what a secret says stands in `data`")
             } else {
                 self.is_misplaced |= node.get("spec").is_none();
                 finding.help("what the resource says stands below `spec:`")

@@ -206,7 +206,7 @@ fn path(folder: &str, name: &str) -> String {
     format!("{folder}/{readable}-{}.pb", sha256_hex([name], 4))
 }
 
-fn unpack<M: Message + Name + Default>(any: &Any) -> Result<Option<M>, EncodeError> {
+pub(super) fn unpack<M: Message + Name + Default>(any: &Any) -> Result<Option<M>, EncodeError> {
     if any.type_url != M::type_url() {
         return Ok(None);
     }

@@ -4,9 +4,19 @@
 //! user (`fs.inotify.max_user_instances`, 128 on many machines). So what there is too much of stays in listeners and
 //! clusters: a change then replaces the filter chain or the cluster, whose connections end with their next answer.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use envoy_types::pb::envoy::config::bootstrap::v3::Bootstrap;
+use envoy_types::pb::envoy::config::core::v3::{
+    TransportSocket, config_source::ConfigSourceSpecifier, transport_socket,
+};
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::common_tls_context::ValidationContextType;
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
+    DownstreamTlsContext, SdsSecretConfig, UpstreamTlsContext,
+};
+
+use super::parts::unpack;
 
 /// The number of instances of one user.
 const LIMIT: &str = "/proc/sys/fs/inotify/max_user_instances";
@@ -45,7 +55,7 @@ impl Shares {
     }
 
     pub(super) fn within(bootstrap: &Bootstrap, budget: usize) -> Self {
-        let mut left = budget.saturating_sub(ALWAYS);
+        let mut left = budget.saturating_sub(ALWAYS + sourced(bootstrap));
         let mut fits = |count: usize| {
             let fits = count <= left;
             left -= if fits { count } else { 0 };
@@ -88,4 +98,52 @@ impl Shares {
             )
         })
     }
+}
+
+/// How many secrets are in files already: identities, and whom to believe. Envoy watches each once, whoever names it
+/// (`SecretManagerImpl::DynamicSecretProviders` in `source/common/secret/secret_manager_impl.h` at 1.36 and 1.40).
+fn sourced(bootstrap: &Bootstrap) -> usize {
+    let Some(resources) = &bootstrap.static_resources else {
+        return 0;
+    };
+    let chains = resources.listeners.iter().flat_map(|l| &l.filter_chains);
+    let of_chains = chains.filter_map(|chain| chain.transport_socket.as_ref());
+    let of_clusters = resources.clusters.iter().flat_map(|cluster| {
+        let matches = cluster.transport_socket_matches.iter();
+        let of_matches = matches.filter_map(|one| one.transport_socket.as_ref());
+        cluster.transport_socket.iter().chain(of_matches)
+    });
+    let mut files = BTreeSet::new();
+    for secret in of_chains.chain(of_clusters).flat_map(secrets) {
+        if let Some(ConfigSourceSpecifier::PathConfigSource(source)) =
+            secret.sds_config.and_then(|s| s.config_source_specifier)
+        {
+            files.insert((secret.name, source.path));
+        }
+    }
+    files.len()
+}
+
+/// All secrets that a side of TLS gets from somewhere.
+fn secrets(socket: &TransportSocket) -> Vec<SdsSecretConfig> {
+    let Some(transport_socket::ConfigType::TypedConfig(any)) = &socket.config_type else {
+        return Vec::new();
+    };
+    let downstream = unpack::<DownstreamTlsContext>(any).ok().flatten();
+    let upstream = unpack::<UpstreamTlsContext>(any).ok().flatten();
+    let context = downstream
+        .and_then(|context| context.common_tls_context)
+        .or_else(|| upstream?.common_tls_context);
+    let Some(context) = context else {
+        return Vec::new();
+    };
+    let mut all = context.tls_certificate_sds_secret_configs;
+    match context.validation_context_type {
+        Some(ValidationContextType::ValidationContextSdsSecretConfig(one)) => all.push(one),
+        Some(ValidationContextType::CombinedValidationContext(both)) => {
+            all.extend(both.validation_context_sds_secret_config);
+        }
+        _ => {}
+    }
+    all
 }

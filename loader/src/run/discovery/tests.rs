@@ -1,7 +1,11 @@
 use envoy_types::pb::envoy::config::core::v3::{TransportSocket, transport_socket::ConfigType};
 use envoy_types::pb::envoy::config::listener::v3::{FilterChain, Listener};
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::common_tls_context::{
+    CombinedCertificateValidationContext, ValidationContextType,
+};
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
-    CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, Secret, TlsCertificate, secret,
+    CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, Secret, TlsCertificate,
+    UpstreamTlsContext, secret,
 };
 
 use super::*;
@@ -10,7 +14,7 @@ use crate::model::kuma::{self, Input};
 use crate::{resources, source};
 use ::policy::config::{Mode, Reasons};
 
-const RESOURCES: &str = "
+pub(in crate::run) const RESOURCES: &str = "
 type: Dataplane
 mesh: default
 name: edge-1
@@ -47,7 +51,7 @@ spec:
           default: {backendRefs: [{kind: MeshService, name: backend}]}
 ";
 
-fn bootstrap(text: &str) -> Bootstrap {
+pub(in crate::run) fn bootstrap(text: &str) -> Bootstrap {
     let (sources, documents, findings) = source::read_text("edge.yaml", text);
     assert!(findings.is_empty(), "{findings:?}");
     let (resources, _) = resources::load(documents, false);
@@ -71,7 +75,7 @@ fn bootstrap(text: &str) -> Bootstrap {
     envoy::bootstrap(&proxy, &options)
 }
 
-fn split(bootstrap: Bootstrap) -> Split {
+pub(in crate::run) fn split(bootstrap: Bootstrap) -> Split {
     let shares = Shares::within(&bootstrap, usize::MAX);
     Split::with(bootstrap, Path::new("/live"), shares).unwrap()
 }
@@ -243,4 +247,40 @@ fn no_more_files_than_envoy_can_watch() {
                 .starts_with(note.unwrap_or_default())
         );
     }
+}
+
+/// Identities, and whom to believe, take their part of what Envoy can watch: each once, however many name it.
+#[test]
+fn secrets_in_files_count() {
+    let mut bootstrap = bootstrap(RESOURCES);
+    let all = Shares::within(&bootstrap, 3 + 2 + 1);
+    assert!(all.ports && all.endpoints, "{all:?}");
+    let secret = |name: &str| SdsSecretConfig {
+        name: name.to_owned(),
+        sds_config: Some(a_file()),
+    };
+    let context = UpstreamTlsContext {
+        common_tls_context: Some(CommonTlsContext {
+            tls_certificate_sds_secret_configs: vec![secret("identity")],
+            validation_context_type: Some(ValidationContextType::CombinedValidationContext(
+                CombinedCertificateValidationContext {
+                    validation_context_sds_secret_config: Some(secret("ca")),
+                    ..CombinedCertificateValidationContext::default()
+                },
+            )),
+            ..CommonTlsContext::default()
+        }),
+        ..UpstreamTlsContext::default()
+    };
+    let resources = bootstrap.static_resources.as_mut().unwrap();
+    resources.clusters[0].transport_socket = Some(TransportSocket {
+        config_type: Some(ConfigType::TypedConfig(pack(&context))),
+        ..TransportSocket::default()
+    });
+    let other = resources.clusters[0].clone();
+    resources.clusters.push(other);
+    let fewer = Shares::within(&bootstrap, 3 + 2 + 1);
+    assert!(!fewer.ports && !fewer.endpoints, "{fewer:?}");
+    let all = Shares::within(&bootstrap, 3 + 2 + 2 + 2);
+    assert!(all.ports && all.endpoints, "{all:?}");
 }

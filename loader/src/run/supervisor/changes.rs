@@ -1,21 +1,33 @@
 //! A change of the resources, and what becomes of it.
 
+use std::time::{Duration, Instant};
+
 use anyhow::anyhow;
 
 use super::{Supervisor, stream_logs};
 use crate::run::reload::{Refusal, apply, prove};
 use crate::run::status::{Refused, now};
+use crate::run::swap::Running;
+
+/// The wait before a change is tried again that could not be: this, twice this, and so on.
+pub(super) const FIRST_RETRY: Duration = Duration::from_millis(500);
+/// The longest wait.
+const LAST_RETRY: Duration = Duration::from_secs(30);
 
 impl Supervisor<'_> {
     /// Serves what the resources say now, or says why not.
     pub(super) fn reload(&mut self, cause: &str) {
-        let is_retry = std::mem::take(&mut self.retry);
+        self.retry_at = None;
         self.watch.reset();
         if !self.status.lock().envoy.ready {
-            self.retry = true;
+            self.retry_at = Some(Instant::now());
             return;
         }
-        match self.try_reload() {
+        let tried = self.try_reload();
+        if !matches!(&tried, Err(refusal) if refusal.is_failure) {
+            self.retry_wait = FIRST_RETRY;
+        }
+        match tried {
             Ok(Some(note)) => {
                 let mut status = self.status.lock();
                 status.reloads.applied += 1;
@@ -40,10 +52,11 @@ impl Supervisor<'_> {
                     ));
                 }
             }
+            // It is given up, and not to blame.
+            Err(_) if self.stop.asked_at().is_some() => {}
+            Err(refusal) if self.is_known(&refusal) => self.retry_later(),
             Err(refusal) => {
-                // Envoy may have been ended from outside, and then the change is not to blame.
-                self.retry = !is_retry && self.admin.get("ready").is_err();
-                self.output.talk(&refusal.why);
+                self.output.report(&refusal.why, &refusal.findings);
                 self.output.talk(format_args!(
                     "meshgate: NOT RELOADED after {cause}: {} is still served",
                     self.configuration.hash
@@ -80,9 +93,15 @@ impl Supervisor<'_> {
             &self.directory,
             self.output,
         )
-        .map_err(|error| Refusal::new(&error))?;
+        .map_err(|error| Refusal::failure(&error))?;
         let new = prove(wanted, &self.directory, &self.program, color)?;
-        let changed = apply(&self.directory, &self.admin, old, &new, &sources, color)?;
+        let envoy = Running {
+            directory: &self.directory,
+            admin: &self.admin,
+            words: &self.program.words,
+            stop: &self.stop,
+        };
+        let changed = apply(envoy, old, &new, &sources, color)?;
         let needs_restart = new.split.bootstrap != old.split.bootstrap;
         self.configuration = new;
         self.keep();
@@ -103,7 +122,23 @@ impl Supervisor<'_> {
         }
     }
 
-    pub(super) fn refuse(&self, refusal: Refusal) {
+    /// Whether it has been said already, and goes on to be so.
+    fn is_known(&self, refusal: &Refusal) -> bool {
+        let status = self.status.lock();
+        let last = status.refused.as_ref();
+        refusal.is_failure && last.is_some_and(|last| last.why == refusal.why)
+    }
+
+    /// Envoy may have been ended from outside, or the disk may be full: the change is not to blame.
+    fn retry_later(&mut self) {
+        self.retry_at = Some(Instant::now() + self.retry_wait);
+        self.retry_wait = (self.retry_wait * 2).min(LAST_RETRY);
+    }
+
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        if refusal.is_failure {
+            self.retry_later();
+        }
         let mut status = self.status.lock();
         status.reloads.refused += 1;
         status.refused = Some(Refused {

@@ -3,20 +3,19 @@
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
 use rustix::process::Pid;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR2};
 
 use super::{Supervisor, TICK};
 use crate::run::Event;
-use crate::run::directory::Directory;
 use crate::run::envoy::exit_code;
-use crate::run::reload::judge;
 
 /// The wait before Envoy is started again: this, twice this, and so on.
 pub(super) const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait.
 const LAST_WAIT: Duration = Duration::from_secs(30);
+/// How long Envoy gets to end after SIGTERM.
+const LAST_MOMENT: Duration = Duration::from_secs(5);
 /// An Envoy that has run for so long has recovered.
 const RECOVERED: Duration = Duration::from_mins(1);
 
@@ -31,34 +30,6 @@ impl Supervisor<'_> {
         status.envoy.ready = false;
         self.older.extend(self.envoy.replace(envoy));
         Ok(())
-    }
-
-    /// Lets the Envoy that is there now take over from the running one, if it takes the configuration.
-    pub(super) fn take_over(&mut self) {
-        let Some(epoch) = self.envoy.as_ref().map(|envoy| envoy.epoch() + 1) else {
-            return;
-        };
-        let tried = match self.program.base_id {
-            None => Err(anyhow!("it was started without --hot-restart")),
-            Some(_) if !self.status.lock().envoy.ready => Err(anyhow!("Envoy is not ready yet")),
-            Some(_) => {
-                let bootstrap = &self.configuration.bootstrap;
-                let judged = judge(bootstrap, &self.directory, &self.program);
-                judged.and_then(|()| {
-                    Directory::write(
-                        &self.directory.bootstrap(),
-                        &self.configuration.split.bootstrap,
-                    )?;
-                    self.start(epoch)
-                })
-            }
-        };
-        match tried {
-            Ok(()) => self.output.talk("meshgate: another Envoy takes over"),
-            Err(error) => self.output.talk(format_args!(
-                "meshgate: no other Envoy takes over: {error:#}"
-            )),
-        }
     }
 
     pub(super) fn is_current(&self, pid: Pid) -> bool {
@@ -92,37 +63,58 @@ impl Supervisor<'_> {
 
     /// The first SIGTERM or SIGINT lets open requests end, for a while; the second ends Envoy at once.
     pub(super) fn stop(&mut self) -> anyhow::Result<u8> {
+        let asked = self.stop.asked_at().unwrap_or_else(Instant::now);
+        match self.drain(asked + self.settings.drain_time)? {
+            Drained::Ended(code) => Ok(code),
+            Drained::Asked => self.end(),
+        }
+    }
+
+    /// Lets open requests end until `deadline`, or until somebody asks for the end once more.
+    pub(super) fn drain(&mut self, deadline: Instant) -> anyhow::Result<Drained> {
         if self.envoy.is_none() {
-            return Ok(0);
+            return Ok(Drained::Ended(0));
         }
         self.status.lock().envoy.draining = true;
-        let deadline = Instant::now() + self.settings.drain_time;
-        if self
-            .admin
-            .post("drain_listeners?graceful&skip_exit")
-            .is_ok()
-        {
+        let left = || deadline.saturating_duration_since(Instant::now()).max(TICK);
+        let path = "drain_listeners?graceful&skip_exit";
+        if self.admin.post_within(left(), path).is_ok() {
             self.output
                 .talk("meshgate: draining; once more to stop at once");
-            while self.admin.in_service() > 0 && Instant::now() < deadline {
+            while self.admin.in_service(left()) > 0 && Instant::now() < deadline {
                 match self.events.recv_timeout(TICK) {
                     Ok(Event::Exit(pid, status)) if self.is_current(pid) => {
-                        return Ok(exit_code(status?));
+                        return Ok(Drained::Ended(exit_code(status?)));
                     }
                     Ok(Event::Signal(SIGTERM | SIGINT)) => break,
-                    Ok(Event::Signal(SIGHUP) | Event::Exit(..))
+                    Ok(Event::Signal(SIGHUP | SIGUSR2) | Event::Exit(..))
                     | Err(RecvTimeoutError::Timeout) => {}
                     Ok(Event::Signal(signal)) => self.pass_on(signal),
                     Err(error) => return Err(error.into()),
                 }
             }
         }
+        Ok(Drained::Asked)
+    }
+
+    /// Ends Envoy, which needs a moment, and not more than that.
+    pub(super) fn end(&mut self) -> anyhow::Result<u8> {
         self.pass_on(SIGTERM);
+        let deadline = Instant::now() + LAST_MOMENT;
         loop {
-            match self.events.recv()? {
-                Event::Exit(pid, status) if self.is_current(pid) => return Ok(exit_code(status?)),
-                Event::Signal(SIGHUP) | Event::Exit(..) => {}
-                Event::Signal(signal) => self.pass_on(signal),
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.events.recv_timeout(left.max(TICK)) {
+                Ok(Event::Exit(pid, status)) if self.is_current(pid) => {
+                    return Ok(exit_code(status?));
+                }
+                Ok(Event::Signal(SIGHUP | SIGUSR2) | Event::Exit(..)) => {}
+                Ok(Event::Signal(signal)) => self.pass_on(signal),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.output
+                        .talk("meshgate: Envoy does not end by itself, so it is killed");
+                    self.pass_on(SIGKILL);
+                }
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -132,4 +124,12 @@ impl Supervisor<'_> {
             envoy.signal(signal);
         }
     }
+}
+
+/// What has become of an Envoy whose requests were let end.
+pub(super) enum Drained {
+    /// It has ended, with this code.
+    Ended(u8),
+    /// Its time is over, or it has nothing to do any more.
+    Asked,
 }

@@ -4,14 +4,24 @@
 pub(crate) struct Example {
     /// Its name on the command line.
     pub(crate) name: &'static str,
-    /// The folder of its resources.
-    pub(crate) resources: &'static str,
+    /// The folders of its resources; the README is next to the first.
+    pub(crate) resources: &'static [&'static str],
     /// The services behind it: their names and ports.
-    pub(crate) backends: &'static [(&'static str, u16)],
+    pub(crate) backends: &'static [Backend],
     /// The proxies of it.
     pub(crate) proxies: &'static [Proxy],
     /// What is asked.
     pub(crate) requests: &'static [Request],
+}
+
+/// A service behind an example, or outside of it, which answers with its name.
+pub(crate) struct Backend {
+    /// The name.
+    pub(crate) name: &'static str,
+    /// Where it listens.
+    pub(crate) port: u16,
+    /// The file with its certificate and key, with TLS.
+    pub(crate) tls: Option<&'static str>,
 }
 
 /// An Envoy of an example.
@@ -42,11 +52,37 @@ pub(crate) struct Request {
 
 const EDGE: &[u16] = &[8080, 8443];
 
-pub(crate) const EXAMPLES: [Example; 2] = [
+const SERVICES: &[Backend] = &[
+    backend("api", 18091),
+    Backend {
+        tls: Some("envoy-configs/external-service/billing.pem"),
+        ..backend("billing", 18092)
+    },
+    backend("greeter", 18093),
+    backend("ledger", 18094),
+];
+
+const OUTSIDE: &[Request] = &[
+    http("api.svc.meshext.local", 10080, 200, "api"),
+    http("billing.svc.meshext.local", 10080, 200, "billing"),
+    http("greeter.svc.meshext.local", 10080, 200, "greeter"),
+    http("api", 10001, 200, "api"),
+    http("ledger", 10002, 200, "ledger"),
+    http(
+        "archive.svc.meshext.local",
+        10080,
+        403,
+        "forbidden_by_default: ",
+    ),
+    http("example.org", 10080, 403, "unknown_destination: "),
+    http("api.svc.meshext.local", 10083, 403, "client_not_allowed: "),
+];
+
+pub(crate) const EXAMPLES: [Example; 4] = [
     Example {
         name: "kuma-gateway",
-        resources: "envoy-configs/kuma-gateway/resources",
-        backends: &[("backend-foo", 18081), ("backend-bar", 18082)],
+        resources: &["envoy-configs/kuma-gateway/resources"],
+        backends: &[backend("backend-foo", 18081), backend("backend-bar", 18082)],
         proxies: &[proxy("", 9901, 9902, EDGE)],
         requests: &[
             http("foo.example.com", 8080, 200, "backend-foo"),
@@ -60,8 +96,8 @@ pub(crate) const EXAMPLES: [Example; 2] = [
     },
     Example {
         name: "cross-mesh",
-        resources: "envoy-configs/cross-mesh/resources",
-        backends: &[("backend", 18082)],
+        resources: &["envoy-configs/cross-mesh/resources"],
+        backends: &[backend("backend", 18082)],
         proxies: &[
             proxy("backend-1", 9911, 9921, &[7002]),
             proxy("api-1", 9912, 9922, &[9080]),
@@ -85,7 +121,39 @@ pub(crate) const EXAMPLES: [Example; 2] = [
             ),
         ],
     },
+    Example {
+        name: "external-service",
+        resources: &["envoy-configs/external-service/resources"],
+        backends: SERVICES,
+        proxies: &[
+            proxy("web-1", 9911, 9921, &[10080, 10001, 10002]),
+            proxy("jobs-1", 9912, 9922, &[10083]),
+        ],
+        requests: OUTSIDE,
+    },
+    Example {
+        name: "external-service-egress",
+        resources: &[
+            "envoy-configs/external-service/resources",
+            "envoy-configs/external-service/egress",
+        ],
+        backends: SERVICES,
+        proxies: &[
+            proxy("web-1", 9911, 9921, &[10080, 10001, 10002]),
+            proxy("jobs-1", 9912, 9922, &[10083]),
+            proxy("egress", 9913, 9923, &[10009]),
+        ],
+        requests: OUTSIDE,
+    },
 ];
+
+const fn backend(name: &'static str, port: u16) -> Backend {
+    Backend {
+        name,
+        port,
+        tls: None,
+    }
+}
 
 const fn proxy(dataplane: &'static str, admin: u16, status: u16, ports: &'static [u16]) -> Proxy {
     Proxy {

@@ -1,9 +1,10 @@
-//! `make demo` and `make demo-cross-mesh`: examples of `envoy-configs` with backends, and the requests that show them.
+//! `make demo`, `make demo-cross-mesh` and so on: examples of `envoy-configs` with backends, and the requests that show them.
 //!
 //! With `DEMO_ONCE=1` it ends after the requests, with status 0 if each answer was as expected.
 
 mod example;
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -13,9 +14,10 @@ use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use system_tests::client::{Connection, Response};
 use system_tests::echo::Backend;
-use system_tests::tls::Tls;
-use system_tests::{checkout, envoy, meshgate, until};
+use system_tests::tls::{Identity, Tls};
+use system_tests::{checkout, envoy, meshgate, outside, until};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_rustls::rustls::DEFAULT_VERSIONS;
 
 use self::example::{EXAMPLES, Example, Proxy, Request};
 
@@ -41,15 +43,15 @@ async fn demo() -> anyhow::Result<bool> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut backends = Vec::new();
-    for &(name, port) in example.backends {
-        backends.push(Backend::http_on(name, port).await?);
+    for backend in example.backends {
+        backends.push(serve(backend).await?);
     }
     let mut meshgates = Meshgates::start(example)?;
     let once = std::env::var_os("DEMO_ONCE").is_some_and(|once| once == "1");
     let work = async {
         let fine = show(example, &mut meshgates).await?;
         if !once {
-            let resources = example.resources;
+            let resources = example.resources.join(" ");
             println!(
                 "\nServing until Ctrl-C. Resources: {resources}. Try: target/debug/meshgate validate {resources}"
             );
@@ -70,6 +72,23 @@ async fn demo() -> anyhow::Result<bool> {
         _ = interrupt.recv() => meshgates.stop(),
     }
     result
+}
+
+async fn serve(backend: &example::Backend) -> anyhow::Result<Backend> {
+    let Some(file) = backend.tls else {
+        return Backend::http_on(backend.name, backend.port).await;
+    };
+    let pem = fs::read_to_string(checkout().join(file))?;
+    let tls = outside::Tls {
+        identity: Identity {
+            certificate: pem.clone(),
+            key: pem,
+        },
+        clients: None,
+        versions: DEFAULT_VERSIONS,
+        alpn: &[],
+    };
+    outside::http_on(backend.name, &tls, backend.port).await
 }
 
 /// Sends the requests and prints each with its answer.
@@ -188,7 +207,12 @@ fn start(example: &Example, proxy: &Proxy) -> anyhow::Result<Child> {
     let mut command = Command::new(meshgate::binary());
     command
         .arg("run")
-        .arg(checkout().join(example.resources))
+        .args(
+            example
+                .resources
+                .iter()
+                .map(|folder| checkout().join(folder)),
+        )
         .arg("--envoy")
         .arg(envoy::binary(envoy::NEWEST)?)
         .args(["--admin", &at(proxy.admin).to_string()])
@@ -211,16 +235,14 @@ fn start(example: &Example, proxy: &Proxy) -> anyhow::Result<Child> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     /// What a README says about requests is what is sent here, with the same status.
     #[test]
     fn readmes_have_these_requests() -> anyhow::Result<()> {
         for example in &EXAMPLES {
-            let folder = checkout().join("envoy-configs").join(example.name);
-            let readme = fs::read_to_string(folder.join("README.md"))?;
+            let resources = checkout().join(example.resources[0]);
+            let readme = fs::read_to_string(resources.with_file_name("README.md"))?;
             let rows: Vec<_> = readme
                 .lines()
                 .filter(|l| l.starts_with("| `curl"))

@@ -36,10 +36,9 @@ pub(in crate::model::kuma) fn legacy_outside(
 ) {
     let policies = Policies::of_any(resources, Side::Egress(mesh), tags);
     name_partial_of_egress(&policies, findings);
-    let limits = tags.iter();
-    let limit = limits
-        .filter_map(|tags| rate_limit::inbound(&policies, tags))
-        .next();
+    let limit = tags
+        .iter()
+        .find_map(|tags| rate_limit::inbound(&policies, tags));
     let faults = fault_injection::inbound(&policies);
     let hosts = listener.virtual_hosts.iter_mut();
     for route in hosts.flat_map(|host| &mut host.routes) {

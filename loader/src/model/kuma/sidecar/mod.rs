@@ -104,7 +104,7 @@ pub(super) fn sidecar(
     clusters.dedup_by(|a, b| a.name == b.name);
     Some(Proxy {
         dialect: Dialect::Kuma,
-        name: dataplane.meta.name.clone(),
+        name: dataplane.meta.core_name(),
         mesh: mesh.to_owned(),
         service: own.service().to_owned(),
         address,

@@ -120,7 +120,7 @@ fn by_entries(mesh: &str, entries: &[&From]) -> Permission {
         }
         match action {
             "Allow" | "AllowWithShadowDeny" => {
-                let clients = Clients::all(apart_from(&denied, group));
+                let clients = Clients::of(apart_from(&denied, group));
                 if action == "AllowWithShadowDeny" {
                     permission.shadow_denied.push(clients.clone());
                 }
@@ -172,7 +172,7 @@ fn by_tags(mesh: &str, policy: Option<&TrafficPermission>) -> Permission {
     let allowed = sources
         .unwrap_or_default()
         .iter()
-        .map(|source| Clients::all(with_tags(mesh, &source.tags)));
+        .map(|source| Clients::of(with_tags(mesh, &source.tags)));
     Permission {
         refusal: Refusal::Close,
         allowed: allowed.collect(),

@@ -51,7 +51,7 @@ fn both(mut one: Permission, other: Permission) -> Permission {
     } else {
         let any = |clients: &[Clients]| Who::Any(clients.iter().map(|c| c.who.clone()).collect());
         let who = Who::All(vec![any(&one.allowed), any(&other.allowed)]);
-        one.allowed = vec![Clients::all(who)];
+        one.allowed = vec![Clients::of(who)];
     }
     one.denied.extend(other.denied);
     one.shadow_denied.extend(other.shadow_denied);
@@ -94,7 +94,7 @@ pub(super) fn of_external_service(
         (None, true) if for_all.is_empty() => return None,
         (None, true) if access::is_forbidden_by_default(input, &service.meta.mesh) => return None,
         (None, true) => Permission {
-            allowed: vec![Clients::all(Who::Anyone)],
+            allowed: vec![Clients::of(Who::Anyone)],
             ..Permission::default()
         },
     };
@@ -126,12 +126,11 @@ mod tests {
     use crate::model::SpiffeIds;
 
     fn allowed(services: &[&str], refusal: Refusal) -> Permission {
-        let clients = services
-            .iter()
-            .map(|service| Clients::all(Who::Is(SpiffeIds::service("default", service))));
+        let ids = services.iter();
+        let ids = ids.map(|service| Who::Is(SpiffeIds::service("default", service)));
         Permission {
             refusal,
-            allowed: clients.collect(),
+            allowed: ids.map(Clients::of).collect(),
             ..Permission::default()
         }
     }

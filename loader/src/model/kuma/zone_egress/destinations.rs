@@ -7,6 +7,7 @@ use policy::Tags;
 
 use crate::model::kuma::{Input, SERVICE_TAG, of_mesh, sni};
 use crate::resources::kuma::mesh_http_route::{BackendRef, TargetRef};
+use crate::resources::kuma::traffic_route::Conf;
 use crate::resources::kuma::zone_ingress::AvailableService;
 
 /// Stands for every service.
@@ -57,7 +58,7 @@ impl Destinations {
             self.add(&[(SERVICE_TAG, ANY)].into_iter().collect());
         }
         let confs = routes.filter_map(|route| route.spec.conf.as_ref());
-        for destination in confs.flat_map(|conf| conf.all_destinations()) {
+        for destination in confs.flat_map(Conf::all_destinations) {
             self.add(destination);
         }
     }

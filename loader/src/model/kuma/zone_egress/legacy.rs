@@ -57,8 +57,7 @@ pub(super) fn add(ways: &mut Ways<'_>, mesh: &str, findings: &mut Vec<Diagnostic
         };
         cluster.policy = ClusterPolicy::default();
         if let Some(other) = ways.add(way, listener, cluster) {
-            let message =
-                format!("egresses are asked for {other} by the same name, and it comes first");
+            let message = format!("{other} has the same name for egresses, and comes first");
             let path = Path::of("tags").key(SERVICE_TAG);
             let finding = first.warning(Code::EgressNameTaken, &path, message);
             findings.push(finding.help("give the two different names"));

@@ -20,6 +20,7 @@ mod zones;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use policy::{HostPattern, Tags};
 
@@ -152,7 +153,7 @@ struct Ways<'a> {
     input: Input<'a>,
     /// The zone that the egress is in; empty if nobody says.
     zone: &'a str,
-    ways: BTreeMap<String, WayOut>,
+    by_listener: BTreeMap<String, WayOut>,
     listeners: Vec<Listener>,
     clusters: Vec<Cluster>,
     /// The names in TLS, and whose they are.
@@ -164,7 +165,7 @@ impl<'a> Ways<'a> {
         Self {
             input,
             zone,
-            ways: BTreeMap::new(),
+            by_listener: BTreeMap::new(),
             listeners: Vec::new(),
             clusters: Vec::new(),
             owners: BTreeMap::new(),
@@ -186,6 +187,10 @@ impl<'a> Ways<'a> {
     /// Adds a way, without the names that are another one's already: Envoy refuses two chains with one name. Says the
     /// first owner of a name that is taken.
     fn add(&mut self, mut way: WayOut, listener: Listener, cluster: Cluster) -> Option<String> {
+        let mut listeners = self.listeners.iter();
+        if let Some(other) = listeners.find(|other| other.name == listener.name) {
+            return Some(other.origin.resource.clone());
+        }
         let mut other = None;
         way.server_names.retain(|name| {
             let owner = self.owners.get(&name.to_ascii_lowercase());
@@ -199,7 +204,7 @@ impl<'a> Ways<'a> {
             let owner = listener.origin.resource.clone();
             self.owners.insert(name.to_ascii_lowercase(), owner);
         }
-        self.ways.insert(listener.name.clone(), way);
+        self.by_listener.insert(listener.name.clone(), way);
         self.listeners.push(listener);
         self.clusters.push(cluster);
         other
@@ -217,7 +222,7 @@ impl<'a> Ways<'a> {
         let port = Port {
             name: format!("inbound:{address}:{number}"),
             role: Role::Egress(Egress {
-                ways: self.ways,
+                ways: self.by_listener,
                 identities,
             }),
             address,
@@ -280,8 +285,9 @@ fn listener(cluster: &Cluster, is_http: bool) -> Listener {
         ..Forward::default()
     };
     let mut route = Route::new(Action::Forward(forward), origin.clone());
-    // Kuma sets none, and its clients have limits of their own.
-    route.policy.timeout = Some(std::time::Duration::ZERO);
+    // Clients have limits of their own; Kuma leaves only Envoy's own for silence.
+    route.policy.timeout = Some(Duration::ZERO);
+    route.policy.idle = Some(Duration::from_mins(5));
     listener.virtual_hosts = vec![VirtualHost::new(
         HostPattern::Any,
         vec![route],

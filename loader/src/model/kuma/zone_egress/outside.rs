@@ -42,7 +42,7 @@ pub(super) fn add(
         let listener = listener(&cluster, is_http);
         if let Some(other) = ways.add(way, listener, cluster) {
             let message = format!(
-                "egresses are asked for {other} by the same name, and it comes first: this service is not reached"
+                "{other} has the same name for egresses, and comes first: this service is not reached"
             );
             let finding = service.warning(Code::EgressNameTaken, &Path::root(), message);
             findings.push(finding.help("give the two different names"));
@@ -72,7 +72,7 @@ fn end(
     TlsEnd {
         outside: is_gated.then(|| Outside {
             services: vec![OutsideService {
-                name: service.meta.name.clone(),
+                name: format!("{mesh}/{}", service.meta.name),
                 hostnames: Vec::new(),
                 permission,
             }],

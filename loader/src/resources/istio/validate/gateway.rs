@@ -7,7 +7,7 @@ use crate::resources::istio::gateway::{Gateway, Port, Protocol, Server};
 use crate::resources::report::{Report, Validate};
 use crate::source::Path;
 
-use super::{names, port, server_tls, warn};
+use super::{names, port, server_tls, tls_effects, warn};
 
 impl Validate for Gateway {
     fn validate(&self, report: &mut Report<'_>) {
@@ -75,6 +75,7 @@ fn server(report: &mut Report<'_>, path: &Path, server: &Server) {
     bind(report, path, server);
     if let Some(tls) = &server.tls {
         server_tls::check(report, &path.field("tls"), tls);
+        tls_effects::check(report, &path.field("tls"), tls);
     }
     if is_sound && let Some(port) = &server.port {
         fitting_tls(report, path, server, Protocol::parse(&port.protocol));

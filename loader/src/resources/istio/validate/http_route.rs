@@ -41,9 +41,33 @@ pub(super) fn check(report: &mut Report<'_>, path: &Path, route: &HttpRoute, is_
     if let Some(rewrite) = &route.rewrite {
         redirect::rewrite(report, &path.field("rewrite"), rewrite);
     }
+    doubled_slash(report, path, route);
     authority_twice(report, path, route);
     destinations(report, path, route);
     duration(report, &path.field("timeout"), route.timeout.as_ref());
+}
+
+/// A path of which more is cut than is put in its place: prefixes are compared and replaced as text (istio/istio#8076).
+fn doubled_slash(report: &mut Report<'_>, path: &Path, route: &HttpRoute) {
+    let rewrite = route.rewrite.as_ref().map_or("", |rewrite| &rewrite.uri);
+    let prefixes = || {
+        let paths = route.matches.iter().filter_map(|entry| entry.uri.as_ref());
+        paths.filter_map(|uri| uri.prefix.as_deref())
+    };
+    let is_cut = |prefix: &&str| {
+        let with_slash = format!("{prefix}/");
+        !prefix.ends_with('/') && !prefixes().any(|other| other == with_slash)
+    };
+    if rewrite.ends_with('/')
+        && let Some(prefix) = prefixes().find(is_cut)
+    {
+        let text =
+            format!("`{prefix}/a` becomes `{rewrite}/a`: only the text of the prefix is replaced");
+        let finding = Diagnostic::warning(Code::DoubtfulSetting, text);
+        let help =
+            format!("write a match for `prefix: {prefix}/` before that for `prefix: {prefix}`");
+        report.beyond(&path.field("rewrite").field("uri"), finding.help(help));
+    }
 }
 
 /// `validateHTTPRouteConflict`.

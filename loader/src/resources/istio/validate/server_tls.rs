@@ -10,7 +10,7 @@ use crate::source::Path;
 use super::warn;
 
 /// `ValidCipherSuites` (`pkg/config/security/security.go`).
-const CIPHERS: [&str; 15] = [
+pub(crate) const CIPHERS: [&str; 15] = [
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-RSA-AES128-GCM-SHA256",
     "ECDHE-ECDSA-AES256-GCM-SHA384",

@@ -180,6 +180,9 @@ fn verification(report: &mut Report<'_>, path: &Path, conf: &Verification) {
         must_be_one_of(report, &path.field("mode"), &conf.mode, &modes);
     }
     for (index, san) in conf.subject_alt_names.iter().enumerate() {
+        if san.kind.is_empty() {
+            continue;
+        }
         let path = path.field("subjectAltNames").index(index).field("type");
         must_be_one_of(report, &path, &san.kind, &["Prefix", "Exact"]);
     }

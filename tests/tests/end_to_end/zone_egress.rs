@@ -1,0 +1,546 @@
+//! The proxy of a zone egress: services outside are reached through it, with the TLS that they want, and only by those
+//! who may, each in its own mesh.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use system_tests::client::{Connection, HelloAnswer, Response, get, hello};
+use system_tests::echo::Backend;
+use system_tests::envoy::Envoy;
+use system_tests::outside::{self, Ca};
+use system_tests::tls::{HelloVersion, Identity, Tls};
+use system_tests::{meshgate, on_each_envoy};
+use tempfile::TempDir;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+
+use crate::gateway::own_address;
+use crate::mesh::{signed, signed_for};
+
+on_each_envoy! {
+    services_are_reached_through_it
+    what_is_forbidden_is_forbidden_there_too
+    older_permissions_hold
+    nobody_gets_in_from_elsewhere
+    meshes_do_not_get_each_others_services
+    what_a_client_writes_about_itself_goes_no_further
+    a_dataplane_can_be_one
+    other_zones_get_connections_as_they_are
+}
+
+/// Two meshes, and an egress for both. `web` of each of them reaches `api`, which is another service in each; in the
+/// first one also `tcp`, `https` and `older`.
+const MESHES: &str = "
+type: Mesh
+name: default
+mtls: {enabledBackend: ca, backends: [{name: ca, type: builtin}]}
+routing: {zoneEgress: true, defaultForbidMeshExternalServiceAccess: {forbid}}
+---
+type: Mesh
+name: far
+mtls: {enabledBackend: ca, backends: [{name: ca, type: builtin}]}
+---
+type: Dataplane
+mesh: default
+name: web-1
+networking:
+  address: {web}
+  inbound: [{port: 7000, servicePort: 7001, serviceAddress: 127.0.0.1, tags: {kuma.io/service: web, team: a}}]
+  outbound:
+  - {port: 9001, address: {web}, backendRef: {kind: MeshExternalService, name: api}}
+  - {port: 9002, address: {web}, backendRef: {kind: MeshExternalService, name: tcp}}
+  - {port: 9003, address: {web}, backendRef: {kind: MeshExternalService, name: https}}
+  - {port: 9004, address: {web}, tags: {kuma.io/service: older}}
+---
+type: Dataplane
+mesh: far
+name: far-1
+networking:
+  address: {far}
+  inbound: [{port: 7000, servicePort: 7001, serviceAddress: 127.0.0.1, tags: {kuma.io/service: web}}]
+  outbound:
+  - {port: 9001, address: {far}, backendRef: {kind: MeshExternalService, name: api}}
+---
+type: MeshExternalService
+mesh: default
+name: api
+spec:
+  match: {type: HostnameGenerator, port: 80, protocol: http}
+  endpoints: [{address: localhost, port: {http}}]
+---
+type: MeshExternalService
+mesh: far
+name: api
+spec:
+  match: {type: HostnameGenerator, port: 80, protocol: http}
+  endpoints: [{address: localhost, port: {other}}]
+---
+type: MeshExternalService
+mesh: default
+name: tcp
+spec:
+  match: {type: HostnameGenerator, port: 80, protocol: tcp}
+  endpoints: [{address: 127.0.0.1, port: {tcp}}]
+---
+type: MeshExternalService
+mesh: default
+name: https
+spec:
+  match: {type: HostnameGenerator, port: 80, protocol: http2}
+  endpoints: [{address: localhost, port: {https}}]
+  tls: {enabled: true, verification: {serverName: api.test, caCert: {inline: {ca}}}}
+---
+type: ExternalService
+mesh: default
+name: older-1
+tags: {kuma.io/service: older, kuma.io/protocol: http}
+networking: {address: '127.0.0.1:{http}'}
+---
+{egress}
+---
+";
+
+const EGRESS: &str = "
+type: ZoneEgress
+name: egress-1
+zone: zone-1
+networking: {address: {address}, port: 10002}
+";
+
+/// The meshes with the egress, and what is outside. All of it ends when this is dropped.
+struct World {
+    egress: IpAddr,
+    web: IpAddr,
+    far: IpAddr,
+    dir: TempDir,
+    _envoys: Vec<Envoy>,
+    _backends: Vec<Backend>,
+}
+
+/// What differs from one test to another.
+struct Setup<'a> {
+    egress: &'a str,
+    name: &'a str,
+    is_forbidden: bool,
+    more: &'a str,
+    clients: &'a [(&'a str, &'a str)],
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self {
+            egress: EGRESS,
+            name: "egress-1",
+            is_forbidden: false,
+            more: "",
+            clients: &[],
+        }
+    }
+}
+
+impl World {
+    async fn start(version: &str, setup: Setup<'_>) -> anyhow::Result<Self> {
+        let ca = Ca::new()?;
+        let server = outside::Tls {
+            identity: ca.sign(&["api.test"], false)?,
+            clients: None,
+            versions: &[&TLS13, &TLS12],
+            alpn: &["h2"],
+        };
+        let backends = vec![
+            Backend::http("api").await?,
+            Backend::http("other").await?,
+            Backend::tcp().await?,
+            outside::http("https", &server).await?,
+        ];
+        let [egress, web, far] = [own_address(), own_address(), own_address()];
+        let dir = TempDir::new()?;
+        let text = format!("{MESHES}{}", setup.more)
+            .replace("{egress}", setup.egress)
+            .replace("{forbid}", &setup.is_forbidden.to_string())
+            .replace("{address}", &egress.to_string())
+            .replace("{web}", &web.to_string())
+            .replace("{far}", &far.to_string())
+            .replace("{http}", &backends[0].port().to_string())
+            .replace("{other}", &backends[1].port().to_string())
+            .replace("{tcp}", &backends[2].port().to_string())
+            .replace("{https}", &backends[3].port().to_string())
+            .replace("{ca}", &STANDARD.encode(ca.pem()));
+        fs::write(dir.path().join("resources.yaml"), text)?;
+        let mut envoys = vec![proxy(version, &dir, None, setup.name).await?];
+        for (mesh, name) in setup.clients {
+            envoys.push(proxy(version, &dir, Some(mesh), name).await?);
+        }
+        Ok(Self {
+            egress,
+            web,
+            far,
+            dir,
+            _envoys: envoys,
+            _backends: backends,
+        })
+    }
+
+    /// The CA of a mesh, with its key.
+    fn authority(&self, mesh: &str) -> anyhow::Result<String> {
+        let file = format!("work/meshes/{mesh}/ca.pem");
+        Ok(fs::read_to_string(self.dir.path().join(file))?)
+    }
+
+    /// What somebody with this identity gets from the egress under a name.
+    async fn ask(&self, sni: &str, identity: Option<&Identity>) -> anyhow::Result<Response> {
+        let tls = Tls::sni(sni).alpn(&["kuma"]);
+        let tls = identity.map_or(tls.clone(), |identity| tls.identity(identity));
+        let at = SocketAddr::new(self.egress, 10002);
+        let connection = Connection::open_tls(at, &tls).await?;
+        connection.http1(get("anything.test", "/")).await
+    }
+}
+
+/// Envoy as a proxy of the resources in the folder.
+async fn proxy(
+    version: &str,
+    dir: &TempDir,
+    mesh: Option<&str>,
+    name: &str,
+) -> anyhow::Result<Envoy> {
+    let file = dir.path().join(format!("{name}.json"));
+    let [resources, to] =
+        [&dir.path().join("resources.yaml"), &file].map(|path| path.display().to_string());
+    let mut args = vec!["bootstrap", &resources, "--dataplane", name];
+    args.extend(["--admin", "127.0.0.1:0", "--format", "json", "-o", &to]);
+    args.extend(mesh.iter().flat_map(|&mesh| ["--mesh", mesh]));
+    meshgate::run_in(&dir.path().join("work"), args)?;
+    Envoy::start_file(version, &file).await
+}
+
+async fn fetch(address: IpAddr, port: u16, path: &str) -> anyhow::Result<Response> {
+    let connection = Connection::open(SocketAddr::new(address, port)).await?;
+    connection.http1(get("in-the-mesh.test", path)).await
+}
+
+/// Whether a TCP service sends back what it gets.
+async fn answers(mut connection: Connection) -> bool {
+    let answer = connection.exchange(b"hello\n", b"\n").await;
+    answer.is_ok_and(|answer| answer == b"hello\n")
+}
+
+/// How egresses are asked for a `MeshExternalService` on port 80: a hash as Kuma's (FNV-1a of 64 bits).
+fn sni(name: &str, mesh: &str) -> String {
+    let text = format!("{name};{mesh};");
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("a{hash:x}.{name}.80.{mesh}.mes")
+}
+
+const ALL_MAY: &str = "
+type: TrafficPermission
+mesh: default
+name: all
+sources: [{match: {kuma.io/service: '*'}}]
+destinations: [{match: {kuma.io/service: '*'}}]
+";
+
+const WEB: &[(&str, &str)] = &[("default", "web-1")];
+
+async fn services_are_reached_through_it(version: &str) -> anyhow::Result<()> {
+    let setup = Setup {
+        more: ALL_MAY,
+        clients: WEB,
+        ..Setup::default()
+    };
+    let world = World::start(version, setup).await?;
+    for (port, name) in [(9001, "api"), (9003, "https"), (9004, "api")] {
+        let echo = fetch(world.web, port, "/a?b").await?.echo()?;
+        assert_eq!((&*echo.backend, &*echo.path), (name, "/a?b"), "{port}");
+    }
+    let connection = Connection::open(SocketAddr::new(world.web, 9002)).await?;
+    assert!(answers(connection).await);
+    Ok(())
+}
+
+async fn what_is_forbidden_is_forbidden_there_too(version: &str) -> anyhow::Result<()> {
+    let permission = |name: &str, rules: &str| {
+        format!(
+            "
+type: MeshTrafficPermission
+mesh: default
+name: to-{name}
+spec:
+  targetRef: {{kind: MeshExternalService, name: {name}}}
+  rules: [{{default: {{{rules}}}}}]
+---
+"
+        )
+    };
+    let web = "{spiffeID: {type: Exact, value: spiffe://default/web}}";
+    let more = permission("api", &format!("allow: [{web}]"))
+        + &permission("tcp", &format!("allow: [{web}]"));
+    let setup = Setup {
+        is_forbidden: true,
+        more: &more,
+        ..Setup::default()
+    };
+    let world = World::start(version, setup).await?;
+    let authority = world.authority("default")?;
+    let identity = |name: &str| signed(&authority, &format!("spiffe://default/{name}"), false);
+    let both = ["spiffe://default/else", "kuma://team/a"];
+    let [web, other, further] = [
+        identity("web")?,
+        identity("else")?,
+        signed_for(&authority, &both, false)?,
+    ];
+    for (service, who, expected) in [
+        ("api", &web, "200 "),
+        ("api", &other, "403 client_not_allowed"),
+        ("api", &further, "403 client_not_allowed"),
+        ("https", &web, "403 forbidden_by_default"),
+    ] {
+        let response = world.ask(&sni(service, "default"), Some(who)).await?;
+        let reason = response.header("x-meshgate-reason");
+        let said = format!("{} {reason}", response.status);
+        assert_eq!(said, expected, "{service}");
+    }
+    let at = SocketAddr::new(world.egress, 10002);
+    for (who, is_open) in [(&web, true), (&other, false)] {
+        let tls = Tls::sni(&sni("tcp", "default"))
+            .alpn(&["kuma"])
+            .identity(who);
+        let connection = Connection::open_tls(at, &tls).await?;
+        assert_eq!(answers(connection).await, is_open);
+    }
+    Ok(())
+}
+
+async fn older_permissions_hold(version: &str) -> anyhow::Result<()> {
+    for (who, status) in [("web", 200), ("else", 503)] {
+        let more = format!(
+            "
+type: TrafficPermission
+mesh: default
+name: some
+sources: [{{match: {{kuma.io/service: {who}}}}}]
+destinations: [{{match: {{kuma.io/service: older}}}}]
+"
+        );
+        let setup = Setup {
+            more: &more,
+            clients: WEB,
+            ..Setup::default()
+        };
+        let world = World::start(version, setup).await?;
+        assert_eq!(fetch(world.web, 9004, "/").await?.status, status, "{who}");
+    }
+    let newer = "
+type: MeshTrafficPermission
+mesh: default
+name: not-team-a
+spec:
+  targetRef: {kind: MeshService, name: older}
+  from:
+  - targetRef: {kind: Mesh}
+    default: {action: Allow}
+  - targetRef: {kind: MeshSubset, tags: {team: a}}
+    default: {action: Deny}
+";
+    let setup = Setup {
+        more: newer,
+        clients: WEB,
+        ..Setup::default()
+    };
+    let world = World::start(version, setup).await?;
+    let refused = fetch(world.web, 9004, "/").await?;
+    assert_eq!(
+        (refused.status, &*refused.body),
+        (403, "RBAC: access denied")
+    );
+    drop(world);
+    let setup = Setup {
+        clients: WEB,
+        ..Setup::default()
+    };
+    let world = World::start(version, setup).await?;
+    let refused = fetch(world.web, 9004, "/").await?;
+    assert_eq!(refused.status, 403, "without permission nobody may");
+    Ok(())
+}
+
+async fn nobody_gets_in_from_elsewhere(version: &str) -> anyhow::Result<()> {
+    let world = World::start(version, Setup::default()).await?;
+    let (own, far) = (world.authority("default")?, world.authority("far")?);
+    let foreign = {
+        let key = rcgen::KeyPair::generate()?;
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.self_signed(&key)?.pem() + &key.serialize_pem()
+    };
+    let web = "spiffe://default/web";
+    let name = sni("api", "default");
+    let right = signed(&own, web, false)?;
+    assert_eq!(world.ask(&name, Some(&right)).await?.status, 200);
+    for (why, identity) in [
+        ("no certificate", None),
+        ("an unknown CA", Some(signed(&foreign, web, false)?)),
+        ("the CA of another mesh", Some(signed(&far, web, false)?)),
+        ("an expired certificate", Some(signed(&own, web, true)?)),
+        (
+            "a name of another mesh",
+            Some(signed(&own, "spiffe://far/web", false)?),
+        ),
+        (
+            "somebody of another mesh",
+            Some(signed(&far, "spiffe://far/web", false)?),
+        ),
+    ] {
+        let answer = world.ask(&name, identity.as_ref()).await;
+        assert!(answer.is_err(), "{why}: {answer:?}");
+    }
+    for other in ["nobody.test", "x.api.80.default.mes"] {
+        assert!(world.ask(other, Some(&right)).await.is_err(), "{other}");
+    }
+    Ok(())
+}
+
+async fn meshes_do_not_get_each_others_services(version: &str) -> anyhow::Result<()> {
+    let setup = Setup {
+        clients: &[("default", "web-1"), ("far", "far-1")],
+        ..Setup::default()
+    };
+    let world = World::start(version, setup).await?;
+    for (client, backend) in [(world.web, "api"), (world.far, "other")] {
+        let echo = fetch(client, 9001, "/").await?.echo()?;
+        assert_eq!(echo.backend, backend);
+    }
+    let [own, far] = ["default", "far"].map(|mesh| {
+        let authority = world.authority(mesh)?;
+        signed(&authority, &format!("spiffe://{mesh}/web"), false)
+    });
+    let (own, far) = (own?, far?);
+    assert!(world.ask(&sni("api", "far"), Some(&own)).await.is_err());
+    assert!(world.ask(&sni("api", "default"), Some(&far)).await.is_err());
+    assert!(world.ask(&sni("https", "far"), Some(&far)).await.is_err());
+    Ok(())
+}
+
+async fn what_a_client_writes_about_itself_goes_no_further(version: &str) -> anyhow::Result<()> {
+    let world = World::start(version, Setup::default()).await?;
+    let web = signed(&world.authority("default")?, "spiffe://default/web", false)?;
+    let lies = [
+        ("x-kuma-tags", "&kuma.io/service=admin&"),
+        ("x-forwarded-for", "127.0.0.1"),
+        ("x-forwarded-client-cert", "URI=spiffe://default/admin"),
+        ("x-meshgate-cluster", "far_api___extsvc_80"),
+        ("x-envoy-external-address", "127.0.0.1"),
+        ("x-envoy-internal", "true"),
+        ("x-envoy-upstream-rq-timeout-ms", "1"),
+        ("x-envoy-original-dst-host", "127.0.0.1:1"),
+    ];
+    let tls = Tls::sni(&sni("api", "default"))
+        .alpn(&["kuma"])
+        .identity(&web);
+    let at = SocketAddr::new(world.egress, 10002);
+    let connection = Connection::open_tls(at, &tls).await?;
+    let mut request = get("anything.test", "/");
+    for (name, value) in lies {
+        request.headers_mut().insert(name, value.parse()?);
+    }
+    let echo = connection.http1(request).await?.echo()?;
+    assert_eq!(echo.backend, "api");
+    for (name, value) in lies {
+        let seen = echo.headers.get(name).map(String::as_str);
+        // It leads nowhere, as no cluster has the addresses that clients want; Envoy lets it pass.
+        if name != "x-envoy-original-dst-host" {
+            assert_ne!(seen, Some(value), "{name}");
+        }
+        if ["x-kuma-tags", "x-forwarded-for", "x-meshgate-cluster"].contains(&name) {
+            assert_eq!(seen, None, "{name}");
+        }
+    }
+    Ok(())
+}
+
+async fn a_dataplane_can_be_one(version: &str) -> anyhow::Result<()> {
+    let egress = "
+type: Dataplane
+mesh: default
+name: out-1
+networking:
+  address: {address}
+  listeners: [{type: ZoneEgress, address: {address}, port: 10002, name: out}]
+";
+    let permission = "
+type: MeshTrafficPermission
+mesh: default
+name: out
+spec:
+  targetRef: {kind: Dataplane, name: out-1, sectionName: out}
+  rules:
+  - default:
+      allow: [{spiffeID: {type: Prefix, value: spiffe://default}}]
+      deny: [{spiffeID: {type: Exact, value: spiffe://default/else}}]
+";
+    let setup = Setup {
+        egress,
+        name: "out-1",
+        is_forbidden: true,
+        more: permission,
+        clients: &[],
+    };
+    let world = World::start(version, setup).await?;
+    let authority = world.authority("default")?;
+    let identity = |name: &str| signed(&authority, &format!("spiffe://default/{name}"), false);
+    for (who, status) in [("web", 200), ("else", 403)] {
+        let answer = world
+            .ask(&sni("api", "default"), Some(&identity(who)?))
+            .await?;
+        assert_eq!(answer.status, status, "{who}");
+    }
+    let far = signed(&world.authority("far")?, "spiffe://far/web", false)?;
+    assert!(world.ask(&sni("api", "far"), Some(&far)).await.is_err());
+    drop(world);
+    let setup = Setup {
+        egress,
+        name: "out-1",
+        clients: WEB,
+        ..Setup::default()
+    };
+    let world = World::start(version, setup).await?;
+    let echo = fetch(world.web, 9001, "/").await?.echo()?;
+    assert_eq!(echo.backend, "api");
+    Ok(())
+}
+
+/// The ingress gets the client's own greeting, and sends it back here.
+async fn other_zones_get_connections_as_they_are(version: &str) -> anyhow::Result<()> {
+    let ingress = Backend::tcp().await?;
+    let more = format!(
+        "
+type: ZoneIngress
+name: ingress-2
+zone: zone-2
+networking: {{address: 127.0.0.1, port: {0}, advertisedAddress: 127.0.0.1, advertisedPort: {0}}}
+availableServices:
+- {{mesh: default, instances: 1, tags: {{kuma.io/service: there}}}}
+- {{mesh: far, instances: 1, tags: {{kuma.io/service: there}}}}
+",
+        ingress.port()
+    );
+    let setup = Setup {
+        more: &more,
+        ..Setup::default()
+    };
+    let world = World::start(version, setup).await?;
+    let at = SocketAddr::new(world.egress, 10002);
+    for (name, answer) in [
+        ("there{mesh=default}", HelloAnswer::ServerHello),
+        // Only the first mesh has `zoneEgress`.
+        ("there{mesh=far}", HelloAnswer::Closed),
+        ("there{mesh=default,version=1}", HelloAnswer::Closed),
+    ] {
+        let said = hello(at, HelloVersion::Tls12, name).await?;
+        assert_eq!(said, answer, "{name}");
+    }
+    Ok(())
+}
