@@ -15,8 +15,8 @@ if [[ ! -d $rows ]]; then
     exit 0
 fi
 rows=$(cd "$rows" && pwd)
-# Of the proxies next to services; transparent proxying is not served.
-sidecars=('crossmesh-*' 'egress-*' 'mes-*')
+# Of the proxies next to services, and those of zone egresses.
+sidecars=('*')
 
 chosen() { # whether a case matches one of the patterns
     local case=$1 pattern

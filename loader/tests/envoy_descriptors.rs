@@ -14,7 +14,7 @@ use prost_reflect::prost_types::{
 };
 
 /// The files of the messages that the loader packs into an `Any`, and that of the bootstrap. The rest is imported.
-const ROOTS: [&str; 32] = [
+const ROOTS: [&str; 33] = [
     "envoy/config/bootstrap/v3/bootstrap.proto",
     "envoy/extensions/access_loggers/file/v3/file.proto",
     "envoy/extensions/access_loggers/filters/cel/v3/cel.proto",
@@ -30,6 +30,8 @@ const ROOTS: [&str; 32] = [
     "envoy/extensions/filters/http/router/v3/router.proto",
     "envoy/extensions/filters/http/set_filter_state/v3/set_filter_state.proto",
     "envoy/extensions/filters/http/wasm/v3/wasm.proto",
+    "envoy/extensions/filters/listener/http_inspector/v3/http_inspector.proto",
+    "envoy/extensions/filters/listener/original_dst/v3/original_dst.proto",
     "envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.proto",
     "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto",
     "envoy/extensions/filters/network/rbac/v3/rbac.proto",

@@ -21,14 +21,14 @@ use crate::tls::{HelloVersion, Tls, client_hello};
 
 /// A connection on which nothing has been sent yet but a TLS handshake.
 pub struct Connection {
-    stream: Box<dyn Stream>,
+    pub(crate) stream: Box<dyn Stream>,
     /// The server's certificate, as DER.
     pub certificate: Option<Vec<u8>>,
     /// The protocol that ALPN chose.
     pub alpn: Option<String>,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 

@@ -2,11 +2,13 @@
 //!
 //! - [`envoy`]: stock Envoy as a child process
 //! - [`echo`]: backends that answer with what reached them
+//! - [`bypass`]: everything that might lead round the gate to the outside
 //! - [`calls`]: a backend for calls of gRPC that answers all of them alike
 //! - [`grpc`]: a real server of gRPC and its client
 //! - [`collector`]: a receiver of OpenTelemetry's logs
 //! - [`dns`]: queries, and what is answered
 //! - [`client`]: connections with control over every byte, SNI, ALPN and version
+//! - [`http2`]: HTTP/2 requests with any headers
 //! - [`tls`]: TLS as a client that looks at certificates and does not judge them
 //! - [`compatibility`]: what tests said on each Envoy
 //! - [`meshgate`]: the command under test
@@ -15,6 +17,7 @@
 //! - [`shared`]: test data from outside of the project, where it is there
 //! - [`wasm_host`]: Envoy's part of the Wasm ABI, with a record of every call
 
+pub mod bypass;
 pub mod calls;
 pub mod client;
 pub mod collector;
@@ -23,6 +26,7 @@ pub mod dns;
 pub mod echo;
 pub mod envoy;
 pub mod grpc;
+pub mod http2;
 pub mod meshgate;
 pub mod outside;
 pub mod recorder;

@@ -79,6 +79,15 @@ fn decode(mut rest: &[u8]) -> impl Iterator<Item = u8> {
     })
 }
 
+/// Whether `A` and `a` are one letter. To some servers they are, so what is forbidden is forbidden in both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    /// They are two.
+    Kept,
+    /// They are one.
+    Ignored,
+}
+
 /// A path and everything below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPrefix(Box<[u8]>);
@@ -97,10 +106,15 @@ impl PathPrefix {
     }
 
     /// Whether the path is this one or below it.
-    pub fn holds(&self, path: Path<'_>) -> bool {
+    pub fn holds(&self, path: Path<'_>, case: Case) -> bool {
         let mut bytes = path.decoded();
-        self.0.iter().all(|&byte| bytes.next() == Some(byte))
-            && bytes.next().is_none_or(|byte| byte == b'/')
+        let is_next = |own: &u8| {
+            bytes.next().is_some_and(|byte| match case {
+                Case::Kept => byte == *own,
+                Case::Ignored => byte.eq_ignore_ascii_case(own),
+            })
+        };
+        self.0.iter().all(is_next) && bytes.next().is_none_or(|byte| byte == b'/')
     }
 }
 
@@ -133,8 +147,16 @@ mod tests {
         ] {
             let prefix = PathPrefix::parse(prefix).unwrap();
             let path = Path::parse(path.as_bytes()).unwrap();
-            assert_eq!(prefix.holds(path), holds, "{prefix:?} {path:?}");
+            assert_eq!(prefix.holds(path, Case::Kept), holds, "{prefix:?} {path:?}");
         }
+    }
+
+    #[test]
+    fn letters_of_both_cases() {
+        let prefix = PathPrefix::parse("/Admin").unwrap();
+        let path = Path::parse(b"/aDMIN/x").unwrap();
+        assert!(prefix.holds(path, Case::Ignored));
+        assert!(!prefix.holds(path, Case::Kept));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use core::ops::Deref;
 use crate::client::{self, Client, InvalidUri, UriPattern};
 use crate::config::{PermissionsConfig, RuleConfig};
 use crate::decision::{Reason, Refusal};
-use crate::path::{AmbiguousPath, Path, PathPrefix};
+use crate::path::{AmbiguousPath, Case, Path, PathPrefix};
 
 /// The parts of a request, or of a connection, that only rules ask for. Each one that is asked for costs a filter
 /// a call, so each is asked for at most once, and only where a rule needs it.
@@ -74,17 +74,23 @@ impl Permissions {
             return Err(Refusal::CLIENT);
         }
         let method = self.asks.method.then(|| facts.method()).flatten();
+        // Nor is it known of a connection what is sent on it.
+        if self.asks.method && method.is_none() {
+            return Err(Refusal::CLIENT);
+        }
         let path = self.asks.path.then(|| facts.path()).flatten();
         let path = match path.as_deref().map(Path::parse) {
             Some(Ok(path)) => Some(path),
             None if !self.asks.path => None,
             _ => return Err(Refusal::new(Reason::AmbiguousPath)),
         };
-        let is_in = |rules: &[Rule]| {
-            let matches = |rule: &Rule| rule.matches(client, method.as_deref(), path);
+        let is_in = |rules: &[Rule], case: Case| {
+            let matches = |rule: &Rule| rule.matches(client, method.as_deref(), path, case);
             rules.iter().any(matches)
         };
-        if is_in(&self.deny) {
+        let is_denied = is_in(&self.deny, Case::Ignored);
+        let is_in = |rules| is_in(rules, Case::Kept);
+        if is_denied {
             Err(Refusal::CLIENT)
         } else if is_in(&self.shadow_deny) {
             Ok(Permit::Shadow)
@@ -112,14 +118,21 @@ impl Rule {
         client: Option<Client<'_>>,
         method: Option<&[u8]>,
         path: Option<Path<'_>>,
+        case: Case,
     ) -> bool {
         let has = |pattern: &UriPattern| {
             client.is_some_and(|client| client.uris().any(|uri| pattern.matches(uri)))
         };
         let mut methods = self.methods.iter();
-        let holds = |prefix: &PathPrefix| path.is_some_and(|path| prefix.holds(path));
+        let is_own = |own: &str| {
+            method.is_some_and(|method| match case {
+                Case::Kept => own.as_bytes() == method,
+                Case::Ignored => own.as_bytes().eq_ignore_ascii_case(method),
+            })
+        };
+        let holds = |prefix: &PathPrefix| path.is_some_and(|path| prefix.holds(path, case));
         self.client.iter().all(has)
-            && (self.methods.is_empty() || methods.any(|own| Some(own.as_bytes()) == method))
+            && (self.methods.is_empty() || methods.any(|own| is_own(own)))
             && (self.paths.is_empty() || self.paths.iter().any(holds))
     }
 }

@@ -3,6 +3,7 @@
 mod certificates;
 mod istio;
 mod meshes;
+mod passthrough;
 mod permissions;
 mod shadowed;
 
@@ -72,6 +73,8 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
     }
     unattached(input, &served, &mut findings);
     permissions::unused(input, &mut findings);
+    permissions::without_requests(input, &mut findings);
+    passthrough::unused(input, &mut findings);
     served.shadowed.report(input, &mut findings);
     findings.extend(istio::all(input));
     // Several Dataplanes of one gateway find the same.
@@ -92,7 +95,7 @@ fn is_sidecar(input: Input<'_>, dataplane: &Resource<Dataplane>) -> bool {
     let mut listeners = networking.listeners.iter();
     let is_egress = listeners.any(|listener| listener.kind == ZoneListenerType::ZoneEgress);
     let is_called = has_mtls && networking.inbound.iter().any(is_apart);
-    !kuma::is_builtin_gateway(dataplane) && !is_caught && (calls || is_called || is_egress)
+    !kuma::is_builtin_gateway(dataplane) && (is_caught || calls || is_called || is_egress)
 }
 
 /// What the proxies made so far hold.

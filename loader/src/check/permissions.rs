@@ -32,6 +32,37 @@ pub(super) fn unused(input: Input<'_>, findings: &mut Vec<Diagnostic>) {
     }
 }
 
+/// Permissions that tell requests apart, for services whose connections nobody looks into.
+pub(super) fn without_requests(input: Input<'_>, findings: &mut Vec<Diagnostic>) {
+    for permission in &input.resources.mesh_traffic_permissions {
+        let rules = permission.spec.rules.iter().enumerate();
+        for (number, rule) in rules {
+            let conf = &rule.conf;
+            let lists = [&conf.deny, &conf.allow, &conf.allow_with_shadow_deny];
+            let mut entries = lists.into_iter().flatten();
+            if !entries.any(|entry| !entry.methods.is_empty() || !entry.path_prefixes.is_empty()) {
+                continue;
+            }
+            for service in kuma::external_services_of(input.resources, permission) {
+                if service.spec.matching.protocol != "tcp" {
+                    continue;
+                }
+                let message = format!(
+                    "`methods` and `pathPrefixes` are for requests, and MeshExternalService `{}` speaks tcp",
+                    service.meta.name
+                );
+                let path = Path::of("rules").index(number);
+                let finding = permission.error(Code::PermissionNeedsHttp, &path, message);
+                findings.push(
+                    finding.help(
+                        "give the service the protocol http, http2 or grpc, or leave them out",
+                    ),
+                );
+            }
+        }
+    }
+}
+
 fn why(input: Input<'_>, permission: &Meta) -> Option<(String, &'static str)> {
     let mesh = &permission.mesh;
     if kuma::has_mtls(input.resources, mesh) && has_egress(input, mesh) {

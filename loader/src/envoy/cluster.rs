@@ -16,8 +16,9 @@ use envoy_types::pb::envoy::config::cluster::v3::{
     CircuitBreakers, Cluster, UpstreamConnectionOptions,
 };
 use envoy_types::pb::envoy::config::core::v3::{
-    HealthCheck, Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions as CommonOptions,
-    TcpKeepalive, UpstreamHttpProtocolOptions,
+    BindConfig, HealthCheck, Http1ProtocolOptions, Http2ProtocolOptions,
+    HttpProtocolOptions as CommonOptions, SocketAddress, TcpKeepalive, UpstreamHttpProtocolOptions,
+    socket_address::PortSpecifier,
 };
 use envoy_types::pb::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint::HostIdentifier,
@@ -33,9 +34,9 @@ use envoy_types::util::pack_any;
 
 use super::health::health_check;
 use super::outliers::outlier_detection;
-use super::{Options, mesh_tls, proto, tls, upstream, upstream_tls};
+use super::{Options, mesh_tls, proto, sidecar, tls, upstream, upstream_tls};
 use crate::model::policy::{Balancing, ClusterPolicy, Keepalive};
-use crate::model::{self, UpstreamProtocol};
+use crate::model::{self, Role, UpstreamProtocol};
 
 /// The key of [`protocol_options`] (Envoy looks for the type's name).
 const PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -71,6 +72,7 @@ pub(super) fn cluster(
         lb_config: lb_config(policy),
         upstream_connection_options: policy.keepalive.as_ref().map(keepalive),
         transport_socket_matches: upstream_tls::matches(cluster),
+        upstream_bind_config: source(proxy, cluster).as_ref().map(bind),
         metadata: Some(proto::metadata(&cluster.origin)),
         ..Cluster::default()
     };
@@ -86,6 +88,28 @@ pub(super) fn cluster(
         made.dns_lookup_family = DnsLookupFamily::V4Preferred.into();
     }
     made
+}
+
+/// Where a proxy connects to its own service from: what is redirected would come back to it.
+fn source(proxy: &model::Proxy, cluster: &model::Cluster) -> Option<IpAddr> {
+    let transparent = proxy.transparent.as_ref()?;
+    let mut inbounds = proxy.ports.iter();
+    let is_service = inbounds
+        .any(|port| matches!(port.role, Role::Inbound(_)) && sidecar::name(port) == cluster.name);
+    let endpoint = cluster.endpoints.first().filter(|_| is_service)?;
+    transparent.source(endpoint.address.parse().ok()?)
+}
+
+/// Connections from this address.
+pub(super) fn bind(address: &IpAddr) -> BindConfig {
+    BindConfig {
+        source_address: Some(SocketAddress {
+            address: address.to_string(),
+            port_specifier: Some(PortSpecifier::PortValue(0)),
+            ..SocketAddress::default()
+        }),
+        ..BindConfig::default()
+    }
 }
 
 fn load_assignment(cluster: &model::Cluster) -> ClusterLoadAssignment {
@@ -214,6 +238,19 @@ fn common_lb_config(policy: &ClusterPolicy) -> Option<CommonLbConfig> {
         locality_config_specifier: fails,
         ..CommonLbConfig::default()
     })
+}
+
+/// HTTP/2 without negotiation, with Envoy's own windows.
+pub(super) fn http2() -> HashMap<String, Any> {
+    let protocol = ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default());
+    let explicit = ExplicitHttpConfig {
+        protocol_config: Some(protocol),
+    };
+    let options = HttpProtocolOptions {
+        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(explicit)),
+        ..HttpProtocolOptions::default()
+    };
+    HashMap::from([(PROTOCOL_OPTIONS.to_owned(), pack_any(options))])
 }
 
 /// HTTP/1.1 is what Envoy speaks where nothing is said. The windows are those of Kuma's `Http2FromEdge`.

@@ -29,7 +29,7 @@ use super::access_log::{Whose, access_logs};
 use super::filter as gateway;
 use super::{Options, policy, proto};
 use crate::model::policy::ListenerPolicy;
-use crate::model::{Dialect, Listener, Port, Proxy};
+use crate::model::{Dialect, Listener, Outside, Permission, Port, Proxy};
 
 /// The connection manager of a port, or on TLS that of one of its filter chains.
 pub(super) fn connection_manager(
@@ -150,6 +150,24 @@ pub(super) fn internal_addresses() -> InternalAddressConfig {
     InternalAddressConfig {
         cidr_ranges: vec![cidr("127.0.0.1", 32), cidr("::1", 128)],
         ..InternalAddressConfig::default()
+    }
+}
+
+/// How paths are read where it depends on them who may reach what is outside: in one way only.
+pub(super) fn paths(outside: Option<&Outside>) -> HttpConnectionManager {
+    let mut services = outside.into_iter().flat_map(|outside| &outside.services);
+    let asks = services.any(|service| {
+        let permission = service.permission.as_ref();
+        permission.is_some_and(Permission::is_about_paths)
+    });
+    if !asks {
+        return HttpConnectionManager::default();
+    }
+    HttpConnectionManager {
+        normalize_path: Some(proto::boolean(true)),
+        merge_slashes: true,
+        path_with_escaped_slashes_action: PathWithEscapedSlashesAction::RejectRequest.into(),
+        ..HttpConnectionManager::default()
     }
 }
 

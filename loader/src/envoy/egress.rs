@@ -145,7 +145,7 @@ fn manager(
         // Nobody may tell the proxy by headers how long to wait and how often to try again.
         internal_address_config: Some(InternalAddressConfig::default()),
         forward_client_cert_details: ForwardClientCertDetails::Sanitize.into(),
-        ..HttpConnectionManager::default()
+        ..connection_manager::paths(end.outside.as_ref())
     })
 }
 

@@ -15,6 +15,7 @@ use super::connection_manager::connection_manager;
 use super::hosts::Hosts;
 use super::tcp_proxy::tcp_proxy;
 use super::{Options, egress, mesh_tls, proto, route, sidecar, tls};
+use crate::model::transparent::Direction;
 use crate::model::{Dialect, Listener, Opening, Port, Protocol, Proxy, Role};
 
 /// A port with all its listeners.
@@ -24,6 +25,7 @@ pub(super) fn listener(proxy: &Proxy, port: &Port, options: &Options) -> envoy::
         address: Some(address(port)),
         metadata: Some(proto::metadata(&port.origin)),
         traffic_direction: TrafficDirection::Inbound.into(),
+        bind_to_port: is_caught(proxy, port).then(|| proto::boolean(false)),
         ..envoy::Listener::default()
     };
     match &port.role {
@@ -51,6 +53,18 @@ pub(super) fn listener(proxy: &Proxy, port: &Port, options: &Options) -> envoy::
             ..listener
         },
     }
+}
+
+/// Whether connections come to the port by way of a listener that they are redirected to. The ports that lead to many
+/// destinations by hostname are called by their own address.
+fn is_caught(proxy: &Proxy, port: &Port) -> bool {
+    let direction = match &port.role {
+        Role::Inbound(_) => Direction::Inbound,
+        Role::Outbound(outbound) if !outbound.is_by_hostname() => Direction::Outbound,
+        Role::Gateway | Role::Outbound(_) | Role::Egress(_) => return false,
+    };
+    let transparent = proxy.transparent.as_ref();
+    transparent.is_some_and(|transparent| transparent.is_caught(direction, port.address))
 }
 
 fn gateway(

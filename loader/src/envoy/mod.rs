@@ -9,6 +9,7 @@
 //! - `process`: what concerns Envoy as a whole: node, admin, runtime, overload, labels of counters
 //! - `listener`, `connection_manager`, `tls`: ports, filter chains and what happens in them
 //! - `sidecar`, `rbac`: ports of the proxy next to a service, and who may call it
+//! - `transparent`: what the network redirects to the proxy, and where it goes on to
 //! - `egress`: the port for those who leave their mesh
 //! - `tcp_proxy`: where connections go
 //! - `route`, `policy`: virtual hosts and routes, and what policies say about them
@@ -41,6 +42,7 @@ mod route;
 mod sidecar;
 mod tcp_proxy;
 mod tls;
+mod transparent;
 mod upstream;
 mod upstream_tls;
 
@@ -56,7 +58,7 @@ pub use filter::{CAPABILITIES, OUTBOUND_CAPABILITIES};
 pub use process::{CONNECTION_LIMITS, admin, is_of_istio};
 pub use proto::METADATA;
 
-use crate::model::Proxy;
+use crate::model::{Proxy, forbidden};
 
 /// What the user chooses about an Envoy, apart from its resources.
 #[derive(Clone, Debug)]
@@ -93,6 +95,10 @@ pub enum EnvoyRange {
 
 /// The configuration that an Envoy starts with to be `proxy`, and never needs another one for.
 pub fn bootstrap(proxy: &Proxy, options: &Options) -> Bootstrap {
+    let proxy = match options.mode {
+        Mode::Enforce => &*forbidden::enforced(proxy),
+        Mode::Audit => proxy,
+    };
     Bootstrap {
         node: Some(process::node(proxy)),
         static_resources: Some(StaticResources {
@@ -107,11 +113,13 @@ pub fn bootstrap(proxy: &Proxy, options: &Options) -> Bootstrap {
                         .iter()
                         .map(|dns| dns::listener(proxy, dns, options)),
                 )
+                .chain(transparent::listeners(proxy, options))
                 .collect(),
             clusters: proxy
                 .clusters
                 .iter()
                 .map(|cluster| cluster::cluster(proxy, cluster, options))
+                .chain(transparent::clusters(proxy))
                 .collect(),
             secrets: tls::secrets(proxy),
         }),

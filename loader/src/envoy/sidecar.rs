@@ -112,6 +112,11 @@ fn manager(proxy: &Proxy, port: &Port, permission: Vec<HttpFilter>, options: &Op
     let policy = port.listeners.first().map(|listener| &listener.policy);
     let time = |duration: Option<Duration>| Some(proto::duration(duration.unwrap_or_default()));
     let is_inbound = matches!(port.role, Role::Inbound(_));
+    let outside = match &port.role {
+        Role::Outbound(outbound) => outbound.outside.as_ref(),
+        _ => None,
+    };
+    let paths = connection_manager::paths(outside);
     connection_manager::filter(HttpConnectionManager {
         stat_prefix: stat_name(name(port)),
         route_specifier: Some(RouteSpecifier::RouteConfig(route::of_sidecar(
@@ -130,8 +135,11 @@ fn manager(proxy: &Proxy, port: &Port, permission: Vec<HttpFilter>, options: &Op
         access_log: access_logs(policy, Whose::Filter, options),
         internal_address_config: Some(internal_addresses()),
         // Rules about paths are about what the service makes of them.
-        normalize_path: (chooses_by_path(port) || leaves_the_mesh(port))
-            .then(|| proto::boolean(true)),
+        normalize_path: if chooses_by_path(port) || leaves_the_mesh(port) {
+            Some(proto::boolean(true))
+        } else {
+            paths.normalize_path
+        },
         forward_client_cert_details: if is_inbound {
             ForwardClientCertDetails::SanitizeSet.into()
         } else {
@@ -141,7 +149,7 @@ fn manager(proxy: &Proxy, port: &Port, permission: Vec<HttpFilter>, options: &Op
             uri: true,
             ..SetCurrentClientCertDetails::default()
         }),
-        ..HttpConnectionManager::default()
+        ..paths
     })
 }
 

@@ -3,6 +3,7 @@
 //! [`kuma`] makes it from Kuma's resources, [`istio`] from Istio's; [`crate::envoy`] makes Envoy's configuration from it.
 
 pub(crate) mod certificates;
+pub mod forbidden;
 pub mod identity;
 pub mod istio;
 pub mod kuma;
@@ -12,6 +13,7 @@ pub mod policy;
 pub mod role;
 pub mod route;
 pub mod tls;
+pub mod transparent;
 pub mod upstream;
 mod wider;
 
@@ -27,7 +29,7 @@ pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
 pub use names::{Dns, Place};
 pub use role::{
     Clients, CrossMeshGateway, Egress, Inbound, Opening, Outbound, Outside, Permission, Refusal,
-    Role, TlsEnd, WayOut, Who,
+    Requests, Role, TlsEnd, WayOut, Who,
 };
 pub use route::{
     Action, BackendChanges, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror,
@@ -35,6 +37,7 @@ pub use route::{
     WeightedCluster,
 };
 pub use tls::{CertificateFiles, ClientValidation, ServerTls, Source, TlsOrigination, TlsVersion};
+pub use transparent::Transparent;
 pub(crate) use wider::with_wider;
 
 /// One proxy: the listeners that it opens and the clusters that it forwards to.
@@ -58,6 +61,8 @@ pub struct Proxy {
     pub clusters: Vec<Cluster>,
     /// Where it answers DNS queries for the names of its outbounds, if it does.
     pub dns: Option<Dns>,
+    /// What happens to connections that the network redirects to it, if it does.
+    pub transparent: Option<Transparent>,
 }
 
 impl Proxy {

@@ -99,6 +99,14 @@ pub enum Opening {
     Caught,
 }
 
+impl Outbound {
+    /// Whether it has many destinations, and requests name theirs.
+    pub fn is_by_hostname(&self) -> bool {
+        let outside = self.outside.as_ref();
+        !self.gateways.is_empty() || outside.is_some_and(|outside| !outside.is_alone)
+    }
+}
+
 /// Services outside of the mesh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outside {
@@ -159,29 +167,69 @@ impl Permission {
     /// Rules that name an SNI are about more, or fewer, clients than they say: that of meshes' connections to a gateway
     /// is not looked at. Either way nobody gets in who should not.
     pub fn rules(&self) -> PermissionsConfig {
-        let denied = |clients: &Clients| rule(&clients.who).unwrap_or_default();
-        let allowed = |clients: &Clients| rule(&clients.who).filter(|_| clients.sni.is_none());
+        let denied = |clients: &Clients| RuleConfig {
+            client: uris(&clients.who).unwrap_or_default(),
+            ..clients.requests.rule()
+        };
+        let allowed = |clients: &Clients| {
+            let client = uris(&clients.who).filter(|_| clients.sni.is_none())?;
+            Some(RuleConfig {
+                client,
+                ..clients.requests.rule()
+            })
+        };
         PermissionsConfig {
             deny: self.denied.iter().map(denied).collect(),
             shadow_deny: self.shadow_denied.iter().filter_map(allowed).collect(),
             allow: self.allowed.iter().filter_map(allowed).collect(),
         }
     }
+
+    /// The same for connections, of which nobody knows the requests: those who may send some of them only may not
+    /// connect, and those who may not send some of them may not either.
+    #[must_use]
+    pub fn for_connections(mut self) -> Self {
+        let is_for_all = |clients: &Clients| clients.requests == Requests::default();
+        self.allowed.retain(is_for_all);
+        self
+    }
+
+    /// Whether it tells paths apart.
+    pub fn is_about_paths(&self) -> bool {
+        let lists = self
+            .denied
+            .iter()
+            .chain(&self.allowed)
+            .chain(&self.shadow_denied);
+        lists
+            .into_iter()
+            .any(|clients| !clients.requests.paths.is_empty())
+    }
 }
 
-/// The rule for clients; nothing for sets that no list of URIs can say.
-fn rule(who: &Who) -> Option<RuleConfig> {
-    let client = match who {
-        Who::Anyone => Vec::new(),
-        Who::Is(SpiffeIds::Exact(id)) => vec![id.clone()],
-        Who::Is(SpiffeIds::Prefix(start)) => vec![format!("{start}*")],
-        Who::Has(tag, value) => vec![format!("kuma://{tag}/{value}")],
-        Who::All(_) | Who::Any(_) | Who::Not(_) => return None,
-    };
-    Some(RuleConfig {
-        client,
-        ..RuleConfig::default()
-    })
+impl Requests {
+    fn rule(&self) -> RuleConfig {
+        RuleConfig {
+            methods: self.methods.clone(),
+            paths: self.paths.clone(),
+            ..RuleConfig::default()
+        }
+    }
+}
+
+/// The URIs that a client has to have, all of them; nothing for sets that no list of URIs can say.
+fn uris(who: &Who) -> Option<Vec<String>> {
+    match who {
+        Who::Anyone => Some(Vec::new()),
+        Who::Is(SpiffeIds::Exact(id)) => Some(vec![id.clone()]),
+        Who::Is(SpiffeIds::Prefix(start)) => Some(vec![format!("{start}*")]),
+        Who::Has(tag, value) => Some(vec![format!("kuma://{tag}/{value}")]),
+        Who::All(sets) => {
+            let all: Option<Vec<_>> = sets.iter().map(uris).collect();
+            all.map(|all| all.concat())
+        }
+        Who::Any(_) | Who::Not(_) => None,
+    }
 }
 
 /// What a client gets that may not call.
@@ -201,12 +249,27 @@ pub struct Clients {
     pub who: Who,
     /// The name that they ask for; any if absent.
     pub sni: Option<String>,
+    /// Which of their requests; all if it says nothing.
+    pub requests: Requests,
+}
+
+/// A set of requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Methods, one of which a request has; any if empty.
+    pub methods: Vec<String>,
+    /// Paths, at or below one of which it is; any if empty.
+    pub paths: Vec<String>,
 }
 
 impl Clients {
     /// All these, whatever they ask for.
     pub fn of(who: Who) -> Self {
-        Self { who, sni: None }
+        Self {
+            who,
+            sni: None,
+            requests: Requests::default(),
+        }
     }
 }
 

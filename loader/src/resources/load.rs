@@ -13,7 +13,6 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::source::{Document, Node, Path, Span, Value};
 
 use super::decode::{Reader, decode};
-use super::kuma::mesh_passthrough::MeshPassthrough;
 use super::not_served;
 use super::registry::{self, Dialect, Fate, Kind};
 use super::report::{Report, Validate};
@@ -146,7 +145,6 @@ impl Loader {
     fn checked(&mut self, head: Head, node: Node) {
         self.once(&head, &node);
         match head.kind.name {
-            "MeshPassthrough" => self.check::<MeshPassthrough>(head, node, Reader::Json),
             "TrafficRoute" => {
                 let route = self.typed(head, node, Reader::Proto);
                 self.resources.traffic_routes.push(route);
@@ -157,13 +155,6 @@ impl Loader {
             }
             _ => {}
         }
-    }
-
-    fn check<T>(&mut self, head: Head, node: Node, reader: Reader)
-    where
-        T: DeserializeOwned + Default + Validate,
-    {
-        let _: Resource<T> = self.typed(head, node, reader);
     }
 
     fn served(&mut self, head: Head, node: Node) {
@@ -201,6 +192,7 @@ impl Loader {
             "RateLimit" => keep!(rate_limits, Proto),
             "MeshFaultInjection" => keep!(mesh_fault_injections, Json),
             "MeshTLS" => keep!(mesh_tls, Json),
+            "MeshPassthrough" => keep!(mesh_passthroughs, Json),
             "MeshTrafficPermission" => keep!(mesh_traffic_permissions, Json),
             "TrafficPermission" => keep!(traffic_permissions, Proto),
             "ZoneEgress" => keep!(zone_egresses, Proto),

@@ -36,6 +36,7 @@ use kuma::mesh_gateway_route::MeshGatewayRoute;
 use kuma::mesh_health_check::MeshHealthCheck;
 use kuma::mesh_http_route::MeshHttpRoute;
 use kuma::mesh_open_telemetry_backend::MeshOpenTelemetryBackend;
+use kuma::mesh_passthrough::MeshPassthrough;
 use kuma::mesh_rate_limit::{MeshRateLimit, RateLimit};
 use kuma::mesh_retry::{MeshRetry, Retry};
 use kuma::mesh_service::{MeshMultiZoneService, MeshService};
@@ -120,6 +121,8 @@ pub struct Resources {
     pub mesh_fault_injections: Vec<Resource<MeshFaultInjection>>,
     /// `MeshTLS`.
     pub mesh_tls: Vec<Resource<MeshTls>>,
+    /// What may leave a mesh without being a service.
+    pub mesh_passthroughs: Vec<Resource<MeshPassthrough>>,
     /// `MeshTrafficPermission`.
     pub mesh_traffic_permissions: Vec<Resource<MeshTrafficPermission>>,
     /// `TrafficPermission`.

@@ -40,6 +40,7 @@ const FIELDS: &[Field] = &[
     any("Dataplane", "metrics", Warning, MESH),
     any("Dataplane", "probes", Warning, "there is no port for probes: probe the service itself"),
     any("Dataplane", "networking.admin", Warning, "the admin port is set when Envoy is started"),
+    any("Dataplane", "networking.transparentProxying.directAccessServices", Warning, "endpoints are reached by the service's own port, and by their addresses as what leaves the mesh"),
     only("Dataplane", "networking.listeners[].type", &["ZoneIngress", "1"], Warning, "nobody gets in from other zones"),
     any("Dataplane", "networking.inbound[].serviceProbe", Warning, "endpoints are not probed"),
     only("MeshCircuitBreaker", "to[].targetRef.kind", &["MeshMultiZoneService"], Warning, "the entry has no effect on what gateways send to it"),

@@ -107,7 +107,7 @@ pub const KINDS: &[Kind] = &[
     kind("MeshMetric", LeftOut(Warning, SIGNALS)),
     kind("MeshMultiZoneService", Served),
     kind("MeshOpenTelemetryBackend", Served),
-    kind("MeshPassthrough", Checked(Warning, "without transparent proxying nothing passes through, and Kuma does not apply it to gateways")),
+    kind("MeshPassthrough", Served),
     kind("MeshProxyPatch", LeftOut(Error, ENVOY)),
     kind("MeshRateLimit", Served),
     kind("MeshRetry", Served),

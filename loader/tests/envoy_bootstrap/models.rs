@@ -84,6 +84,7 @@ fn case(name: &'static str, ports: Vec<Port>) -> Case {
             ports,
             clusters: clusters(),
             dns: None,
+            transparent: None,
         },
         options: Options {
             log_pipe: None,

@@ -35,7 +35,7 @@ fn server(identity: Identity) -> Tls<'static> {
 }
 
 /// A `MeshExternalService` at an address, called on port 80.
-fn service(name: &str, protocol: &str, address: &str, port: u16, tls: &str) -> String {
+pub(crate) fn service(name: &str, protocol: &str, address: &str, port: u16, tls: &str) -> String {
     format!(
         "
 ---
@@ -67,7 +67,7 @@ fn verified(verification: &str) -> String {
 }
 
 /// Who may reach the service.
-fn permission(service: &str, rules: &str) -> String {
+pub(crate) fn permission(service: &str, rules: &str) -> String {
     format!(
         "
 ---
@@ -82,14 +82,18 @@ spec:
 }
 
 /// The sidecar of `web`, with an outbound to each of the services, from port 9001 on.
-struct World {
-    envoy: Envoy,
+pub(crate) struct World {
+    pub(crate) envoy: Envoy,
     address: IpAddr,
     _dir: TempDir,
 }
 
 impl World {
-    async fn start(version: &str, services: &[&str], resources: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        version: &str,
+        services: &[&str],
+        resources: &str,
+    ) -> anyhow::Result<Self> {
         let address = own_address();
         let outbounds = (9001..).zip(services).map(|(port, name)| {
             format!("  - {{port: {port}, address: {address}, backendRef: {{kind: MeshExternalService, name: {name}}}}}\n")
@@ -111,6 +115,33 @@ networking:
 
     async fn of(version: &str, address: IpAddr, name: &str, text: &str) -> anyhow::Result<Self> {
         Self::trusting(version, address, name, text, None).await
+    }
+
+    /// With further arguments for the command.
+    pub(crate) async fn with(
+        version: &str,
+        address: IpAddr,
+        text: &str,
+        arguments: &[&str],
+    ) -> anyhow::Result<Self> {
+        let dir = TempDir::new()?;
+        let [resources, to, work] =
+            ["resources.yaml", "bootstrap.json", "work"].map(|f| dir.path().join(f));
+        fs::write(&resources, text)?;
+        let mut command = meshgate::command(&work);
+        let command = command.arg("bootstrap").arg(resources).args(arguments);
+        let command = command
+            .args(["--dataplane", "web-1", "--admin", "127.0.0.1:0"])
+            .args(["--format", "json", "-o"])
+            .arg(&to);
+        let output = command.output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "{said}");
+        Ok(Self {
+            envoy: Envoy::start_file(version, &to).await?,
+            address,
+            _dir: dir,
+        })
     }
 
     /// On a system with this CA instead of its own ones.
@@ -146,12 +177,12 @@ networking:
         })
     }
 
-    async fn connect(&self, index: u16) -> anyhow::Result<Connection> {
+    pub(crate) async fn connect(&self, index: u16) -> anyhow::Result<Connection> {
         Connection::open(SocketAddr::new(self.address, 9001 + index)).await
     }
 
     /// What an HTTP service answers.
-    async fn get(&self, index: u16, path: &str) -> anyhow::Result<Response> {
+    pub(crate) async fn get(&self, index: u16, path: &str) -> anyhow::Result<Response> {
         let connection = self.connect(index).await?;
         connection.http1(get("in-the-mesh.test", path)).await
     }

@@ -9,6 +9,8 @@ mod identities;
 mod logs;
 mod mesh;
 mod observed;
+mod outside_rules;
+mod passthrough;
 mod policies;
 mod protocols;
 mod routes;

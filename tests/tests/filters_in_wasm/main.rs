@@ -2,6 +2,7 @@
 
 mod abi;
 mod allocations;
+mod bypass;
 mod clients;
 mod configuration;
 mod cross_mesh;

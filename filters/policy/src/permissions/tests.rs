@@ -130,6 +130,8 @@ fn methods_and_paths() {
         ("HEAD", "/v1", Verdict::Allow),
         ("POST", "/v1/users", Verdict::Deny),
         ("get", "/v1/users", Verdict::Deny),
+        ("GET", "/v1/ADMIN/x", Verdict::Deny),
+        ("", "/v1/users", Verdict::Deny),
         ("GET", "/v2", Verdict::Deny),
         ("GET", "/v1/admin/x", Verdict::Deny),
         ("GET", "/v1/administrator", Verdict::Allow),

@@ -93,6 +93,7 @@ fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -
         ports,
         clusters: clusters.into_clusters(),
         dns: None,
+        transparent: None,
     };
     proxy.identity = identities::of_proxy(input, workload, &proxy, findings);
     Some(proxy)

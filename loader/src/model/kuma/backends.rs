@@ -10,11 +10,11 @@ use super::{Input, SERVICE_TAG, of_mesh};
 use crate::diagnostic::Diagnostic;
 use crate::hash::sha256_hex;
 use crate::model::policy::ClusterPolicy;
-use crate::model::{Cluster, Identity, Origin, UpstreamProtocol};
+use crate::model::{Cluster, Identity, Origin, UpstreamProtocol, forbidden};
 use crate::resources::kuma::mesh_http_route::BackendRef;
 
-/// The cluster, which is none, of a service that the caller may not reach.
-pub(super) const FORBIDDEN: &str = "meshgate.io/forbidden-backend";
+/// The tag with this name marks a service that the caller may not reach.
+const FORBIDDEN: &str = forbidden::PREFIX;
 
 /// The clusters that routes have asked for so far, each once.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl<'a> Backends<'a> {
     ) -> Self {
         Self {
             services: Services::new(input, mesh, findings),
-            forbidden: forbidden(input, mesh, caller),
+            forbidden: not_reached(input, mesh, caller),
             clusters: BTreeMap::new(),
             outside: BTreeSet::new(),
         }
@@ -48,15 +48,14 @@ impl<'a> Backends<'a> {
         self.services.destination(backend)
     }
 
-    /// The tags that a reference of a route means; [`FORBIDDEN`] in place of a service that the caller may not reach.
+    /// The tags that a reference of a route means, with a mark if the caller may not reach the service.
     pub(super) fn route_destination(&self, backend: &BackendRef) -> Tags {
-        let destination = self.services.destination(backend);
-        match destination.get(SERVICE_TAG) {
-            Some(service) if self.forbidden.contains(service) => {
-                [(SERVICE_TAG, FORBIDDEN)].into_iter().collect()
-            }
-            _ => destination,
+        let mut destination = self.services.destination(backend);
+        let service = destination.get(SERVICE_TAG);
+        if service.is_some_and(|service| self.forbidden.contains(service)) {
+            destination.insert(FORBIDDEN, "true");
         }
+        destination
     }
 
     /// The name of the cluster for `destination`, called by a listener with these merged tags; there is none of that name
@@ -67,10 +66,15 @@ impl<'a> Backends<'a> {
         listener: &Tags,
         origin: &Origin,
     ) -> String {
-        if let Some(none @ (UNRESOLVED | FORBIDDEN)) = destination.get(SERVICE_TAG) {
-            return none.to_owned();
+        if let Some(UNRESOLVED) = destination.get(SERVICE_TAG) {
+            return UNRESOLVED.to_owned();
         }
-        let name = cluster_name(destination, listener);
+        let is_forbidden = destination.get(FORBIDDEN).is_some();
+        let destination = &unmarked(destination);
+        let mut name = cluster_name(destination, listener);
+        if is_forbidden {
+            name = format!("{FORBIDDEN}:{name}");
+        }
         if self.services.protocol_outside(destination).is_some() {
             self.outside.insert(name.clone());
         }
@@ -98,10 +102,10 @@ impl<'a> Backends<'a> {
                 "requests to it get 500: compare kind, name and port with the resources",
             ));
         }
-        if destination.get(SERVICE_TAG) == Some(FORBIDDEN) {
+        if destination.get(FORBIDDEN).is_some() {
             return Some((
                 "the proxy may not reach this service outside of the mesh".to_owned(),
-                "its requests get 403, or 500 beside other backends: write a MeshTrafficPermission for the service with `rules` that allow the proxy's SPIFFE ID",
+                "its requests get 403, or 500 beside other backends: write a MeshTrafficPermission for the service with `rules` that allow the proxy's SPIFFE ID, whatever the method and path",
             ));
         }
         if self.services.protocol_outside(destination).is_some() {
@@ -117,8 +121,10 @@ impl<'a> Backends<'a> {
 
     /// Whether any endpoint has these tags. What is outside of the mesh has findings of its own.
     pub(super) fn has_endpoint(&self, destination: &Tags) -> bool {
-        self.services.protocol_outside(destination).is_some()
-            || self.services.find(destination).next().is_some()
+        let is_reached = destination.get(FORBIDDEN).is_none();
+        is_reached
+            && (self.services.protocol_outside(destination).is_some()
+                || self.services.find(destination).next().is_some())
     }
 
     /// Whether all endpoints speak HTTP, in any version; not if there is none.
@@ -171,7 +177,12 @@ impl<'a> Backends<'a> {
     }
 }
 
-fn forbidden(input: Input<'_>, mesh: &str, caller: Option<&Identity>) -> BTreeSet<String> {
+fn unmarked(destination: &Tags) -> Tags {
+    let tags = destination.iter().filter(|(name, _)| *name != FORBIDDEN);
+    tags.collect()
+}
+
+fn not_reached(input: Input<'_>, mesh: &str, caller: Option<&Identity>) -> BTreeSet<String> {
     of_mesh(&input.resources.mesh_external_services, mesh)
         .filter(|service| !access::may_reach(input, service, caller))
         .map(external_name)

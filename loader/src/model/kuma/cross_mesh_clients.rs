@@ -54,10 +54,7 @@ impl<'a> CrossMeshClients<'a> {
             if !meshes.any(|known| known.meta.name == mesh) {
                 findings.push(unknown(gateway, mesh));
             }
-            permission.allowed.push(Clients {
-                who: Who::Is(ids),
-                sni: None,
-            });
+            permission.allowed.push(Clients::of(Who::Is(ids)));
         }
         Some(Self::Listed(permission))
     }
@@ -93,7 +90,7 @@ pub(crate) fn by_policy(gateway: &Resource<MeshGateway>) -> bool {
 }
 
 /// Kuma's prefixes cannot end with a slash, so that of `mesh-1` would let `mesh-10` in: one without a path is a mesh.
-fn of_one_mesh(clients: &mut Clients) {
+pub(super) fn of_one_mesh(clients: &mut Clients) {
     if let Who::Is(SpiffeIds::Prefix(start)) = &mut clients.who
         && let Some(mesh) = start.strip_prefix("spiffe://")
         && !mesh.contains('/')

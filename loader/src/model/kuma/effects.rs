@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::backends::FORBIDDEN;
 use crate::model::{
     Action, Forward, HeaderChanges, HostRewrite, Mirror, Origin, PathRewrite, Redirect, Route,
     WeightedCluster,
@@ -36,10 +35,6 @@ impl Effects {
             .into_iter()
             .next_back()
             .map(|(_, value)| HostRewrite::To(value));
-        let is_forbidden = |to: &WeightedCluster| to.cluster == FORBIDDEN;
-        if !self.clusters.is_empty() && self.clusters.iter().all(is_forbidden) {
-            return forbidden(origin);
-        }
         let action = match (self.clusters.is_empty(), self.redirect) {
             (true, Some(redirect)) => Action::Redirect(redirect),
             (true, None) => Action::Respond {
@@ -60,22 +55,6 @@ impl Effects {
             response_headers: self.response_headers,
             ..Route::new(action, origin)
         }
-    }
-}
-
-/// What the filter would answer, if it were asked.
-fn forbidden(origin: Origin) -> Route {
-    let reason = "client_not_allowed";
-    let answer = Action::Respond {
-        status: 403,
-        body: format!("{reason}: the proxy may not reach this service outside of the mesh\n"),
-    };
-    Route {
-        response_headers: HeaderChanges {
-            set: vec![("x-meshgate-reason".to_owned(), reason.to_owned())],
-            ..HeaderChanges::default()
-        },
-        ..Route::new(answer, origin)
     }
 }
 

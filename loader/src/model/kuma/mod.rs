@@ -35,7 +35,9 @@ use self::backends::Backends;
 use super::{Dialect, Origin, Port, Proxy};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::kuma::dataplane::{Dataplane, GatewayType};
+use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
+use crate::resources::kuma::mesh_traffic_permission::MeshTrafficPermission;
 use crate::resources::{Meta, Resource, Resources};
 use crate::source::{Path, Sources};
 
@@ -45,6 +47,7 @@ pub use identities::{Nameless, identity};
 pub use meshes::{all as meshes, has_mtls, mtls};
 pub(crate) use policies::{GRPC_CONDITIONS, RETRY_CONDITIONS, bandwidth};
 pub use select::{gateway_of, is_builtin_gateway, routes_attach};
+pub(crate) use sidecar::passthrough::is_used as passthrough_is_used;
 pub use zone_egress::{egress_identities, zone_egress};
 
 /// The tag that names a service (Kuma `api/mesh/v1alpha1/dataplane_helpers.go`).
@@ -176,6 +179,19 @@ pub fn gateway(
         ports,
         clusters,
         dns: None,
+        transparent: None,
+    })
+}
+
+/// The services outside of a mesh that a permission is for.
+pub(crate) fn external_services_of<'a>(
+    resources: &'a Resources,
+    permission: &'a Resource<MeshTrafficPermission>,
+) -> impl Iterator<Item = &'a Resource<MeshExternalService>> {
+    let services = of_mesh(&resources.mesh_external_services, &permission.meta.mesh);
+    services.filter(|service| {
+        let target = permission.spec.target_ref.as_ref();
+        target.is_some_and(|target| mesh_external_services::access::is_meant(service, target))
     })
 }
 

@@ -185,20 +185,43 @@ pub enum ZoneListenerType {
 /// `Dataplane.Networking.TransparentProxying`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct TransparentProxying {
+    /// The port that connections to the service are redirected to; none are if 0.
     #[serde(rename = "redirectPortInbound", alias = "redirect_port_inbound")]
     pub redirect_port_inbound: u32,
+    /// The port that connections of the service are redirected to; none are if 0.
     #[serde(rename = "redirectPortOutbound", alias = "redirect_port_outbound")]
     pub redirect_port_outbound: u32,
+    /// Services whose endpoints are called by their own addresses.
     #[serde(rename = "directAccessServices", alias = "direct_access_services")]
     pub direct_access_services: Vec<String>,
+    /// The services that are reached; all if empty.
     #[serde(rename = "reachableServices", alias = "reachable_services")]
     pub reachable_services: Vec<String>,
+    /// Which connections are redirected.
     #[serde(rename = "ipFamilyMode", alias = "ip_family_mode")]
-    pub ip_family_mode: Anything,
+    pub ip_family_mode: IpFamilyMode,
+    /// The services that are reached, by resource; all if absent.
     #[serde(rename = "reachableBackends", alias = "reachable_backends")]
     pub reachable_backends: Option<ReachableBackends>,
+}
+
+/// `Dataplane.Networking.TransparentProxying.IpFamilyMode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum IpFamilyMode {
+    /// As `DualStack`.
+    #[default]
+    #[serde(alias = "0")]
+    UnSpecified,
+    /// Those to IPv4 and to IPv6 addresses.
+    #[serde(alias = "1")]
+    DualStack,
+    /// Those to IPv4 addresses.
+    #[serde(alias = "2")]
+    IPv4,
+    /// As `DualStack`: Kuma knows the name and does not tell the two apart.
+    #[serde(alias = "3")]
+    IPv6,
 }
 
 /// `Dataplane.Networking.TransparentProxying.ReachableBackends`.

@@ -15,13 +15,29 @@ pub struct Mesh {
     pub tracing: Tracing,
     pub logging: Logging,
     pub metrics: Metrics,
-    pub networking: Anything,
+    pub networking: Networking,
     pub routing: Routing,
     pub constraints: Constraints,
     #[serde(alias = "skip_creating_initial_policies")]
     pub skip_creating_initial_policies: Anything,
     #[serde(alias = "mesh_services")]
     pub mesh_services: Anything,
+}
+
+/// `Networking`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Networking {
+    /// What leaves proxies.
+    pub outbound: NetworkingOutbound,
+}
+
+/// `Networking.Outbound`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct NetworkingOutbound {
+    /// Whether connections go on that are for nothing in the mesh; they do if absent.
+    pub passthrough: Option<bool>,
 }
 
 /// `Mesh.Mtls`.

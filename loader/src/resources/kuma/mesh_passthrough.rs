@@ -3,14 +3,14 @@
 use serde::Deserialize;
 
 use super::mesh_http_route::TargetRef;
-use crate::resources::decode::Anything;
 
-/// What may leave the mesh.
+/// What may leave the mesh without being a service of it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct MeshPassthrough {
+    /// The proxies; all of the mesh if absent.
     pub target_ref: Option<TargetRef>,
+    /// The destinations.
     #[serde(rename = "default")]
     pub conf: Conf,
 }
@@ -18,20 +18,24 @@ pub struct MeshPassthrough {
 /// The destinations.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct Conf {
-    pub passthrough_mode: Anything,
+    /// `All`, `Matched` or `None`; `Matched` if empty.
+    pub passthrough_mode: String,
+    /// Those of `Matched`.
     pub append_match: Vec<Match>,
 }
 
 /// A destination.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(missing_docs, reason = "known for the rules of Kuma's validator only")]
 pub struct Match {
+    /// `Domain`, `IP` or `CIDR`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The domain, which may begin with `*.`, the address or the range.
     pub value: String,
+    /// The port; every port if absent.
     pub port: Option<u32>,
+    /// `tcp`, `tls`, `http`, `http2`, `grpc` or `mysql`.
     pub protocol: String,
 }

@@ -1,5 +1,6 @@
 //! `MeshTrafficPermission` (Kuma `pkg/plugins/policies/meshtrafficpermission/api/v1alpha1`).
 
+use policy::Tags;
 use serde::Deserialize;
 
 use super::mesh_http_route::TargetRef;
@@ -65,6 +66,13 @@ pub struct Match {
     pub spiffe_id: Option<SpiffeId>,
     /// What they ask for.
     pub sni: Option<Sni>,
+    /// Tags that their certificates prove, all of them. Beyond Kuma, and for services outside of the mesh only, as the
+    /// following ones.
+    pub tags: Tags,
+    /// Methods, one of which the request has; any if empty.
+    pub methods: Vec<String>,
+    /// Paths, at or below one of which the request's path is; any if empty.
+    pub path_prefixes: Vec<String>,
 }
 
 /// An identity.

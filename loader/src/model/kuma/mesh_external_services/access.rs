@@ -7,6 +7,7 @@ use policy::client::Client;
 use policy::permissions::{Facts, Permissions};
 
 use super::is_named;
+use crate::model::kuma::cross_mesh_clients::of_one_mesh;
 use crate::model::kuma::sidecar::permissions::by_rules;
 use crate::model::kuma::{Input, of_mesh};
 use crate::model::{Identity, Permission};
@@ -40,10 +41,26 @@ pub(in crate::model::kuma) fn permission(
         target.is_some_and(|target| is_meant(service, target))
     })
     .collect();
-    (!policies.is_empty()).then(|| by_rules(&policies))
+    if policies.is_empty() {
+        return None;
+    }
+    let mut permission = by_rules(&policies);
+    let Permission {
+        allowed,
+        shadow_denied,
+        ..
+    } = &mut permission;
+    allowed
+        .iter_mut()
+        .chain(shadow_denied)
+        .for_each(of_one_mesh);
+    Some(permission)
 }
 
-fn is_meant(service: &Resource<MeshExternalService>, target: &TargetRef) -> bool {
+pub(in crate::model::kuma) fn is_meant(
+    service: &Resource<MeshExternalService>,
+    target: &TargetRef,
+) -> bool {
     target.kind == "MeshExternalService"
         && is_named(service, &target.name, &target.namespace, &target.labels)
 }

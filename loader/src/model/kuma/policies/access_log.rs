@@ -75,6 +75,25 @@ pub(super) fn outbound(
     logs.made
 }
 
+/// Those of what leaves the mesh for no service that it knows: of connections, and of requests. Kuma calls all of it
+/// `external` (`pkg/xds/generator/transparent_proxy_generator.go` at 2.14.3).
+pub(in crate::model::kuma) fn passing(
+    policies: &Policies<'_>,
+    proxy: &Proxy<'_>,
+    clusters: &mut Vec<Cluster>,
+) -> [Vec<AccessLog>; 2] {
+    let name = "external";
+    let service = Destination {
+        kuma_service: name.to_owned(),
+        ..Destination::default()
+    };
+    [Protocol::Tcp, Protocol::Http].map(|protocol| {
+        let mut logs = Logs::new(policies, proxy, protocol, clusters);
+        logs.outbound(To::Destination(&service), Traffic::Outbound(name));
+        logs.made
+    })
+}
+
 fn protocol(listener: &Listener) -> Protocol {
     if listener.connections.is_empty() {
         Protocol::Http

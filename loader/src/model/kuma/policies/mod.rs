@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use ::policy::Tags;
 
-pub(super) use self::access_log::Proxy;
+pub(super) use self::access_log::{Proxy, passing};
 pub(crate) use self::fault_injection::kibibytes as bandwidth;
 pub(crate) use self::retry::{CONDITIONS as RETRY_CONDITIONS, GRPC_CONDITIONS};
 

@@ -113,7 +113,10 @@ fn service(
         "" => address,
         other => other.parse().ok()?,
     };
-    if (service_address, port) == (address, inbound.port) {
+    // What the proxy sends there is not redirected to it again.
+    let is_caught = own.dataplane.spec.networking.transparent_proxying.as_ref();
+    let is_caught = is_caught.is_some_and(|said| said.redirect_port_inbound != 0);
+    if (service_address, port) == (address, inbound.port) && !is_caught {
         let message = format!(
             "the inbound leads to itself: proxy and service are both at {address}:{port}, so the proxy next to it does not serve it"
         );

@@ -1,16 +1,19 @@
-//! From Kuma's resources to what the proxy next to a service has to do, without transparent proxying.
+//! From Kuma's resources to what the proxy next to a service has to do.
 //!
 //! ```text
 //! Dataplane ─┬─inbounds─▶ ports for those who call the service ── permissions: who may
-//!            └─outbounds─▶ ports for the service, to what it calls ── cross_mesh: gateways of other meshes
-//!                                                                   └─ vips, external_services: what is outside
+//!            ├─outbounds─▶ ports for the service, to what it calls ── cross_mesh: gateways of other meshes
+//!            │                                                      └─ vips, external_services: what is outside
+//!            └─transparent─▶ what the network redirects to it and is for none of these ── passthrough: what may leave
 //! ```
 
 mod cross_mesh;
 mod external_services;
 mod inbounds;
 mod outbounds;
+pub(super) mod passthrough;
 pub(super) mod permissions;
+mod transparent;
 mod vips;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -110,12 +113,8 @@ pub(super) fn sidecar(
         has_mtls: identity.is_some(),
         identity,
     };
-    if networking.transparent_proxying.is_some() {
-        let path = Path::of("networking.transparentProxying");
-        let message = "not served: connections are not caught, only those to the ports of `outbound` and `inbound` pass the proxy";
-        findings.push(dataplane.warning(Code::NotServedField, &path, message));
-    }
     let mut clusters = Vec::new();
+    let transparent = transparent::transparent(&own, &mut clusters);
     let mut ports = inbounds::ports(&own, &mut clusters, findings);
     ports.extend(outbounds::ports(&own, &mut clusters, findings));
     ports.extend(cross_mesh::by_hostname(&own, &mut clusters, findings));
@@ -136,6 +135,7 @@ pub(super) fn sidecar(
         identity: own.identity,
         ports,
         clusters,
+        transparent,
     })
 }
 

@@ -11,7 +11,7 @@ use policy::Tags;
 use crate::model::kuma::policies::Policies;
 use crate::model::kuma::select::best_rank;
 use crate::model::kuma::{SERVICE_TAG, of_mesh};
-use crate::model::{Clients, Permission, Refusal, SpiffeIds, Who};
+use crate::model::{Clients, Permission, Refusal, Requests, SpiffeIds, Who};
 use crate::resources::kuma::mesh_http_route::TargetRef;
 use crate::resources::kuma::mesh_traffic_permission::{From, Match, MeshTrafficPermission};
 use crate::resources::kuma::traffic_permission::TrafficPermission;
@@ -69,8 +69,12 @@ pub(in crate::model::kuma) fn by_rules(
     policies: &[&Resource<MeshTrafficPermission>],
 ) -> Permission {
     let mut permission = Permission::default();
-    for rule in policies.iter().flat_map(|policy| &policy.spec.rules) {
-        let conf = &rule.conf;
+    let rules = policies.iter().flat_map(|policy| {
+        let rules = policy.spec.rules.iter();
+        rules.map(|rule| (policy.meta.mesh.as_str(), &rule.conf))
+    });
+    for (mesh, conf) in rules {
+        let clients = |entry| clients(mesh, entry);
         permission.denied.extend(conf.deny.iter().map(clients));
         permission.allowed.extend(conf.allow.iter().map(clients));
         let shadow = conf.allow_with_shadow_deny.iter().map(clients);
@@ -80,15 +84,25 @@ pub(in crate::model::kuma) fn by_rules(
     permission
 }
 
-fn clients(entry: &Match) -> Clients {
+fn clients(mesh: &str, entry: &Match) -> Clients {
+    let id = entry.spiffe_id.as_ref().map(|id| {
+        Who::Is(match id.kind.as_str() {
+            "Prefix" => SpiffeIds::Prefix(id.value.clone()),
+            _ => SpiffeIds::Exact(id.value.clone()),
+        })
+    });
+    let tags = entry
+        .tags
+        .iter()
+        .next()
+        .map(|_| with_tags(mesh, &entry.tags));
     Clients {
-        who: entry.spiffe_id.as_ref().map_or(Who::Anyone, |id| {
-            Who::Is(match id.kind.as_str() {
-                "Prefix" => SpiffeIds::Prefix(id.value.clone()),
-                _ => SpiffeIds::Exact(id.value.clone()),
-            })
-        }),
+        who: all(id.into_iter().chain(tags).collect()),
         sni: entry.sni.as_ref().map(|sni| sni.value.clone()),
+        requests: Requests {
+            methods: entry.methods.clone(),
+            paths: entry.path_prefixes.clone(),
+        },
     }
 }
 
@@ -106,10 +120,7 @@ fn by_entries(mesh: &str, entries: &[&From]) -> Permission {
         }
         match action {
             "Allow" | "AllowWithShadowDeny" => {
-                let clients = Clients {
-                    who: apart_from(&denied, group),
-                    sni: None,
-                };
+                let clients = Clients::of(apart_from(&denied, group));
                 if action == "AllowWithShadowDeny" {
                     permission.shadow_denied.push(clients.clone());
                 }
@@ -158,10 +169,10 @@ fn best_older<'a>(
 /// Where the older kind holds for any inbound of a Dataplane, it holds for all of them.
 fn by_tags(mesh: &str, policy: Option<&TrafficPermission>) -> Permission {
     let sources = policy.map(|policy| policy.sources.as_slice());
-    let allowed = sources.unwrap_or_default().iter().map(|source| Clients {
-        who: with_tags(mesh, &source.tags),
-        sni: None,
-    });
+    let allowed = sources
+        .unwrap_or_default()
+        .iter()
+        .map(|source| Clients::of(with_tags(mesh, &source.tags)));
     Permission {
         refusal: Refusal::Close,
         allowed: allowed.collect(),

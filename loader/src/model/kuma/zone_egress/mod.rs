@@ -106,6 +106,7 @@ pub fn zone_egress(
         ports: vec![port],
         clusters,
         dns: None,
+        transparent: None,
     })
 }
 

@@ -64,7 +64,7 @@ fn end(
     if !is_http {
         let nobody = is_forbidden.then(Permission::default);
         return TlsEnd {
-            permission: permission.or(nobody),
+            permission: permission.map(Permission::for_connections).or(nobody),
             ..end
         };
     }

@@ -18,6 +18,11 @@ impl Validate for MeshPassthrough {
             let kinds = ["Mesh", "MeshSubset", "Dataplane"];
             target_ref(report, &Path::of("targetRef"), target, &kinds);
         }
+        if !self.conf.passthrough_mode.is_empty() {
+            let modes = ["All", "Matched", "None"];
+            let path = Path::of("default.passthroughMode");
+            must_be_one_of(report, &path, &self.conf.passthrough_mode, &modes);
+        }
         let mut protocols = BTreeMap::new();
         let mut seen = BTreeSet::new();
         for (index, entry) in self.conf.append_match.iter().enumerate() {

@@ -1,6 +1,8 @@
 //! `TrafficPermission` and `MeshTrafficPermission` (Kuma `pkg/core/resources/apis/mesh/traffic_permission_validator.go`
 //! and `pkg/plugins/policies/meshtrafficpermission/api/v1alpha1/validator.go` at 2.14.3).
 
+use policy::path::PathPrefix;
+
 use crate::resources::kuma::mesh_http_route::TargetRef;
 use crate::resources::kuma::mesh_traffic_permission::{Match, MeshTrafficPermission};
 use crate::resources::kuma::traffic_permission::TrafficPermission;
@@ -57,6 +59,9 @@ impl Validate for MeshTrafficPermission {
             for (field, matches) in lists {
                 for (index, entry) in matches.iter().enumerate() {
                     client(report, &path.field(field).index(index), entry);
+                    // Kuma's own paths leave `default` out.
+                    let path = path.field("default").field(field).index(index);
+                    beyond_kuma(report, &path, entry, self.target_ref.as_ref());
                 }
             }
         }
@@ -95,6 +100,49 @@ fn client(report: &mut Report<'_>, path: &Path, entry: &Match) {
         report.violation(&path.field("value"), "must be set");
     } else if !is_domain(&sni.value) {
         report.violation(&path.field("value"), SUBDOMAIN);
+    }
+}
+
+/// What only permissions for services outside of the mesh have. Elsewhere it would be left out, and that would let in
+/// more than is written.
+fn beyond_kuma(report: &mut Report<'_>, path: &Path, entry: &Match, target: Option<&TargetRef>) {
+    let is_outside = target.is_some_and(|target| target.kind == "MeshExternalService");
+    for (field, is_there) in [
+        ("tags", entry.tags.iter().next().is_some()),
+        ("methods", !entry.methods.is_empty()),
+        ("pathPrefixes", !entry.path_prefixes.is_empty()),
+    ] {
+        if is_there && !is_outside {
+            let text = "is only for a targetRef of the kind MeshExternalService";
+            report.violation(&path.field(field), text);
+        }
+    }
+    for (name, value) in entry.tags.iter() {
+        if name.is_empty() || value.is_empty() {
+            report.violation(&path.field("tags"), "tags have a name and a value");
+        }
+    }
+    for (index, method) in entry.methods.iter().enumerate() {
+        let is_method =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase());
+        let path = path.field("methods").index(index);
+        if method == "CONNECT" {
+            report.violation(
+                &path,
+                "CONNECT is never let through: nobody sees what is in a tunnel",
+            );
+        } else if !is_method(method) {
+            let text = format!("\"{method}\" is no method: write it in capital letters, as GET");
+            report.violation(&path, text);
+        }
+    }
+    for (index, prefix) in entry.path_prefixes.iter().enumerate() {
+        if let Err(why) = PathPrefix::parse(prefix) {
+            let text = format!(
+                "\"{prefix}\": {why}: write one that begins with a slash, without query, dots, doubled slashes, `;` and needless escapes"
+            );
+            report.violation(&path.field("pathPrefixes").index(index), text);
+        }
     }
 }
 
