@@ -2,7 +2,7 @@
 
 use ::policy::config::{
     Access, CrossMeshConfig, CrossMeshGatewayConfig, ExternalAccessConfig, ExternalServiceConfig,
-    ListenerConfig, Publish,
+    ListenerConfig, Passthrough, PassthroughConfig, Protocol as Spoken, Publish,
 };
 use ::policy::telemetry::state;
 use ::policy::{HostPattern, PluginConfig};
@@ -28,6 +28,7 @@ use envoy_types::util::pack_any;
 
 use super::access_log::asks_whose;
 use super::{EnvoyRange, Options, connection_manager, proto};
+use crate::model::role::OtherHost;
 use crate::model::{
     CrossMeshGateway, Listener, Outbound, Outside, Permission, Port, Protocol, Proxy, Role,
 };
@@ -262,7 +263,22 @@ fn external_access(outside: &Outside) -> ExternalAccessConfig {
         },
         services: services.collect(),
         client: (!outside.client.is_empty()).then(|| outside.client.clone()),
+        passthrough: if outside.others.is_empty() {
+            Passthrough::None
+        } else {
+            Passthrough::Matched
+        },
+        matches: outside.others.iter().map(other).collect(),
         ..ExternalAccessConfig::default()
+    }
+}
+
+fn other(host: &OtherHost) -> PassthroughConfig {
+    PassthroughConfig {
+        destination: host.name.clone(),
+        port: Some(host.port),
+        protocol: Spoken::Http,
+        cluster: None,
     }
 }
 

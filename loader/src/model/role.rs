@@ -81,8 +81,12 @@ impl Outbound {
     /// Whether requests for a host leave the mesh.
     pub fn leaves_the_mesh(&self, host: &HostPattern) -> bool {
         let outside = self.outside.iter().filter(|outside| !outside.is_alone);
-        let mut names = outside.flat_map(|outside| &outside.services);
-        self.is_outside || names.any(|service| service.hostnames.contains(&host.to_string()))
+        let host = host.to_string();
+        let mut names = outside.flat_map(|outside| {
+            let services = outside.services.iter().flat_map(|s| &s.hostnames);
+            services.chain(outside.others.iter().map(|other| &other.name))
+        });
+        self.is_outside || names.any(|name| *name == host)
     }
 }
 
@@ -118,6 +122,17 @@ pub struct Outside {
     pub client: Vec<String>,
     /// Whether there is one service, which gets everything whatever its hostname is.
     pub is_alone: bool,
+    /// The hosts besides that requests may be for.
+    pub others: Vec<OtherHost>,
+}
+
+/// A host that is no service's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherHost {
+    /// Its name.
+    pub name: String,
+    /// The port that requests have to be for.
+    pub port: u16,
 }
 
 /// A service outside of the mesh.

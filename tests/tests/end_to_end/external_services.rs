@@ -2,6 +2,7 @@
 //! and only by those who may.
 
 mod examples;
+mod others;
 mod permissions;
 mod reach;
 mod verification;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use policy::{HostPattern, Tags};
 
-use super::Sidecar;
+use super::{Sidecar, other_hosts};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::backends::Backends;
 use crate::model::kuma::http_routes::{self, RouteTarget};
@@ -24,7 +24,7 @@ use crate::source::Path;
 
 /// The label of a Dataplane with the port on 127.0.0.1 where its service reaches all HTTP services outside of the mesh
 /// by hostname.
-const PORT_LABEL: &str = "meshgate.io/external-service-port";
+pub(super) const PORT_LABEL: &str = "meshgate.io/external-service-port";
 
 /// The services of the proxy's mesh, by what Kuma writes in place of a `kuma.io/service`.
 pub(super) fn by_kuma_service<'a>(
@@ -77,6 +77,7 @@ fn all(own: &Sidecar<'_>) -> Outside {
             .map(Identity::uris)
             .unwrap_or_default(),
         is_alone: false,
+        others: Vec::new(),
     }
 }
 
@@ -113,7 +114,14 @@ pub(super) fn by_hostname(
     if let Some(Role::Outbound(role)) = shared.as_ref().map(|port| &port.role) {
         taken.extend(role.gateways.iter().map(|gateway| gateway.hostname.clone()));
     }
-    let (hosts, outside) = hosts(own, number, &taken, clusters, findings);
+    let (mut hosts, mut outside) = hosts(own, number, &taken, clusters, findings);
+    // Also of services that are not on this port. What is wrong with them has been said.
+    let names = hostnames(own.input, own.mesh(), &mut Vec::new());
+    taken.extend(names.into_values().flatten());
+    let others = other_hosts::others(own, &taken, findings);
+    hosts.extend(others.virtual_hosts);
+    clusters.extend(others.clusters);
+    outside.others = others.hosts;
     if let Some(port) = shared {
         if let Some(listener) = port.listeners.first_mut() {
             listener.virtual_hosts.extend(hosts);

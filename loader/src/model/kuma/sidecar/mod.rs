@@ -10,6 +10,7 @@
 mod cross_mesh;
 mod external_services;
 mod inbounds;
+mod other_hosts;
 mod outbounds;
 pub(super) mod passthrough;
 pub(super) mod permissions;

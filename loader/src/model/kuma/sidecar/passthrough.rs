@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::Sidecar;
+use super::external_services::PORT_LABEL;
 use crate::model::Origin;
 use crate::model::kuma::policies::{Policies, Side};
 use crate::model::kuma::{is_builtin_gateway, of_mesh};
@@ -48,7 +49,7 @@ pub(super) enum DestinationHost {
 }
 
 impl Destination {
-    fn read(entry: &Match, origin: Origin) -> Option<Self> {
+    pub(super) fn read(entry: &Match, origin: Origin) -> Option<Self> {
         let host = match entry.kind.as_str() {
             "Domain" => DestinationHost::Name(entry.value.to_ascii_lowercase()),
             "IP" => {
@@ -134,9 +135,7 @@ pub(super) fn mode(own: &Sidecar<'_>) -> Mode {
 /// What policies say; nothing if none is for the proxy. What they append is put together, and of the modes the one of
 /// the narrowest policy counts.
 pub(super) fn said(own: &Sidecar<'_>) -> Option<Mode> {
-    let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
-    let all = &own.input.resources.mesh_passthroughs;
-    let matched = policies.matched(all, |policy| policy.target_ref.as_ref(), None);
+    let matched = matched(own);
     let mut modes = matched
         .iter()
         .map(|policy| policy.spec.conf.passthrough_mode.as_str());
@@ -161,13 +160,21 @@ pub(super) fn said(own: &Sidecar<'_>) -> Option<Mode> {
     })
 }
 
-/// Whether the policy is for any proxy that connections are redirected to.
+/// The policies for the proxy, the narrowest last.
+pub(super) fn matched<'a>(own: &Sidecar<'a>) -> Vec<&'a Resource<MeshPassthrough>> {
+    let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
+    let all = &own.input.resources.mesh_passthroughs;
+    policies.matched(all, |policy| policy.target_ref.as_ref(), None)
+}
+
+/// Whether the policy is for any proxy that connections are redirected to, or that has a port for hostnames.
 pub(crate) fn is_used(resources: &Resources, policy: &Resource<MeshPassthrough>) -> bool {
     let mut dataplanes = of_mesh(&resources.dataplanes, &policy.meta.mesh);
     dataplanes.any(|dataplane| {
         let networking = &dataplane.spec.networking;
         let transparent = networking.transparent_proxying.as_ref();
-        let is_caught = transparent.is_some_and(|said| said.redirect_port_outbound > 0);
+        let is_caught = transparent.is_some_and(|said| said.redirect_port_outbound > 0)
+            || dataplane.meta.labels.contains_key(PORT_LABEL);
         let sections: Vec<_> = networking.inbound.iter().map(super::section).collect();
         let tags = super::tags(dataplane);
         let policies = Policies::of_any(resources, Side::Sidecar(dataplane, &sections), &tags);

@@ -79,6 +79,7 @@ fn end(
             is_forbidden,
             client: Vec::new(),
             is_alone: true,
+            others: Vec::new(),
         }),
         ..end
     }
