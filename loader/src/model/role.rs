@@ -304,3 +304,36 @@ pub enum Who {
     /// All others.
     Not(Box<Self>),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_connections_nobody_knows_the_requests() {
+        let clients = |name: &str, paths: &[&str], methods: &[&str]| Clients {
+            requests: Requests {
+                methods: methods.iter().map(ToString::to_string).collect(),
+                paths: paths.iter().map(ToString::to_string).collect(),
+            },
+            ..Clients::of(Who::Is(SpiffeIds::Exact(name.to_owned())))
+        };
+        let all = [
+            clients("any", &[], &[]),
+            clients("paths", &["/v1"], &[]),
+            clients("methods", &[], &["GET"]),
+        ];
+        let permission = Permission {
+            denied: all.to_vec(),
+            allowed: all.to_vec(),
+            shadow_denied: all.to_vec(),
+            ..Permission::default()
+        };
+        let made = permission.for_connections();
+        assert_eq!(made.allowed, all[..1], "some requests are not a connection");
+        assert_eq!(
+            (made.denied, made.shadow_denied),
+            (all.to_vec(), all.to_vec())
+        );
+    }
+}

@@ -21,6 +21,7 @@ use crate::mesh::{signed, signed_for};
 on_each_envoy! {
     services_are_reached_through_it
     what_is_forbidden_is_forbidden_there_too
+    rules_about_requests_hold
     older_permissions_hold
     nobody_gets_in_from_elsewhere
     meshes_do_not_get_each_others_services
@@ -190,11 +191,20 @@ impl World {
 
     /// What somebody with this identity gets from the egress under a name.
     async fn ask(&self, sni: &str, identity: Option<&Identity>) -> anyhow::Result<Response> {
+        self.ask_for("/", sni, identity).await
+    }
+
+    async fn ask_for(
+        &self,
+        path: &str,
+        sni: &str,
+        identity: Option<&Identity>,
+    ) -> anyhow::Result<Response> {
         let tls = Tls::sni(sni).alpn(&["kuma"]);
         let tls = identity.map_or(tls.clone(), |identity| tls.identity(identity));
         let at = SocketAddr::new(self.egress, 10002);
         let connection = Connection::open_tls(at, &tls).await?;
-        connection.http1(get("anything.test", "/")).await
+        connection.http1(get("anything.test", path)).await
     }
 }
 
@@ -305,6 +315,69 @@ spec:
     }
     let at = SocketAddr::new(world.egress, 10002);
     for (who, is_open) in [(&web, true), (&other, false)] {
+        let tls = Tls::sni(&sni("tcp", "default"))
+            .alpn(&["kuma"])
+            .identity(who);
+        let connection = Connection::open_tls(at, &tls).await?;
+        assert_eq!(answers(connection).await, is_open);
+    }
+    Ok(())
+}
+
+/// At a connection as a whole, whose requests nobody knows, they close it.
+async fn rules_about_requests_hold(version: &str) -> anyhow::Result<()> {
+    let client = |name: &str, requests: &str| {
+        format!("{{spiffeID: {{type: Exact, value: spiffe://default/{name}}}{requests}}}")
+    };
+    let some = ", pathPrefixes: [/v1]";
+    let rules = [
+        client("web", some),
+        client("other", ""),
+        client("third", ""),
+        client("third", ", pathPrefixes: [/v1/admin]"),
+    ];
+    let more: String = ["api", "tcp"]
+        .map(|name| {
+            format!(
+                "
+type: MeshTrafficPermission
+mesh: default
+name: to-{name}
+spec:
+  targetRef: {{kind: MeshExternalService, name: {name}}}
+  rules: [{{default: {{allow: [{}, {}, {}], deny: [{}]}}}}]
+---
+",
+                rules[0], rules[1], rules[2], rules[3]
+            )
+        })
+        .concat();
+    let setup = Setup {
+        more: &more,
+        clients: WEB,
+        ..Setup::default()
+    };
+    let world = World::start(version, setup).await?;
+    for (path, status) in [("/v1/x", 200), ("/v2", 403)] {
+        assert_eq!(fetch(world.web, 9001, path).await?.status, status, "{path}");
+    }
+    let authority = world.authority("default")?;
+    let identity = |name: &str| signed(&authority, &format!("spiffe://default/{name}"), false);
+    let [web, other, third] = [identity("web")?, identity("other")?, identity("third")?];
+    for (path, who, status) in [
+        ("/v1", &web, 200),
+        ("/v10", &web, 403),
+        ("/v1/../v2", &web, 403),
+        ("/v2", &other, 200),
+        ("/v1", &third, 200),
+        ("/v1/admin/x", &third, 403),
+    ] {
+        let name = sni("api", "default");
+        let response = world.ask_for(path, &name, Some(who)).await?;
+        assert_eq!(response.status, status, "{path}");
+    }
+    let at = SocketAddr::new(world.egress, 10002);
+    for (who, is_open) in [(&web, false), (&other, true), (&third, false)] {
         let tls = Tls::sni(&sni("tcp", "default"))
             .alpn(&["kuma"])
             .identity(who);

@@ -5,6 +5,7 @@
 //! it names whole: a domain and a port, as a cluster of its own.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use policy::{Destination as Place, HostPattern, Hostname, Tags};
 
@@ -13,7 +14,7 @@ use super::passthrough::{self, Destination, DestinationHost};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::mesh_external_services::access;
 use crate::model::kuma::of_mesh;
-use crate::model::policy::ClusterPolicy;
+use crate::model::policy::{ClusterPolicy, RoutePolicy};
 use crate::model::role::OtherHost;
 use crate::model::{
     Action, Cluster, Endpoint, Forward, HeaderMatch, HeaderTest, Route, UpstreamProtocol,
@@ -25,6 +26,9 @@ use crate::source::Path;
 
 /// The port of a request that names none.
 const HTTP: u16 = 80;
+
+/// How long a request may be without data: Envoy's own limit, as for what is redirected on Kuma.
+const IDLE: Duration = Duration::from_secs(300);
 
 /// The hosts of a port.
 #[derive(Default)]
@@ -209,6 +213,10 @@ fn route(port: u16, cluster: &str, destination: &Destination) -> Route {
             name: ":authority".to_owned(),
             test: HeaderTest::Regex(written),
         }],
+        policy: RoutePolicy {
+            idle: Some(IDLE),
+            ..RoutePolicy::default()
+        },
         ..Route::new(Action::Forward(forward), destination.origin.clone())
     }
 }
