@@ -28,7 +28,7 @@ use crate::source::Path;
 const HTTP: u16 = 80;
 
 /// How long a request may be without data: Envoy's own limit, as for what is redirected on Kuma.
-const IDLE: Duration = Duration::from_secs(300);
+const IDLE: Duration = Duration::from_mins(5);
 
 /// The hosts of a port.
 #[derive(Default)]
