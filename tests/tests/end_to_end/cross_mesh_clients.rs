@@ -117,7 +117,7 @@ async fn counters_by_mesh(version: &str) -> anyhow::Result<()> {
         ("forward", "", "default"),
         ("reject", "client_not_allowed", "default"),
         // No permission names it, so it has no counter of its own.
-        ("reject", "client_not_allowed", "other"),
+        ("reject", "client_not_allowed", "(other)"),
     ] {
         let labels = [("decision", decision), ("reason", reason), ("mesh", mesh)];
         let counter = metrics.lines().find(|line| {
