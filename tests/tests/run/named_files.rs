@@ -91,7 +91,8 @@ async fn certificates_that_are_renewed_or_come_later_are_served(
     assert_eq!(shown(HOSTS[1]).await, None);
 
     // One that is renewed, while somebody is connected.
-    let mut kept = Connection::open_tls(run.tls(), &Tls::sni(HOSTS[0])).await?;
+    let kept = Connection::open_tls(run.tls(), &Tls::sni(HOSTS[0])).await?;
+    let mut kept = kept.keep_http1().await?;
     renew(files.path(), "a")?;
     until("the renewed certificate", async || {
         let now = shown(HOSTS[0]).await?;
@@ -99,7 +100,7 @@ async fn certificates_that_are_renewed_or_come_later_are_served(
     })
     .await?;
     for _ in 0..2 {
-        let answer = kept.http1(get(HOSTS[0], "/")).await?;
+        let answer = kept.send(get(HOSTS[0], "/")).await?;
         assert_eq!(answer.status, 200);
         assert!(!answer.headers.contains_key("connection"), "{answer:?}");
     }
@@ -110,7 +111,7 @@ async fn certificates_that_are_renewed_or_come_later_are_served(
         shown(HOSTS[1]).await.map(drop)
     })
     .await?;
-    let mut session = Connection::open_tls(run.tls(), &Tls::sni(HOSTS[1])).await?;
+    let session = Connection::open_tls(run.tls(), &Tls::sni(HOSTS[1])).await?;
     assert_eq!(session.http1(get(HOSTS[1], "/")).await?.status, 200);
     assert_eq!(run.reloads("refused").await?, 0);
     Ok(())
