@@ -96,10 +96,24 @@ fn paths() -> anyhow::Result<()> {
             .filter(|word| is_path(word))
         {
             let path = path.trim_end_matches([',', '.']);
-            ensure!(checkout().join(path).exists(), "{document} names {path}");
+            let (file, section) = path.split_once('#').unwrap_or((path, ""));
+            let file = checkout().join(file);
+            ensure!(file.exists(), "{document} names {path}");
+            if !section.is_empty() {
+                let named = fs::read_to_string(file)?;
+                let mut headings = named.lines().filter(|line| line.starts_with('#'));
+                let is_there = headings.any(|line| anchor(line) == section);
+                ensure!(is_there, "{document} names {path}");
+            }
         }
     }
     Ok(())
+}
+
+/// What links to a heading end in.
+fn anchor(heading: &str) -> String {
+    let words = heading.trim_start_matches('#').trim().to_lowercase();
+    words.replace(' ', "-")
 }
 
 /// Whether a word is a path from the root of the checkout: patterns and places to fill in are none.

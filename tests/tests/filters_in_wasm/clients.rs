@@ -86,7 +86,7 @@ fn requests_are_counted_by_mesh_and_strangers_together() {
             [
                 counter("audit;reason=client_not_allowed", "old", 1),
                 counter("forward;reason=", "west", 2),
-                counter("reject;reason=client_not_allowed", "other", 3),
+                counter("reject;reason=client_not_allowed", "(other)", 3),
                 counter("reject;reason=client_not_allowed", "west", 1),
             ]
         );
