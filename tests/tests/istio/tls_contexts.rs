@@ -188,7 +188,7 @@ fn facts(context: &Value) -> Value {
     });
     // Istio's agent calls a workload's own certificate `default`.
     let named = named.map(|name| match name {
-        "identity:cluster.local" => "default".to_owned(),
+        "identity_cert:secret:cluster.local" => "default".to_owned(),
         _ => name.replace("kubernetes://default/", "kubernetes://"),
     });
     let certificates: Vec<String> = files.chain(named).collect();
