@@ -323,6 +323,39 @@ fn destination_rules_of_nothing_are_named() {
 }
 
 #[test]
+fn workload_entries_are_among_what_subsets_select() {
+    const CHOSEN: &str = "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: web}\nspec: {hosts: [web.test], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, workloadSelector: {labels: {app: web}}}\n---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: web}\nspec: {address: 127.0.0.1, labels: {app: web, version: v1}}\n";
+    let rule = |version: &str| {
+        format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: web}}\nspec: {{host: web.test, subsets: [{{name: v, labels: {{version: {version}}}}}]}}\n"
+        )
+    };
+    let (_, findings) = findings(&(rule("v1") + CHOSEN));
+    assert!(findings.is_empty(), "{findings:#?}");
+    says(&(rule("v2") + CHOSEN), "MG0684", "version: v2", "IST0173");
+}
+
+#[test]
+fn a_mesh_of_kuma_in_the_trust_domain_of_istio_is_named() {
+    let mesh = |name: &str| {
+        format!(
+            "---\ntype: Mesh\nname: {name}\nmtls: {{enabledBackend: ca, backends: [{{name: ca, type: builtin}}]}}\n"
+        )
+    };
+    let mutual = "{port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*.test'], tls: {mode: ISTIO_MUTUAL}}";
+    let text = gateway("edge", &[mutual]) + &service("a", "[a.test]", TO_WEB) + WEB;
+    let (_, findings) = findings(&(text.clone() + &mesh("default")));
+    assert!(findings.is_empty(), "{findings:#?}");
+    let taken = text + &mesh("cluster.local");
+    says(
+        &taken,
+        "MG0658",
+        "type: Mesh",
+        "the trust domain of Istio's mesh",
+    );
+}
+
+#[test]
 fn files_for_tls_to_a_service_that_are_not_there_stop_the_gateway() {
     let rule = "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: web}\nspec: {host: web.test, trafficPolicy: {tls: {mode: SIMPLE, caCertificates: /not/there.crt}}}\n";
     let text = gateway("edge", &[HTTP]) + &service("a", "[a.test]", TO_WEB) + WEB + rule;

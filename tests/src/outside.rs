@@ -35,6 +35,15 @@ impl Ca {
         )?))
     }
 
+    /// Another one that this one has signed for.
+    pub fn below(&self, name: &str) -> anyhow::Result<Self> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name = named(name);
+        let key = KeyPair::generate()?;
+        Ok(Self(CertifiedIssuer::signed_by(params, key, &self.0)?))
+    }
+
     /// Its certificate, PEM.
     pub fn pem(&self) -> String {
         self.0.pem()

@@ -10,7 +10,7 @@ use super::{Exit, load, options};
 use crate::cli::{ExecArgs, ProxyArgs, RunArgs};
 use crate::envoy;
 use crate::output::Output;
-use crate::run::{self, Refusal, Settings, Wanted, find_envoy, version_range};
+use crate::run::{self, Named, Refusal, Settings, Wanted, find_envoy, version_range};
 
 /// Lines like those of meshgate itself, which are objects too.
 const ENVOY_LOG: &str = r#"{"time":"%Y-%m-%dT%T.%e%z","level":"%l","logger":"%n","message":"%j"}"#;
@@ -33,9 +33,11 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
         hot_restart: args.hot_restart,
         arguments: arguments(&args.proxy)?,
     };
-    let mut load = || {
+    let mut load = |named: &mut Option<Named>| {
         let failed = |error| Refusal::new(&error);
         let mut loaded = load::load(&args.proxy.paths, false, output).map_err(failed)?;
+        let files = loaded.resources.named_files();
+        *named = Some(Named::now(files.iter().cloned()));
         let Some(chosen) = loaded.choose(&args.proxy).map_err(failed)? else {
             let Loaded {
                 sources, findings, ..
@@ -53,7 +55,7 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
         };
         let options = options::options(&chosen.proxy, &args.proxy, logs, range).map_err(failed)?;
         Ok(Wanted {
-            bootstrap: envoy::bootstrap(&chosen.proxy, &options),
+            bootstrap: run::with_contents(envoy::bootstrap(&chosen.proxy, &options), &files),
             proxy: chosen.proxy,
             renewal: chosen.renewal,
             sources: loaded.sources,

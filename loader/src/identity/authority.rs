@@ -27,6 +27,8 @@ pub struct Authority {
     pub(super) bundle: String,
     /// The one that signs, PEM.
     pub(super) own: String,
+    /// What its proxies show after their own certificate, PEM.
+    pub(super) chain: String,
     /// When another one begins to be believed or to sign; never, where others see to that.
     pub(super) changes: Option<OffsetDateTime>,
     pub(super) issuer: Issuer<'static, KeyPair>,
@@ -115,6 +117,7 @@ impl Authority {
         let authority = Self {
             bundle: blocks.iter().map(ToString::to_string).collect(),
             own: signing.to_string(),
+            chain: String::new(),
             changes: None,
             issuer,
             subject: certificate.subject().as_raw().to_vec(),
@@ -128,6 +131,12 @@ impl Authority {
     /// The time when so many tenths of its life are over.
     pub(super) fn after(&self, tenths: i32) -> OffsetDateTime {
         self.from + (self.until - self.from) / 10 * tenths
+    }
+
+    /// Has its proxies show these certificates too, PEM.
+    pub(super) fn showing(mut self, chain: &str) -> Self {
+        chain.clone_into(&mut self.chain);
+        self
     }
 
     /// Changes when so many tenths of its life are over.

@@ -14,6 +14,7 @@ use crate::model::Identity;
 
 /// A certificate with its key, both PEM.
 pub(super) struct Issued {
+    /// With what leads from it to what its peers believe.
     pub(super) certificate: String,
     pub(super) key: String,
 }
@@ -67,7 +68,7 @@ pub(super) fn issue(
         bail!("the CA's subject has a form that certificates of it cannot repeat");
     }
     Ok(Issued {
-        certificate: certificate.pem(),
+        certificate: certificate.pem() + &authority.chain,
         key: key.serialize_pem(),
     })
 }

@@ -102,7 +102,10 @@ impl Keeper {
     /// The authority of a mesh; one that meshgate makes is made if it is not there.
     fn authority(&self, mtls: &Mtls, now: OffsetDateTime) -> anyhow::Result<Authority> {
         match mtls.source.as_ref().map_err(Clone::clone)? {
-            Source::Given(pair) => Ok(Authority::read(&pair.certificates, &pair.key)?.0),
+            Source::Given(pair) => {
+                let (authority, _) = Authority::read(&pair.certificates, &pair.key)?;
+                Ok(authority.showing(&pair.chain))
+            }
             Source::Made { lifetime, rsa_bits } => {
                 let make = || authority::make(&mtls.mesh, *lifetime, *rsa_bits, now);
                 succession::authority(&self.store, mtls, make, now)
@@ -225,9 +228,10 @@ impl Round<'_> {
 
 /// Changes with whatever a certificate is made from.
 fn version(authority: &Authority, identity: &Identity, lifetime: Duration) -> String {
-    let parts = [authority.fingerprint.clone(), lifetime.to_string()];
-    let parts = parts.into_iter().chain(issue::names(identity));
-    sha256_hex(parts.map(|part| part + "\n"), 16)
+    let mut parts = vec![authority.fingerprint.clone(), lifetime.to_string()];
+    parts.extend(issue::names(identity));
+    parts.extend((!authority.chain.is_empty()).then(|| authority.chain.clone()));
+    sha256_hex(parts.into_iter().map(|part| part + "\n"), 16)
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ fn given(pem: &str) -> Source {
     Source::Given(mesh::KeyPair {
         certificates: pem.to_owned(),
         key: pem.to_owned(),
+        ..mesh::KeyPair::default()
     })
 }
 

@@ -36,10 +36,13 @@ pub enum Source {
 }
 
 /// Certificates and the key of the first one, PEM.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct KeyPair {
     /// The certificates.
     pub certificates: String,
+    /// Those that proxies show after their own: the way to what their peers believe, from the one that signs upwards.
+    /// Empty where the one that signs is believed itself.
+    pub chain: String,
     /// The key.
     pub key: String,
 }

@@ -2,6 +2,7 @@
 
 pub mod decode;
 mod duration;
+mod files;
 pub mod istio;
 pub mod kubernetes;
 pub mod kuma;

@@ -62,7 +62,6 @@ const FIELDS: &[Field] = &[
     any("VirtualService", "tcp[].match[].sourceNamespace", Warning, "gateways do not look at it, in Istio either"),
     any("VirtualService", "tcp[].match[].sourceSubnet", Error, "Istio does not look at it either, and connections from everywhere would get in"),
     any("DestinationRule", "workloadSelector", Warning, "the rule is for the clients that it selects, and the gateway goes without"),
-    any("ServiceEntry", "workloadSelector", Warning, "no endpoints are found by labels; write them as `endpoints`"),
 ];
 
 const fn any(

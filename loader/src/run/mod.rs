@@ -3,6 +3,7 @@
 //! - `supervisor`: the loop: signals, Envoy's end, changes of resources
 //! - `reload`: from changed resources to what Envoy serves, or to a finding
 //! - `swap`: the steps in which files are replaced, and the way back
+//! - `contents`: what is in files of certificates, which Envoy would read once
 //! - `discovery`: a bootstrap taken apart into those files
 //! - `directory`: where they are, and whose they are
 //! - `watch`: whether resources have changed
@@ -17,6 +18,7 @@
 
 mod admin;
 mod blame;
+mod contents;
 mod directory;
 mod discovery;
 mod endpoint;
@@ -40,6 +42,7 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 
+pub use contents::with_contents;
 pub use directory::log_pipe;
 pub use envoy::become_child;
 pub use find::{find_envoy, version_range};
@@ -48,6 +51,7 @@ pub use reload::{Refusal, Wanted};
 pub use status::{CertificateStatus, EnvoyStatus, Loaded, Refused, Reloads, Status};
 pub use streamer::Streamer;
 pub use supervisor::serve;
+pub use watch::Named;
 
 /// What the user chooses about a running gateway.
 #[derive(Clone, Debug)]
@@ -62,7 +66,7 @@ pub struct Settings {
     pub status: SocketAddr,
     /// How long open requests get to end.
     pub drain_time: Duration,
-    /// The resources, which are watched.
+    /// The resources, which are watched, and the files that they name.
     pub paths: Vec<PathBuf>,
     /// Whether they are: SIGHUP reloads in any case.
     pub watch: bool,

@@ -25,7 +25,7 @@ use super::reload::{Configuration, Refusal, Wanted, prove};
 use super::status::Shared;
 use super::stop::Stop;
 use super::streamer::Streamer;
-use super::watch::Watch;
+use super::watch::{Named, Watch};
 use super::words::Words;
 use super::{Event, Settings, endpoint};
 use crate::envoy::is_of_istio;
@@ -35,8 +35,8 @@ use crate::output::Output;
 /// How often the loop looks for what nobody tells it.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Makes what the resources ask for, anew each time.
-type Load<'a> = &'a mut dyn FnMut() -> Result<Wanted, Refusal>;
+/// Makes what the resources ask for, anew each time; says also which files they name, as soon as that is known.
+type Load<'a> = &'a mut dyn FnMut(&mut Option<Named>) -> Result<Wanted, Refusal>;
 
 /// Serves until a signal or Envoy ends it, and returns the exit code; nothing if there was nothing to serve.
 ///
@@ -54,9 +54,9 @@ pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Re
         stop: stop.clone(),
         output: output.clone(),
     };
-    let watch = Watch::new(&settings.paths);
+    let mut watch = Watch::new(&settings.paths);
     let mut streamer = None;
-    let first = first(settings, &program, load, &mut streamer, output);
+    let first = first(settings, &program, load, &mut watch, &mut streamer, output);
     if stop.asked_at().is_some() {
         output.done();
         return Ok(Some(0));
@@ -105,12 +105,18 @@ fn first(
     settings: &Settings,
     program: &Program,
     load: Load<'_>,
+    watch: &mut Watch,
     streamer: &mut Option<Streamer>,
     output: &Output,
 ) -> anyhow::Result<Option<(Directory, Configuration, Option<Refusal>)>> {
     let color = output.color_on_stderr();
     output.progress("reading and checking the resources");
-    let (directory, refusal) = match load() {
+    let mut named = None;
+    let loaded = load(&mut named);
+    if let Some(named) = named {
+        watch.follow(named);
+    }
+    let (directory, refusal) = match loaded {
         Ok(wanted) => {
             let name = format!("{}.{}", wanted.proxy.mesh, wanted.proxy.name);
             let directory = Directory::of_proxy(&name, &settings.arguments)?;

@@ -18,14 +18,35 @@ const SHARE: u32 = 50;
 /// After this long a change is taken although files go on changing.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// What the paths looked like, and what the files that are named there did.
+type Seen = [u64; 2];
+
+/// Files that resources name, as they are before they are read.
+#[derive(Debug)]
+pub struct Named {
+    files: Vec<PathBuf>,
+    seen: u64,
+}
+
+impl Named {
+    /// As they are now.
+    pub fn now(files: impl IntoIterator<Item = PathBuf>) -> Self {
+        let files: Vec<_> = files.into_iter().collect();
+        let seen = states(&files);
+        Self { files, seen }
+    }
+}
+
 /// Looks at files and folders for changes.
 #[derive(Debug)]
 pub(super) struct Watch {
     paths: Vec<PathBuf>,
+    /// Files that the resources name.
+    named: Vec<PathBuf>,
     /// What was read last.
-    known: u64,
+    known: Seen,
     /// A change that is waited for to end, with the time of its begin.
-    pending: Option<(u64, Instant)>,
+    pending: Option<(Seen, Instant)>,
     next: Instant,
 }
 
@@ -35,8 +56,9 @@ impl Watch {
         let paths: Vec<_> = paths.to_vec();
         let paths: Vec<_> = paths.into_iter().filter(|p| *p != Path::new("-")).collect();
         Self {
-            known: fingerprint(&paths),
+            known: [fingerprint(&paths), states(&[])],
             paths,
+            named: Vec::new(),
             pending: None,
             next: Instant::now() + INTERVAL,
         }
@@ -44,8 +66,19 @@ impl Watch {
 
     /// Takes the files as they are now for known: before they are read, so that no later change is missed.
     pub(super) fn reset(&mut self) {
-        self.known = fingerprint(&self.paths);
+        self.known = self.look();
         self.pending = None;
+    }
+
+    /// Looks at these files too from now on, instead of others.
+    pub(super) fn follow(&mut self, named: Named) {
+        let [paths, _] = self.known;
+        self.known = [paths, named.seen];
+        self.named = named.files;
+    }
+
+    fn look(&self) -> Seen {
+        [fingerprint(&self.paths), states(&self.named)]
     }
 
     /// Whether a change has come, and has ended: two looks have seen the same.
@@ -54,7 +87,7 @@ impl Watch {
         if begin < self.next {
             return false;
         }
-        let now = fingerprint(&self.paths);
+        let now = self.look();
         self.next = begin + INTERVAL.max(begin.elapsed() * SHARE);
         if now == self.known {
             self.pending = None;
@@ -79,14 +112,27 @@ fn fingerprint(paths: &[PathBuf]) -> u64 {
     let mut hasher = DefaultHasher::new();
     for path in paths {
         for file in source::files(path) {
-            file.hash(&mut hasher);
-            if let Ok(m) = file.metadata() {
-                let times = (m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec());
-                (m.dev(), m.ino(), m.len(), times).hash(&mut hasher);
-            }
+            state(&file, &mut hasher);
         }
     }
     hasher.finish()
+}
+
+/// The same of files themselves.
+fn states(files: &[PathBuf]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        state(file, &mut hasher);
+    }
+    hasher.finish()
+}
+
+fn state(file: &Path, hasher: &mut DefaultHasher) {
+    file.hash(hasher);
+    if let Ok(m) = file.metadata() {
+        let times = (m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec());
+        (m.dev(), m.ino(), m.len(), times).hash(hasher);
+    }
 }
 
 #[cfg(test)]
@@ -141,5 +187,25 @@ mod tests {
             assert!(changed(&mut watch));
             watch.reset();
         }
+    }
+
+    #[test]
+    fn files_that_are_named_are_looked_at_wherever_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let [resources, key] = ["resources", "key"].map(|name| folder.path().join(name));
+        fs::create_dir(&resources).unwrap();
+        let mut watch = Watch::new(std::slice::from_ref(&resources));
+        let named = Named::now([key.clone()]);
+        // Between the look and the end of reading.
+        fs::write(&key, "a").unwrap();
+        watch.follow(named);
+        assert!(!changed(&mut watch));
+        assert!(changed(&mut watch));
+        watch.reset();
+        assert!(!changed(&mut watch));
+        watch.follow(Named::now([]));
+        fs::write(&key, "ab").unwrap();
+        assert!(!changed(&mut watch));
+        assert!(!changed(&mut watch));
     }
 }

@@ -5,6 +5,7 @@ mod clients;
 mod delegates;
 mod files;
 mod gateway;
+mod intermediate;
 mod mesh;
 mod mixed;
 mod revoked;

@@ -12,6 +12,7 @@ mod lifecycle;
 mod load;
 mod logs;
 mod nack;
+mod named_files;
 mod names;
 mod observed;
 mod refusal;

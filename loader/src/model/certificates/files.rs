@@ -69,7 +69,8 @@ fn blocks(name: &str, end: &str) -> Result<Vec<String>, Unusable> {
     Ok(wanted.map(ToString::to_string).collect())
 }
 
-fn read(name: &str) -> Result<String, Unusable> {
+/// The text of a file of a size that certificates have.
+pub(crate) fn read(name: &str) -> Result<String, Unusable> {
     let missing = |why: String| Unusable::new(Code::MissingFile, why);
     let unread = |why: std::io::Error| missing(format!("`{name}` cannot be read: {why}"));
     let found = fs::metadata(name).map_err(unread)?;

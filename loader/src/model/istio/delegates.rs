@@ -185,3 +185,6 @@ fn both<'a>(root: &Entry<'a>, sub: &Entry<'a>) -> Result<Vec<Match<'a>>, (usize,
     }
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use time::Duration;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::workload::{self, Workload};
 use crate::diagnostic::{Code, Diagnostic};
@@ -153,11 +154,45 @@ fn given(secret: &Secret) -> Result<KeyPair, String> {
     let own = text("ca-cert.pem")?.ok_or_else(|| missing("ca-cert.pem"))?;
     let key = text("ca-key.pem")?.ok_or_else(|| missing("ca-key.pem"))?;
     let root = text("root-cert.pem")?.filter(|root| root.trim() != own.trim());
+    let above = text("cert-chain.pem")?.unwrap_or_default();
+    let chain = match root {
+        Some(_) => chain(&own, &above)?,
+        None => String::new(),
+    };
     Ok(KeyPair {
         certificates: match root {
             Some(root) => format!("{}\n{root}", own.trim_end()),
             None => own,
         },
+        chain,
         key,
     })
 }
+
+/// The authority and what stands above it up to the root, which nobody has to be told (RFC 8446 §4.4.2). Istio's agent
+/// gets `cert-chain.pem` behind its own certificate (`GetCertChainPem` in `security/pkg/pki/util/keycertbundle.go` at
+/// 1.32), which begins with the authority if it was made as Istio's documentation says.
+fn chain(own: &str, above: &str) -> Result<String, String> {
+    let blocks = |name: &str, text: &str| {
+        pem::parse_many(text).map_err(|why| format!("{name}: invalid PEM: {why}"))
+    };
+    let mut all = blocks("ca-cert.pem", own)?;
+    all.truncate(1);
+    for block in blocks("cert-chain.pem", above)? {
+        if !all.contains(&block) {
+            all.push(block);
+        }
+    }
+    let mut chain = String::new();
+    for block in &all {
+        let read = X509Certificate::from_der(block.contents());
+        let (_, read) = read.map_err(|_| "cert-chain.pem: there is no certificate".to_owned())?;
+        if read.subject() != read.issuer() {
+            chain += &block.to_string();
+        }
+    }
+    Ok(chain)
+}
+
+#[cfg(test)]
+mod tests;

@@ -69,6 +69,7 @@ fn source(input: Input<'_>, mesh: &str, backend: &Authority) -> Result<Source, U
             Ok(Source::Given(KeyPair {
                 certificates: read("cert", &backend.conf.cert)?,
                 key: read("key", &backend.conf.key)?,
+                ..KeyPair::default()
             }))
         }
         kind => Err(Unusable(format!(
@@ -97,6 +98,7 @@ fn builtin(input: Input<'_>, mesh: &str, backend: &Authority) -> Result<Source, 
         (Some(certificates), Some(key)) => Ok(Source::Given(KeyPair {
             certificates: certificates?,
             key: key?,
+            ..KeyPair::default()
         })),
         (None, None) => {
             let conf = &backend.conf.ca_cert;

@@ -69,7 +69,12 @@ impl Supervisor<'_> {
     /// What there is to say about a change that was taken; nothing if there was none.
     fn try_reload(&mut self) -> Result<Option<&'static str>, Refusal> {
         let color = self.output.color_on_stderr();
-        let wanted = (self.load)()?;
+        let mut named = None;
+        let wanted = (self.load)(&mut named);
+        if let Some(named) = named {
+            self.watch.follow(named);
+        }
+        let wanted = wanted?;
         let old = &self.configuration;
         let id = format!("{}.{}", wanted.proxy.mesh, wanted.proxy.name);
         if old
