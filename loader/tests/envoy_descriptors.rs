@@ -93,8 +93,11 @@ fn compile() -> FileDescriptorSet {
 
 /// The source of the crate, as cargo has it.
 fn envoy_types() -> PathBuf {
+    // Crates for other platforms have not been downloaded.
+    let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let metadata = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--locked", "--offline"])
+        .args(["--filter-platform", &platform])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();

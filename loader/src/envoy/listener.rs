@@ -41,7 +41,6 @@ pub(super) fn listener(proxy: &Proxy, port: &Port, options: &Options) -> envoy::
         Role::Outbound(outbound) => envoy::Listener {
             filter_chains: sidecar::outbound(proxy, port, options),
             traffic_direction: TrafficDirection::Outbound.into(),
-            bind_to_port: (outbound.opening == Opening::Caught).then(|| proto::boolean(false)),
             // An address that the machine does not have would keep Envoy from starting.
             freebind: (outbound.opening == Opening::Vip && !port.address.is_loopback())
                 .then(|| proto::boolean(true)),

@@ -181,15 +181,12 @@ async fn tls_to_services_is_what_rules_say(version: &str) -> anyhow::Result<()> 
         ),
     ];
     let names: Vec<_> = rows.iter().map(|row| row.0).collect();
-    let mut setup = Setup::new(GATEWAY)?.with(&routes(&names));
     let client = ca.sign(&["client.example.org"], false)?;
-    setup = setup.with(&secret_of(&client, &ca));
+    let impostor = other.sign(&["client.example.org"], false)?;
+    let setup = Setup::new(GATEWAY)?.with(&routes(&names));
+    let mut setup = setup.with(&secret_of(&client, &ca));
     write(setup.folder(), "client", &client)?;
-    write(
-        setup.folder(),
-        "impostor",
-        &other.sign(&["client.example.org"], false)?,
-    )?;
+    write(setup.folder(), "impostor", &impostor)?;
     fs::write(setup.folder().join("ca.pem"), ca.pem())?;
     fs::write(setup.folder().join("other.pem"), other.pem())?;
     for (name, tls, backend, _) in &rows {

@@ -68,10 +68,10 @@ async fn whoever_is_killed_the_configuration_is_whole() -> anyhow::Result<()> {
         println!("{what}");
         run.write(&resources(&backend, round).yaml(run.address))?;
         let envoy = run.envoy().await?;
-        let mut seen = BTreeSet::new();
+        let mut generations = BTreeSet::new();
         let begin = tokio::time::Instant::now();
         while begin.elapsed() < moment {
-            look(&run, &mut seen).await;
+            look(&run, &mut generations).await;
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         match victim {
@@ -84,14 +84,14 @@ async fn whoever_is_killed_the_configuration_is_whole() -> anyhow::Result<()> {
             }
         }
         until("the new configuration", async || {
-            look(&run, &mut seen).await;
+            look(&run, &mut generations).await;
             let answer = run.get(HOST).await.ok()?;
             (answer.headers.get("x-generation")? == &round.to_string()).then_some(())
         })
         .await
         .with_context(|| format!("{what}\n{}", run.said()))?;
         let allowed = BTreeSet::from([(round - 1).to_string(), round.to_string()]);
-        ensure!(seen.is_subset(&allowed), "{what}: {seen:?}");
+        ensure!(generations.is_subset(&allowed), "{what}: {generations:?}");
         until("the change to be over", async || {
             let status = run.status().await.ok()?;
             let is_whole = status["refused"].is_null() && status["envoy"]["ready"] == true;

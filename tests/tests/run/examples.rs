@@ -170,7 +170,7 @@ async fn survives(example: &Path) -> anyhow::Result<usize> {
             match make(&text) {
                 Some(text) => fs::write(&file, text)?,
                 None if what == "not UTF-8" => {
-                    fs::write(&file, [b"\xff\xfe", text.as_bytes()].concat())?
+                    fs::write(&file, [b"\xff\xfe", text.as_bytes()].concat())?;
                 }
                 None => continue,
             }
