@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, ensure};
 use meshgate::envoy::{self, EnvoyRange, Format, Options};
-use meshgate::model::kuma::{self, Input};
+use meshgate::model::kuma::Input;
 use meshgate::{check, resources, source};
 use policy::config::{Mode, Reasons};
 
@@ -84,13 +84,11 @@ pub(crate) fn bootstrap(file: &Path, wasm: &Path, format: Format) -> anyhow::Res
             resources: &resources,
             sources: &sources,
         };
-        findings.extend(check::all(input));
+        let (more, proxy) = check::with_gateway(input);
+        findings.extend(more);
         findings.extend(check::certificates(input, SystemTime::now().into()));
-        let mut gateways = resources.dataplanes.iter();
-        let gateway = gateways.find(|dataplane| kuma::is_builtin_gateway(dataplane));
-        let proxy = kuma::gateway(input, gateway.context("no gateway")?, &mut findings);
         ensure!(findings.is_empty(), "{}", findings[0].message);
-        proxy.context("no proxy")?
+        proxy.context("no proxy")?.1
     };
     let options = Options {
         admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

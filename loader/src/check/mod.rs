@@ -14,10 +14,10 @@ use policy::Tags;
 use self::shadowed::Shadowed;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::{self, Input};
-use crate::model::{Listener, Port};
-use crate::resources::Resource;
+use crate::model::{Listener, Port, Proxy};
 use crate::resources::kuma::dataplane::{Dataplane, Inbound, ZoneListenerType};
 use crate::resources::kuma::mesh_gateway::MeshGateway;
+use crate::resources::{Meta, Resource};
 use crate::source::Path;
 
 pub use certificates::certificates;
@@ -28,7 +28,13 @@ pub use meshes::authorities;
 ///
 /// Each built-in gateway is made as it would be served, so that what is said here and what is served cannot differ.
 pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
+    with_gateway(input).0
+}
+
+/// [`all`], and the first built-in gateway, which most often is the one to be served: for whoever would make it again.
+pub fn with_gateway(input: Input<'_>) -> (Vec<Diagnostic>, Option<(Meta, Proxy)>) {
     let mut findings = Vec::new();
+    let mut first = None;
     let mut served = Served::default();
     for dataplane in input
         .resources
@@ -42,6 +48,7 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
         }
         if let Some(proxy) = kuma::gateway(input, dataplane, &mut findings) {
             served.add(&proxy.ports);
+            first.get_or_insert_with(|| (dataplane.meta.clone(), proxy));
         }
     }
     // A Dataplane of a service says where it is called; that a proxy of ours is next to it shows in what it calls, and,
@@ -80,7 +87,7 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
     // Several Dataplanes of one gateway find the same.
     let mut seen = HashSet::new();
     findings.retain(|f| seen.insert((f.code, f.span, f.message.clone())));
-    findings
+    (findings, first)
 }
 
 fn is_sidecar(input: Input<'_>, dataplane: &Resource<Dataplane>) -> bool {

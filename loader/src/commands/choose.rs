@@ -52,6 +52,7 @@ impl Loaded {
         } else if self.has_fatal_errors() {
             return Ok(None);
         }
+        let made = self.gateway.take();
         let input = Input {
             resources: &self.resources,
             sources: &self.sources,
@@ -59,7 +60,9 @@ impl Loaded {
         let mut more = Vec::new();
         let (proxy, nothing) = match choose(args, self)? {
             Candidate::Dataplane(dataplane) => (
-                kuma::proxy(input, dataplane, &mut more),
+                made.filter(|(whose, _)| *whose == dataplane.meta)
+                    .map(|(_, proxy)| proxy)
+                    .or_else(|| kuma::proxy(input, dataplane, &mut more)),
                 format!("{}: no MeshGateway selects it", dataplane.meta),
             ),
             Candidate::ZoneEgress(egress) => (

@@ -7,10 +7,11 @@ use crate::check;
 use crate::cli::Paths;
 use crate::diagnostic::{Code, Diagnostic, Severity, render};
 use crate::files;
+use crate::model::Proxy;
 use crate::model::kuma::Input;
 use crate::output::Output;
 use crate::resources::kuma::mesh_http_route::TargetRef;
-use crate::resources::{self, Resources};
+use crate::resources::{self, Meta, Resources};
 use crate::source::{self, Sources};
 use crate::vips::{self, Range};
 
@@ -20,6 +21,8 @@ pub(super) struct Loaded {
     pub(super) resources: Resources,
     /// In the order of files and lines.
     pub(super) findings: Vec<Diagnostic>,
+    /// The first built-in gateway, as the checks have made it, and whose proxy it is.
+    pub(super) gateway: Option<(Meta, Proxy)>,
 }
 
 impl Loaded {
@@ -115,6 +118,7 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
     }
     let (mut resources, more) = resources::load(documents, resource_only);
     findings.extend(more);
+    let mut gateway = None;
     if !resource_only {
         // Those that are kept come with a proxy: whoever only checks resources writes nothing.
         match vip_range() {
@@ -128,7 +132,9 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
             resources: &resources,
             sources: &sources,
         };
-        findings.extend(check::all(input));
+        let (more, first) = check::with_gateway(input);
+        findings.extend(more);
+        gateway = first;
         let now = OffsetDateTime::now_utc();
         findings.extend(check::certificates(input, now));
         findings.extend(check::authorities(input, now));
@@ -144,6 +150,7 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
         sources,
         resources,
         findings,
+        gateway,
     })
 }
 

@@ -10,7 +10,7 @@ pub(crate) use key::PrivateKey;
 use crate::diagnostic::Code;
 
 /// Why a certificate cannot be served.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unusable {
     pub(crate) code: Code,
     pub(crate) why: String,

@@ -201,7 +201,7 @@ impl Loader {
                 let Some(secret) = secret::read(&head, &node, &mut self.findings) else {
                     return;
                 };
-                self.resources.secrets.push(placed(head, node, secret));
+                self.resources.secrets.add(placed(head, node, secret));
             }
             _ => {}
         }

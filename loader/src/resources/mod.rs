@@ -45,7 +45,7 @@ use kuma::mesh_tcp_route::MeshTcpRoute;
 use kuma::mesh_timeout::{MeshTimeout, Timeout};
 use kuma::mesh_tls::MeshTls;
 use kuma::mesh_traffic_permission::MeshTrafficPermission;
-use kuma::secret::Secret;
+use kuma::secret::Secrets;
 use kuma::traffic_log::TrafficLog;
 use kuma::traffic_permission::TrafficPermission;
 use kuma::traffic_route::TrafficRoute;
@@ -65,7 +65,7 @@ pub struct Resources {
     /// `MeshGateway`.
     pub mesh_gateways: Vec<Resource<MeshGateway>>,
     /// `Secret`.
-    pub secrets: Vec<Resource<Secret>>,
+    pub secrets: Secrets,
     /// `ExternalService`.
     pub external_services: Vec<Resource<ExternalService>>,
     /// `MeshExternalService`.

@@ -1,5 +1,8 @@
 //! A configuration as names and values, in the order in which a person would write them.
 
+use envoy_types::pb::google::protobuf::value::Kind as JsonKind;
+use envoy_types::pb::google::protobuf::{Struct, Value as JsonValue};
+use prost::{Message as _, Name as _};
 use prost_reflect::{Kind, MapKey, MessageDescriptor, Value};
 use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
 use serde_json::Value as Json;
@@ -30,6 +33,10 @@ pub(super) fn open<'a>(message: &Message<'a>) -> Result<Tree<'a>, EncodeError> {
             value => Tree::Map(vec![url, ("value".to_owned(), value)]),
         });
     }
+    if message.descriptor.full_name() == Struct::full_name() {
+        let own = Struct::decode(message.bytes).map_err(|error| message.error(error))?;
+        return of_struct(own);
+    }
     if is_well_known(&message.descriptor) {
         let json = serde_json::to_value(message.decoded()?);
         return Ok(from_json(
@@ -37,10 +44,9 @@ pub(super) fn open<'a>(message: &Message<'a>) -> Result<Tree<'a>, EncodeError> {
         ));
     }
     let mut fields = message.fields()?;
-    let declared = &message.descriptor.descriptor_proto().field;
-    fields.sort_by_cached_key(|field| {
-        let number = field.descriptor.number().try_into();
-        let place = declared.iter().position(|f| Ok(f.number()) == number);
+    // The last part of a path is the place among the fields of the message.
+    fields.sort_by_key(|field| {
+        let place = field.descriptor.path().last().copied();
         (field.descriptor.name() != "name", place)
     });
     let entry = |own: &Field<'a>| Ok((own.descriptor.name().to_owned(), field(own)?));
@@ -167,6 +173,34 @@ fn map_key(key: &MapKey) -> String {
         MapKey::U64(key) => key.to_string(),
         MapKey::String(key) => key.clone(),
     }
+}
+
+/// What there is most of among the well-known: each route and each host has its metadata.
+fn of_struct(own: Struct) -> Result<Tree<'static>, EncodeError> {
+    let fields = own.fields.into_iter();
+    let fields = fields.map(|(name, value)| Ok((name, of_value(value)?)));
+    let mut fields = fields.collect::<Result<Vec<_>, EncodeError>>()?;
+    fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(Tree::Map(fields))
+}
+
+fn of_value(value: JsonValue) -> Result<Tree<'static>, EncodeError> {
+    Ok(match value.kind {
+        Some(JsonKind::NullValue(_)) => Tree::Leaf(Json::Null),
+        Some(JsonKind::BoolValue(value)) => Tree::Leaf(value.into()),
+        Some(JsonKind::StringValue(text)) => Tree::Leaf(text.into()),
+        Some(JsonKind::NumberValue(float)) => {
+            let number = serde_json::Number::from_f64(float);
+            let number = number.ok_or_else(|| EncodeError::Value(float.to_string()))?;
+            Tree::Leaf(Json::Number(whole(number)))
+        }
+        Some(JsonKind::StructValue(inner)) => of_struct(inner)?,
+        Some(JsonKind::ListValue(list)) => {
+            let items = list.values.into_iter().map(of_value);
+            Tree::List(items.collect::<Result<_, _>>()?)
+        }
+        None => return Err(EncodeError::Value("a value that is nothing".to_owned())),
+    })
 }
 
 /// Objects are `google.protobuf.Struct`s, whose fields have no order but the alphabet's, and whose numbers are all

@@ -99,7 +99,7 @@ impl<'a> Message<'a> {
         Ok(Some((url, Self::new(full_name, bytes)?)))
     }
 
-    fn error(&self, error: DecodeError) -> EncodeError {
+    pub(super) fn error(&self, error: DecodeError) -> EncodeError {
         EncodeError::Message(self.descriptor.full_name().to_owned(), error)
     }
 }

@@ -107,9 +107,13 @@ fn is_plain(text: &str) -> bool {
     let word = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '_'))
         && !text.ends_with([' ', ':'])
         && !text.contains(": ")
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || " _./:;=+-".contains(c))
+        && text.bytes().all(|b| {
+            b.is_ascii_alphanumeric()
+                || matches!(
+                    b,
+                    b' ' | b'_' | b'.' | b'/' | b':' | b';' | b'=' | b'+' | b'-'
+                )
+        })
         && !WORDS.iter().any(|word| text.eq_ignore_ascii_case(word));
     word || is_duration(text)
 }

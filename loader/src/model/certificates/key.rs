@@ -132,16 +132,22 @@ fn elliptic(der: &[u8], curve: Option<ObjectIdentifier>) -> Result<PrivateKey, &
     let key = EcPrivateKey::try_from(der).map_err(|_| UNREADABLE)?;
     let named = key.parameters.and_then(EcParameters::named_curve);
     let curve = curve.or(named).ok_or(CURVE)?;
+    // To read the key is to compare it with its point, if that is there: made of the key once more, it would take as
+    // long again.
+    let written = key.public_key.and_then(|point| uncompressed(curve, point));
     let point = match curve {
-        P256 => p256::SecretKey::try_from(key)
-            .map(|key| key.public_key().to_encoded_point(false).to_bytes()),
-        P384 => p384::SecretKey::try_from(key)
-            .map(|key| key.public_key().to_encoded_point(false).to_bytes()),
-        P521 => p521::SecretKey::try_from(key)
-            .map(|key| key.public_key().to_encoded_point(false).to_bytes()),
+        P256 => p256::SecretKey::try_from(key).map(|key| {
+            written.unwrap_or_else(|| key.public_key().to_encoded_point(false).as_bytes().to_vec())
+        }),
+        P384 => p384::SecretKey::try_from(key).map(|key| {
+            written.unwrap_or_else(|| key.public_key().to_encoded_point(false).as_bytes().to_vec())
+        }),
+        P521 => p521::SecretKey::try_from(key).map(|key| {
+            written.unwrap_or_else(|| key.public_key().to_encoded_point(false).as_bytes().to_vec())
+        }),
         _ => return Err(CURVE),
     };
-    let point = point.map_err(|_| UNREADABLE)?.into_vec();
+    let point = point.map_err(|_| UNREADABLE)?;
     Ok(PrivateKey::Elliptic { curve, point })
 }
 

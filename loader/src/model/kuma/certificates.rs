@@ -1,12 +1,13 @@
 //! The certificates of a listener, from the places that it names.
 
-use super::{Input, of_mesh};
+use super::Input;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::hash::sha256_hex;
 use crate::model::Certificate;
 use crate::model::certificates::{Unusable, bundle};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::{DataSource, Listener, MeshGateway};
+use crate::resources::kuma::secret::Secret;
 use crate::source::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -50,14 +51,25 @@ pub(crate) fn each(
         .as_ref()
         .map_or(&[][..], |tls| &tls.certificates);
     sources.iter().enumerate().map(move |(index, source)| {
-        let certificate = pem(input, &gateway.meta.mesh, source).and_then(|(id, pem)| {
-            bundle::read(&id, &pem).map_err(|unusable| Unusable {
-                why: format!("{id}: {}", unusable.why),
-                ..unusable
-            })
-        });
+        let certificate = one(input, &gateway.meta.mesh, source);
         (path.index(index), certificate)
     })
+}
+
+fn one(input: Input<'_>, mesh: &str, source: &DataSource) -> Result<Certificate, Unusable> {
+    let read = |(id, pem): (String, String)| {
+        bundle::read(&id, &pem).map_err(|unusable| Unusable {
+            why: format!("{id}: {}", unusable.why),
+            ..unusable
+        })
+    };
+    let Some(name) = &source.secret else {
+        return pem(input, mesh, source).and_then(read);
+    };
+    let secret = secret(input, mesh, name)?;
+    let certificate = &secret.spec.certificate;
+    let certificate = certificate.get_or_init(|| of_secret(name, secret).and_then(read));
+    certificate.clone()
 }
 
 /// A certificate, its chain and its key.
@@ -86,15 +98,7 @@ pub(super) fn pem(
     source: &DataSource,
 ) -> Result<(String, String), Unusable> {
     if let Some(name) = &source.secret {
-        let secret = of_mesh(&input.resources.secrets, mesh)
-            .find(|secret| secret.meta.name == *name)
-            .ok_or_else(|| {
-                let why = format!("there is no Secret `{name}` in mesh `{mesh}`");
-                Unusable::new(Code::MissingSecret, why)
-            })?;
-        let pem = decode(&secret.spec.data)
-            .map_err(|why| Unusable::invalid(format!("secret `{name}`: {why}")))?;
-        return Ok((format!("secret:{name}"), pem));
+        return of_secret(name, secret(input, mesh, name)?);
     }
     if let Some(file) = &source.file {
         let pem = std::fs::read_to_string(file)
@@ -115,6 +119,21 @@ pub(super) fn pem(
             "give one of `secret`, `file`, `inline`, `inlineString`",
         )),
     }
+}
+
+fn secret<'a>(input: Input<'a>, mesh: &str, name: &str) -> Result<&'a Resource<Secret>, Unusable> {
+    let missing = || {
+        let why = format!("there is no Secret `{name}` in mesh `{mesh}`");
+        Unusable::new(Code::MissingSecret, why)
+    };
+    let secrets = &input.resources.secrets;
+    secrets.get(mesh, name).ok_or_else(missing)
+}
+
+fn of_secret(name: &str, secret: &Resource<Secret>) -> Result<(String, String), Unusable> {
+    let pem = decode(&secret.spec.data)
+        .map_err(|why| Unusable::invalid(format!("secret `{name}`: {why}")))?;
+    Ok((format!("secret:{name}"), pem))
 }
 
 fn decode(base64: &str) -> Result<String, String> {

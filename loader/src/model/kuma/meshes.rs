@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use time::Duration;
 
-use super::{Input, certificates, of_mesh};
+use super::{Input, certificates};
 use crate::model::mesh::{KeyPair, Mtls, Source, Unusable};
 use crate::resources::kuma::mesh::{Authority, Mesh, Mode};
 use crate::resources::kuma::mesh_gateway::DataSource;
@@ -83,9 +83,7 @@ fn source(input: Input<'_>, mesh: &str, backend: &Authority) -> Result<Source, U
 fn builtin(input: Input<'_>, mesh: &str, backend: &Authority) -> Result<Source, Unusable> {
     let secret = |part: &str| {
         let name = format!("{mesh}.ca-builtin-{part}-{}", backend.name);
-        let mut secrets = of_mesh(&input.resources.secrets, mesh);
-        let is_there = secrets.any(|secret| secret.meta.name == name);
-        is_there.then(|| {
+        input.resources.secrets.get(mesh, &name).map(|_| {
             let source = DataSource {
                 secret: Some(name),
                 ..DataSource::default()

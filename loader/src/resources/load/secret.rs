@@ -48,9 +48,8 @@ pub(super) fn read(head: &Head, node: &Node, findings: &mut Vec<Diagnostic>) -> 
     let value = |field: &str| node.get(field).and_then(|data| data.get("value"));
     // The API server adds `stringData` to `data`, in base64, and lets it win.
     if let Some(string) = value("stringData") {
-        let secret = text(Some(string), "stringData.value").map(|text| Secret {
-            data: STANDARD.encode(text),
-        });
+        let secret =
+            text(Some(string), "stringData.value").map(|text| Secret::new(STANDARD.encode(text)));
         return named(head, node, &Path::of("stringData.value"), secret, findings);
     }
     let secret = kumas(value("data"), "data.value");
@@ -140,7 +139,7 @@ fn text<'n>(node: Option<&'n Node>, field: &'static str) -> Result<&'n str, Inva
 }
 
 fn kumas(node: Option<&Node>, field: &'static str) -> Result<Secret, InvalidSecret> {
-    base64(node, field).map(|(data, _)| Secret { data })
+    base64(node, field).map(|(data, _)| Secret::new(data))
 }
 
 /// A secret, without the line breaks that tools put into base64, and decoded.
