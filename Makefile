@@ -52,9 +52,9 @@ test: setup ## every test
 
 test-matrix: wasm ## the end-to-end tests on every supported Envoy: writes docs/compatibility.md
 	@for version in $(MATRIX); do scripts/envoy.sh $$version >/dev/null || exit 1; done
-	$(CARGO) build --locked --package meshgate
+	$(CARGO) build --locked --package meshgate --package system-tests --bin meshgate --bin compatibility
 	$(CARGO) test --locked --no-fail-fast $(END_TO_END) --test istio -- --include-ignored envoy_1_ 2>&1 | \
-		$(CARGO) run --quiet --locked --package system-tests --bin compatibility
+		$${CARGO_TARGET_DIR:-target}/debug/compatibility
 
 test-smoke: setup ## the fixture's tests on one Envoy; ENVOY=1.38.2
 	@scripts/envoy.sh $(ENVOY) >/dev/null
