@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs Kuma's conformance rows, which live outside of the project, against meshgate and stock Envoy.
 #
-#   scripts/conformance.sh                    all cases of kuma/gateway, and those of kuma/sidecar that are served
+#   scripts/conformance.sh                    all cases of kuma/gateway and kuma/sidecar
 #   scripts/conformance.sh 'gw-listener*' …   those of them with these names
 #
 # The rows are in ../shared next to the checkout, or in $MESHGATE_SHARED; without them nothing is run. What is expected
@@ -15,8 +15,6 @@ if [[ ! -d $rows ]]; then
     exit 0
 fi
 rows=$(cd "$rows" && pwd)
-# Of the proxies next to services, and those of zone egresses.
-sidecars=('*')
 
 chosen() { # whether a case matches one of the patterns
     local case=$1 pattern
@@ -31,7 +29,6 @@ cases=() # as set/name
 for file in "$rows"/{gateway,sidecar}/rows/*.json; do
     case=$(basename "$file" .json)
     set=$(basename "$(dirname "$(dirname "$file")")")
-    if [[ $set == sidecar ]] && ! chosen "$case" "${sidecars[@]}"; then continue; fi
     if chosen "$case" "$@"; then cases+=("$set/$case"); fi
 done
 [[ ${#cases[@]} -gt 0 ]] || { echo "no case matches $*" >&2; exit 2; }
