@@ -125,6 +125,15 @@ async fn a_mongo_port_forwards_bytes(version: &str) -> anyhow::Result<()> {
         .replace("some-config-namespace/my-gateway", "default/my-tcp-ingress");
     let setup = Setup::new(text)?
         .with(&route)
+        .with(&format!(
+            "apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: mongo}}
+spec:
+  host: {mongo}
+  trafficPolicy: {{connectionPool: {{tcp: {{idleTimeout: 1s}}}}}}
+"
+        ))
         .tcp_service(mongo, 5555)
         .await?;
     let gateway = setup.start(version, &[]).await?;
@@ -132,6 +141,8 @@ async fn a_mongo_port_forwards_bytes(version: &str) -> anyhow::Result<()> {
     let mut connection = Connection::open(gateway.at(27018)).await?;
     let bytes = b"\x00\x01\xff no protocol that Envoy knows\n";
     assert_eq!(connection.exchange(bytes, b"\n").await?, bytes);
+    // Silent for longer than the rule says, it ends.
+    assert_eq!(connection.raw(b"").await?, b"");
     Ok(())
 }
 

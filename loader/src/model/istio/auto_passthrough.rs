@@ -7,6 +7,7 @@
 
 use policy::{HostPattern, istio};
 
+use super::connections::To;
 use super::ports::Maker;
 use super::servers::GatewayServer;
 use crate::model::{Connections, Listener, WeightedCluster};
@@ -42,16 +43,20 @@ pub(super) fn listeners<'a>(
         if others.iter().chain(&made).any(is_taken) {
             continue;
         }
-        let cluster = maker.clusters.passed(&destination, &origin, maker.findings);
+        let found = maker.clusters.passed(&destination, &origin, maker.findings);
         let connections = Connections {
             clusters: vec![WeightedCluster {
-                cluster,
+                cluster: found.name,
                 weight: 1,
                 changes: None,
             }],
             origin: origin.clone(),
         };
-        let listener = maker.connections(name, server, vec![hostname], connections);
+        let to = To {
+            connections,
+            idle: found.calls.idle,
+        };
+        let listener = maker.connections(name, server, vec![hostname], to);
         made.extend(listener.map(|mut listener| {
             listener.passes_tls = true;
             listener.tls.accepted = PROTOCOLS.to_vec();

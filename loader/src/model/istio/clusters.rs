@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use policy::Tags;
 
-use super::destination_rules::Rules;
+use super::destination_rules::{Calls, Rules};
 use super::names;
 use super::registry::{Registry, Service, ServicePort};
 use super::workload::Workload;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::Input;
-use crate::model::policy::{ClusterPolicy, HashKey};
+use crate::model::policy::ClusterPolicy;
 use crate::model::{Cluster, Endpoint, Origin};
 use crate::resources::Resource;
 use crate::resources::istio::virtual_service::{Destination, VirtualService};
@@ -22,7 +22,7 @@ pub(super) struct Clusters<'a> {
     input: Input<'a>,
     registry: &'a Registry<'a>,
     workload: &'a Workload,
-    made: BTreeMap<String, (Cluster, Vec<HashKey>)>,
+    made: BTreeMap<String, (Cluster, Calls)>,
 }
 
 /// The cluster of a destination.
@@ -30,8 +30,8 @@ pub(super) struct Clusters<'a> {
 pub(super) struct Found {
     /// `outbound|<port>|<subset>|<host>`.
     pub(super) name: String,
-    /// What is the same in requests that go to the same endpoint.
-    pub(super) hash_keys: Vec<HashKey>,
+    /// What the rules say about those who call it.
+    pub(super) calls: Calls,
 }
 
 impl<'a> Clusters<'a> {
@@ -83,11 +83,9 @@ impl<'a> Clusters<'a> {
         let number = given.or(only).unwrap_or(server_port);
         let subset = &destination.subset;
         let name = format!("outbound|{number}|{subset}|{known}");
-        if let Some((_, hash_keys)) = self.made.get(&name) {
-            return Found {
-                name,
-                hash_keys: hash_keys.clone(),
-            };
+        if let Some((_, calls)) = self.made.get(&name) {
+            let calls = calls.clone();
+            return Found { name, calls };
         }
         let warn = |field: &str, message: String| {
             service.warning(Code::MissingDestination, &path.field(field), message)
@@ -131,10 +129,10 @@ impl<'a> Clusters<'a> {
             };
             findings.push(warn("host", format!("{name}: {why}")));
         }
-        let hash_keys = rules.apply(&mut cluster, subset, number, findings);
+        let calls = rules.apply(&mut cluster, subset, number, findings);
         rules.secure(&mut cluster, subset, number, findings);
-        self.made.insert(name.clone(), (cluster, hash_keys.clone()));
-        Found { name, hash_keys }
+        self.made.insert(name.clone(), (cluster, calls.clone()));
+        Found { name, calls }
     }
 }
 
@@ -172,14 +170,14 @@ impl<'a> Clusters<'a> {
         to: &MeshDestination<'a>,
         origin: &Origin,
         findings: &mut Vec<Diagnostic>,
-    ) -> String {
+    ) -> Found {
         let name = to.sni();
         let rules = Rules::new(self.input, self.workload, &to.service.host, to.service);
         let labels = rules.labels(&to.subset).unwrap_or_default();
         let mut cluster = cluster(name.clone(), to.service, to.port, &labels, origin.clone());
-        rules.apply(&mut cluster, &to.subset, to.port.number, findings);
-        self.made.insert(name.clone(), (cluster, Vec::new()));
-        name
+        let calls = rules.apply(&mut cluster, &to.subset, to.port.number, findings);
+        self.made.insert(name.clone(), (cluster, calls.clone()));
+        Found { name, calls }
     }
 }
 
@@ -222,7 +220,7 @@ impl Found {
     fn nowhere(name: String) -> Self {
         Self {
             name,
-            hash_keys: Vec::new(),
+            calls: Calls::default(),
         }
     }
 }

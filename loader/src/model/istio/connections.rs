@@ -3,6 +3,8 @@
 //! Of all VirtualServices for a server without SNI the first one with a route serves, alone (`buildGatewayNetworkFilters`
 //! in `pilot/pkg/networking/core/gateway.go` at 1.32).
 
+use std::time::Duration;
+
 use policy::{HostPattern, istio};
 
 use super::auto_passthrough;
@@ -14,6 +16,13 @@ use crate::model::{Connections, Listener, WeightedCluster};
 use crate::resources::istio::gateway::TlsMode;
 use crate::resources::istio::virtual_service::{RouteDestination, TlsMatch};
 use crate::source::Path;
+
+/// Where connections go, and how long they may be silent (`buildOutboundNetworkFilters` in
+/// `pilot/pkg/networking/core/networkfilter.go` at 1.32).
+pub(super) struct To {
+    pub(super) connections: Connections,
+    pub(super) idle: Option<Duration>,
+}
 
 /// The listeners of a server that takes TLS connections: one for each match where they are passed through, one for all
 /// where TLS ends here. A SNI that is taken already is left to the first.
@@ -110,10 +119,7 @@ fn terminated<'a>(
 }
 
 /// Where the connections of a server go, if anywhere.
-pub(super) fn of_tcp<'a>(
-    maker: &mut Maker<'a, '_>,
-    server: &GatewayServer<'a>,
-) -> Option<Connections> {
+pub(super) fn of_tcp<'a>(maker: &mut Maker<'a, '_>, server: &GatewayServer<'a>) -> Option<To> {
     let bindings = maker.bindings;
     for binding in bindings.of(server).filter(|binding| meets(binding, server)) {
         for (index, route) in binding.service.spec.tcp.iter().enumerate() {
@@ -156,9 +162,10 @@ fn destinations<'a>(
     route: &'a [RouteDestination],
     path: &Path,
     server: &GatewayServer<'a>,
-) -> Connections {
+) -> To {
     let only = route.len() == 1;
     let mut clusters = Vec::new();
+    let mut idle = None;
     for (index, entry) in route.iter().enumerate() {
         let Some(destination) = &entry.destination else {
             continue;
@@ -175,14 +182,19 @@ fn destinations<'a>(
             server.number,
             maker.findings,
         );
+        // Of several destinations the first one's rules hold for all, as in Istio.
+        if index == 0 {
+            idle = cluster.calls.idle;
+        }
         clusters.push(WeightedCluster {
             cluster: cluster.name,
             weight: if only { 1 } else { weight },
             changes: None,
         });
     }
-    Connections {
+    let connections = Connections {
         clusters,
         origin: maker.input.origin(binding.service, path),
-    }
+    };
+    To { connections, idle }
 }

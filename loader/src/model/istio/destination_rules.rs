@@ -29,6 +29,15 @@ use crate::source::Path;
 /// What is too many for any limit: Istio has none where nothing is said.
 const NO_LIMIT: u32 = u32::MAX;
 
+/// What the rules say about those who call a cluster.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Calls {
+    /// What is the same in requests that go to the same endpoint.
+    pub(super) hash_keys: Vec<HashKey>,
+    /// How long a connection without requests may be silent; Envoy's hour if absent, and for ever if 0.
+    pub(super) idle: Option<Duration>,
+}
+
 /// The rules for a host, the first of which has its traffic policy; the subsets are those of all of them.
 pub(super) struct Rules<'a, 'b> {
     input: Input<'a>,
@@ -131,7 +140,7 @@ impl<'a, 'b> Rules<'a, 'b> {
         subset: &str,
         port: u16,
         findings: &mut Vec<Diagnostic>,
-    ) -> Vec<HashKey> {
+    ) -> Calls {
         let policy = self.policy(subset, port);
         cluster.policy = ClusterPolicy {
             connect: Some(Duration::from_secs(10)),
@@ -145,12 +154,12 @@ impl<'a, 'b> Rules<'a, 'b> {
             balancing: Some(Balancing::LeastRequest),
             ..ClusterPolicy::default()
         };
-        let mut hash_keys = Vec::new();
+        let mut calls = Calls::default();
         if let Some((rule, path, balancer)) = policy.balancer {
-            hash_keys = balancing::balancing(rule, &path, balancer, cluster, findings);
+            calls.hash_keys = balancing::balancing(rule, &path, balancer, cluster, findings);
         }
-        if let Some((rule, path, pool)) = policy.pool {
-            connection_pool(rule, &path, pool, cluster, findings);
+        if let Some((_, _, pool)) = policy.pool {
+            calls.idle = connection_pool(pool, cluster);
         }
         if let Some((rule, path, detection)) = policy.outliers {
             outliers(rule, &path, detection, cluster, findings);
@@ -171,7 +180,7 @@ impl<'a, 'b> Rules<'a, 'b> {
         for (rule, path, message) in policy.not_served {
             findings.push(rule.warning(Code::NotServedField, &path, message));
         }
-        hash_keys
+        calls
     }
 
     /// Gives a cluster the TLS that the rules ask for.
@@ -279,20 +288,10 @@ impl<'a> Policy<'a> {
     }
 }
 
-fn connection_pool(
-    rule: &Resource<DestinationRule>,
-    path: &Path,
-    pool: &ConnectionPool,
-    cluster: &mut Cluster,
-    findings: &mut Vec<Diagnostic>,
-) {
+/// How long connections without requests may be silent is given back: it is nothing to the cluster.
+fn connection_pool(pool: &ConnectionPool, cluster: &mut Cluster) -> Option<Duration> {
     let tcp = pool.tcp.clone().unwrap_or_default();
     let http = pool.http.clone().unwrap_or_default();
-    if tcp.idle_timeout.is_some() {
-        let path = path.field("tcp").field("idleTimeout");
-        let message = "tcp.idleTimeout is not served";
-        findings.push(rule.warning(Code::NotServedField, &path, message));
-    }
     let pings = http.http2_keep_alive.as_ref();
     cluster.policy.upstream.pings = pings.and_then(|own| {
         let time = |time: &Option<GoDuration>| time.as_ref().and_then(GoDuration::get);
@@ -307,6 +306,7 @@ fn connection_pool(
     } else if http.h2_upgrade_policy == H2Upgrade::Upgrade {
         cluster.protocol = UpstreamProtocol::Http2;
     }
+    tcp.idle_timeout.as_ref().and_then(GoDuration::get)
 }
 
 fn limits(tcp: &TcpSettings, http: &HttpSettings, cluster: &mut Cluster) {

@@ -7,13 +7,14 @@ use policy::{HostPattern, Tags};
 
 use super::bindings::Bindings;
 use super::clusters::Clusters;
+use super::connections::To;
 use super::servers::{Class, GatewayServer, Slot};
 use super::workload::Workload;
 use super::{ANY_ADDRESS, connections, http, tls};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::Input;
 use crate::model::policy::ListenerPolicy;
-use crate::model::{Connections, Listener, Port, Protocol, Role, ServerTls};
+use crate::model::{Listener, Port, Protocol, Role, ServerTls};
 use crate::resources::istio::gateway;
 
 /// What the parts of a port are made from.
@@ -150,10 +151,11 @@ impl<'a> Maker<'a, '_> {
         name: String,
         server: &GatewayServer<'a>,
         hostnames: Vec<HostPattern>,
-        connections: Connections,
+        to: To,
     ) -> Option<Listener> {
         let mut listener = self.listener(name, server, hostnames)?;
-        listener.connections = vec![connections];
+        listener.connections = vec![to.connections];
+        listener.policy.idle = to.idle.or(listener.policy.idle);
         Some(listener)
     }
 

@@ -89,7 +89,7 @@ fn forward<'a>(
             maker.findings,
         );
         if hash_keys.is_empty() {
-            *hash_keys = found.hash_keys;
+            *hash_keys = found.calls.hash_keys;
         }
         let (request, response, host) = changes(to.headers.as_ref());
         let own = BackendChanges {
