@@ -140,17 +140,17 @@ fn compatibility() -> anyhow::Result<()> {
     );
     let mut tests = BTreeSet::new();
     for file in ["fixture.rs", "end_to_end", "istio"] {
-        let path = checkout().join("tests/tests").join(file);
-        for entry in WalkDir::new(path) {
+        let folder = checkout().join("tests/tests").join(file);
+        for entry in WalkDir::new(&folder) {
             let entry = entry?;
             let path = entry.path();
             if path.extension() == Some("rs".as_ref()) {
-                let module = path.file_stem().and_then(OsStr::to_str).context("a name")?;
-                let prefix = match file {
-                    "end_to_end" => format!("{module}::"),
-                    "istio" => format!("istio::{module}::"),
-                    _ => String::new(),
-                };
+                // Folders are modules too.
+                let modules = path.strip_prefix(&folder)?.with_extension("");
+                let modules = modules.iter().filter_map(OsStr::to_str);
+                let program = (file == "istio").then_some(file);
+                let modules = program.into_iter().chain(modules);
+                let prefix: String = modules.flat_map(|module| [module, "::"]).collect();
                 let text = fs::read_to_string(path)?;
                 tests.extend(on_each_envoy(&text).map(|test| format!("{prefix}{test}")));
             }
@@ -161,8 +161,8 @@ fn compatibility() -> anyhow::Result<()> {
     ensure!(
         tests == rows,
         "make test-matrix: without a row {:?}, without a test {:?}",
-        tests.difference(&rows),
-        rows.difference(&tests)
+        &tests - &rows,
+        &rows - &tests
     );
     Ok(())
 }
