@@ -95,9 +95,3 @@ fn after_name(answer: &[u8], mut at: usize) -> anyhow::Result<usize> {
         }
     }
 }
-
-/// A port of UDP that is free now.
-pub async fn free_port() -> anyhow::Result<u16> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    Ok(socket.local_addr()?.port())
-}

@@ -29,6 +29,7 @@ pub mod grpc;
 pub mod http2;
 pub mod meshgate;
 pub mod outside;
+pub mod ports;
 pub mod recorder;
 pub mod shared;
 pub mod tls;

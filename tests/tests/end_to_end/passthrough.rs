@@ -2,12 +2,13 @@
 //! in a PROXY header, which gives a connection its local address as the redirection does, and goes out in one.
 
 use std::fs;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde_json::{Value, json};
 use system_tests::client::Connection;
 use system_tests::echo::Backend;
 use system_tests::envoy::Envoy;
+use system_tests::ports::free_port;
 use system_tests::tls::{HelloVersion, client_hello};
 use system_tests::{meshgate, on_each_envoy};
 use tempfile::TempDir;
@@ -25,12 +26,6 @@ struct World {
     outbound: u16,
     _echo: Backend,
     _dir: TempDir,
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
 }
 
 impl World {

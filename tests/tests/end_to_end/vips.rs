@@ -8,6 +8,7 @@ use system_tests::client::{Connection, get};
 use system_tests::dns::{self, A, AAAA, Answer, FOUND, NO_SUCH_NAME, TXT};
 use system_tests::echo::Backend;
 use system_tests::envoy::Envoy;
+use system_tests::ports::free_port;
 use system_tests::{meshgate, on_each_envoy};
 use tempfile::TempDir;
 
@@ -281,9 +282,7 @@ async fn addresses_that_no_machine_has(version: &str) -> anyhow::Result<()> {
     let hosts = "242.9.9.9\tgiven.extsvc.mesh.local\t# port 9000\n";
     assert_eq!(world.hosts()?, hosts);
 
-    let caught = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let port = caught.local_addr()?.port();
-    drop(caught);
+    let port = free_port()?;
     let networking = format!(
         "networking: {{transparentProxying: {{redirectPortInbound: 15006, redirectPortOutbound: {port}, reachableBackends: {{refs: [{{kind: MeshExternalService, labels: {{team: apis}}}}]}}}}, "
     );
@@ -296,10 +295,7 @@ async fn addresses_that_no_machine_has(version: &str) -> anyhow::Result<()> {
 
 async fn names_are_answered(version: &str) -> anyhow::Result<()> {
     let backend = Backend::http("api").await?;
-    let (vip, port) = (own_address(), dns::free_port().await?);
-    let by_name = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port();
+    let (vip, port, by_name) = (own_address(), free_port()?, free_port()?);
     let networking = format!(
         "labels: {{meshgate.io/dns-port: '{port}', meshgate.io/external-service-port: '{by_name}', meshgate.io/cross-mesh-port: '{by_name}'}}\nnetworking: {{"
     );

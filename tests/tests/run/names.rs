@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use system_tests::dns::{self, A, Answer, FOUND};
+use system_tests::ports::free_port;
 use system_tests::until;
 
 use crate::gateway::Run;
@@ -38,7 +39,7 @@ networking:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_change_with_resources() -> anyhow::Result<()> {
-    let port = dns::free_port().await?;
+    let port = free_port()?;
     // Next to the address of the proxy, which no other test has.
     let vip = |address: Ipv4Addr, last: u8| {
         let [a, b, c, d] = address.octets();

@@ -13,6 +13,7 @@ use system_tests::echo::Backend;
 use system_tests::grpc::{self, Code, ServingStatus};
 use system_tests::on_each_envoy;
 use system_tests::outside::{self, Ca, Tls};
+use system_tests::ports::free_port;
 
 use super::{World, server};
 use crate::gateway::own_address;
@@ -128,9 +129,7 @@ impl Examples {
             resources.push(at(&example, port)?);
         }
         let address = own_address();
-        let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let hostnames = free.local_addr()?;
-        drop(free);
+        let hostnames = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         resources.push(dataplane(&address.to_string(), hostnames.port()));
         let text = resources.join("\n---\n");
         let world = World::trusting(version, address, "example", &text, Some(&ca)).await?;

@@ -2,12 +2,13 @@
 //! them leads to a backend on the loopback address instead, after everything has been decided.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use serde_json::{Value, json};
 use system_tests::client::Connection;
 use system_tests::echo::Backend;
 use system_tests::envoy::Envoy;
+use system_tests::ports::free_port;
 use system_tests::{meshgate, on_each_envoy};
 use tempfile::TempDir;
 
@@ -39,9 +40,7 @@ struct World {
 impl World {
     async fn start(version: &str, mesh: &str, conf: &str) -> anyhow::Result<Self> {
         let address = own_address();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-            .local_addr()?
-            .port();
+        let port = free_port()?;
         let open = Backend::http("open").await?;
         let text = format!(
             "

@@ -6,6 +6,7 @@ use system_tests::client::{Connection, get};
 use system_tests::echo::Backend;
 use system_tests::on_each_envoy;
 use system_tests::outside::{self, Ca};
+use system_tests::ports::free_port;
 use tempfile::TempDir;
 
 use super::{World, permission, secured, server, service, verified};
@@ -21,9 +22,7 @@ on_each_envoy! {
 async fn by_hostname(version: &str) -> anyhow::Result<()> {
     let backends = [Backend::http("one").await?, Backend::http("two").await?];
     let address = own_address();
-    let port = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port();
+    let port = free_port()?;
     let own = format!(
         "
 type: Dataplane

@@ -9,6 +9,7 @@ use system_tests::client::{Connection, Response, get};
 use system_tests::echo::Backend;
 use system_tests::envoy::Envoy;
 use system_tests::on_each_envoy;
+use system_tests::ports::free_port;
 use tempfile::TempDir;
 
 use super::{fetch, sidecar};
@@ -96,7 +97,7 @@ impl Far {
     async fn start(version: &str) -> anyhow::Result<Self> {
         let service = Backend::http("far").await?;
         let [web, gateway, backend] = [own_address(), own_address(), own_address()];
-        let port = free_port().await?;
+        let port = free_port()?;
         let dir = TempDir::new()?;
         let text = FAR
             .replace("{web}", &web.to_string())
@@ -133,12 +134,6 @@ fn with<T>(mut request: Request<T>, headers: &[Header]) -> anyhow::Result<Reques
         request.headers_mut().append(name, value.parse()?);
     }
     Ok(request)
-}
-
-/// A port of 127.0.0.1, where the port for hostnames is: free a moment ago.
-async fn free_port() -> anyhow::Result<u16> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    Ok(listener.local_addr()?.port())
 }
 
 async fn gateways_of_other_meshes_by_tags(version: &str) -> anyhow::Result<()> {
