@@ -190,7 +190,7 @@ fn without_routes(listener: &Listener) -> model::VirtualHost {
 fn misdirected(narrower: &[&HostPattern]) -> Option<VirtualHost> {
     let answer = Action::Respond {
         status: 421,
-        body: "misdirected\n".to_owned(),
+        body: "misdirected\n".into(),
     };
     let route = Route {
         r#match: Some(matches::path(&PathMatch::Prefix("/".to_owned()))),

@@ -168,9 +168,30 @@ pub enum Action {
     Respond {
         /// The status.
         status: u16,
-        /// The body, text/plain.
-        body: String,
+        /// The body, text/plain unless the headers of the route say something else.
+        body: Body,
     },
+}
+
+/// The body of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Text.
+    Text(String),
+    /// Anything.
+    Bytes(Vec<u8>),
+}
+
+impl From<&str> for Body {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
 }
 
 /// To which backend a request goes, and as what.

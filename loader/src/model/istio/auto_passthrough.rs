@@ -45,6 +45,7 @@ pub(super) fn listeners<'a>(
         }
         let found = maker.clusters.passed(&destination, &origin, maker.findings);
         let connections = Connections {
+            tunnel: None,
             clusters: vec![WeightedCluster {
                 cluster: found.name,
                 weight: 1,

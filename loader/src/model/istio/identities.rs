@@ -130,8 +130,7 @@ fn by_rule(rule: &Resource<DestinationRule>) -> bool {
 /// one that istiod has made for itself.
 fn source(input: Input<'_>) -> Result<Source, Unusable> {
     for name in ["cacerts", "istio-ca-secret"] {
-        let mut secrets = input.resources.kubernetes.secrets.iter();
-        let found = secrets.find(|own| own.meta.namespace() == SYSTEM && own.meta.name == name);
+        let found = input.resources.kubernetes.secrets.find(SYSTEM, name);
         if let Some(secret) = found {
             return given(&secret.spec)
                 .map(Source::Given)

@@ -98,6 +98,7 @@ pub(super) fn of_outbound(
         return of_rule(input, route, index, &Tags::default(), backends, findings);
     }
     Connections {
+        tunnel: None,
         clusters: vec![WeightedCluster {
             cluster: to.cluster.to_owned(),
             weight: 1,
@@ -134,6 +135,7 @@ fn of_rule(
         }
     });
     Connections {
+        tunnel: None,
         clusters: clusters.collect(),
         origin: input.origin(route, &path),
     }
@@ -172,6 +174,7 @@ pub(super) fn attach_gateway_routes(
                     }
                 });
                 listener.connections.push(Connections {
+                    tunnel: None,
                     clusters: clusters.collect(),
                     origin: input.origin(route, &path),
                 });
