@@ -93,7 +93,7 @@ fn sni_hosts(
                 continue;
             }
             Ok(_) => format!("connections for {host} on this port go elsewhere already"),
-            Err(why) => format!("`{host}` is not served: {why}"),
+            Err(why) => format!("`{host}` is not served: Envoy takes no such SNI: {why}"),
         };
         let finding = binding.service.warning(Code::Sidelined, &path, message);
         maker.findings.push(finding);

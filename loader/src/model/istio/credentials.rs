@@ -9,6 +9,10 @@ use crate::resources::kubernetes::secret::{
     Authorities, ConfigMap, NotInSecret, Secret, ServerPair,
 };
 
+/// The name of the workload's own certificate in the mesh, and of its authority where clients show theirs
+/// (`ConstructSdsSecretConfigForCredential` in `pilot/pkg/security/model/authentication.go` at 1.32).
+pub const OF_MESH: &str = "builtin://";
+
 /// What the name of a Secret with authorities only ends with.
 const CA: &str = "-cacert";
 
@@ -19,7 +23,7 @@ pub enum Reference<'a> {
     Secret(Named<'a>),
     /// `configmap://namespace/name`.
     ConfigMap(Named<'a>),
-    /// `builtin://`: the certificate of the mesh.
+    /// `builtin://`: the workload's own certificate in the mesh. What stands behind it is nothing that istiod has.
     Mesh,
     /// `invalid://`: a certificate that is never there.
     Invalid,
@@ -78,7 +82,7 @@ impl<'a> Reference<'a> {
                 Err(CredentialError::OtherNamespace)
             }
         };
-        if text.starts_with("builtin://") {
+        if text.starts_with(OF_MESH) {
             return Ok(Self::Mesh);
         }
         if text.starts_with("invalid://") {

@@ -1,6 +1,6 @@
 //! Resources that others look up by name, one for each server of a gateway or endpoint of a service.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Deref;
 
 use crate::resources::Resource;
@@ -11,6 +11,7 @@ pub struct NamedList<T> {
     all: Vec<Resource<T>>,
     /// Where the first one of each namespace and name is.
     places: HashMap<String, usize>,
+    namespaces: BTreeSet<String>,
 }
 
 impl<T> NamedList<T> {
@@ -20,10 +21,19 @@ impl<T> NamedList<T> {
         self.all.get(*place)
     }
 
+    /// The namespaces that there is one in.
+    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+        self.namespaces.iter().map(String::as_str)
+    }
+
     /// Adds one behind all others.
     pub fn push(&mut self, resource: Resource<T>) {
         let key = key(resource.meta.namespace(), &resource.meta.name);
         self.places.entry(key).or_insert(self.all.len());
+        let namespace = resource.meta.namespace();
+        if !self.namespaces.contains(namespace) {
+            self.namespaces.insert(namespace.to_owned());
+        }
         self.all.push(resource);
     }
 }
@@ -38,6 +48,7 @@ impl<T> Default for NamedList<T> {
         Self {
             all: Vec::new(),
             places: HashMap::new(),
+            namespaces: BTreeSet::new(),
         }
     }
 }
