@@ -162,6 +162,83 @@ endpoints:
     assert_eq!(found, expected.map(|own| own.map(str::to_owned)));
 }
 
+#[test]
+fn services_prefer_near_endpoints() {
+    let text = |annotation: &str, field: &str, policy: &str| {
+        let rule = match policy {
+            "" => String::new(),
+            policy => format!(
+                "---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: web}}
+spec: {{host: web, trafficPolicy: {policy}}}
+"
+            ),
+        };
+        format!(
+            "{GATEWAY}
+apiVersion: v1
+kind: Service
+metadata: {{name: web, annotations: {{networking.istio.io/traffic-distribution: '{annotation}'}}}}
+spec: {{ports: [{{name: http, port: 80}}], trafficDistribution: '{field}'}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: edge, labels: {{app: edge, istio-locality: r.z1}}}}
+spec: {{nodeName: one}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: web-1, labels: {{kubernetes.io/service-name: web}}}}
+addressType: IPv4
+ports: [{{name: http, port: 8080}}]
+endpoints:
+- {{addresses: [192.0.2.1], nodeName: two, targetRef: {{kind: Pod, name: two}}}}
+- {{addresses: [192.0.2.2], nodeName: one, targetRef: {{kind: Pod, name: one}}}}
+- {{addresses: [192.0.2.3], targetRef: {{kind: Pod, name: far}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: one, labels: {{istio-locality: r.z1}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: two, labels: {{istio-locality: r.z1}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: far, labels: {{istio-locality: r.z2}}}}
+{rule}"
+        )
+    };
+    for (annotation, field, policy, expected) in [
+        ("", "", "", [0, 0, 0]),
+        ("", "PreferClose", "", [0, 0, 1]),
+        ("", "PreferSameZone", "", [0, 0, 1]),
+        ("", "PreferSameNode", "", [1, 0, 2]),
+        ("prefersamenode", "", "", [1, 0, 2]),
+        ("PreferSameNode", "PreferClose", "", [0, 0, 1]),
+        ("sometimes", "", "", [0, 0, 0]),
+        (
+            "",
+            "PreferClose",
+            "{loadBalancer: {localityLbSetting: {enabled: false}}}",
+            [0, 0, 0],
+        ),
+        (
+            "",
+            "PreferClose",
+            "{loadBalancer: {simple: RANDOM}}",
+            [0, 0, 1],
+        ),
+    ] {
+        let found = endpoints(&text(annotation, field, policy), None);
+        let found: Vec<_> = found.iter().map(|own| own.priority).collect();
+        assert_eq!(found, expected, "{annotation} {field} {policy}");
+    }
+}
+
 /// A rule for the service `web`, whose endpoints are in `west/one` and `east/one`.
 fn with_rule(policy: &str) -> String {
     format!(

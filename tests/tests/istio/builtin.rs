@@ -1,5 +1,6 @@
 //! Servers that show the workload's own certificate in the mesh by name, `builtin://`.
 
+use system_tests::client::Connection;
 use system_tests::outside::Ca;
 use system_tests::tls::{Identity, Tls};
 use system_tests::{envoy, on_each_envoy};
@@ -93,9 +94,9 @@ async fn servers_show_the_certificate_of_the_mesh(version: &str) -> anyhow::Resu
         let expected = is_served.then(|| "web.example.org:80".to_owned());
         assert_eq!(found, expected, "{sni} {}", identity.is_some());
     }
-    let session =
-        system_tests::client::Connection::open_tls(gateway.at(8443), &Tls::sni("s.example.com"));
-    let shown = session.await?.certificate.unwrap_or_default();
+    let simple = Tls::sni("s.example.com");
+    let session = Connection::open_tls(gateway.at(8443), &simple).await?;
+    let shown = session.certificate.unwrap_or_default();
     let id = b"spiffe://cluster.local/ns/default/sa/edge-account";
     assert!(shown.windows(id.len()).any(|part| part == id));
     Ok(())

@@ -213,6 +213,7 @@ impl<'a, 'b> Rules<'a, 'b> {
         balancing::localities(
             self.workload,
             policy.balancer.as_ref(),
+            self.service,
             endpoints,
             cluster,
             findings,

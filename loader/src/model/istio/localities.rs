@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::Locality;
-use crate::resources::Resource;
 use crate::resources::kubernetes::{Kubernetes, Node, Pod};
+use crate::resources::{Meta, Resource};
 
 type Labels = BTreeMap<String, String>;
 
@@ -85,6 +85,23 @@ pub(super) fn of_workload(of: &Kubernetes, labels: &Labels, pod: &Pod) -> Option
         .or_else(|| of_node(of, &pod.node_name))
         .or_else(|| of_topology(labels))
         .or_else(|| of_topology(&pod.node_selector))
+}
+
+/// The labels by which a service prefers near endpoints, as its field or else its annotation says
+/// (`GetTrafficDistribution` in `pilot/pkg/model/service.go` and `GetEffectiveLbSetting` at 1.32); none for any endpoint.
+pub(super) fn preferred(meta: &Meta, field: &str) -> &'static [&'static str] {
+    const ANNOTATION: &str = "networking.istio.io/traffic-distribution";
+    const NODE: [&str; 5] = [NETWORK, REGION[0], ZONE[0], SUBZONE, HOST];
+    const ZONES: [&str; 3] = [NETWORK, REGION[0], ZONE[0]];
+    let annotation = meta.annotations.get(ANNOTATION);
+    let annotation = annotation.map(|text| text.to_ascii_lowercase());
+    match (field, annotation.as_deref().unwrap_or_default()) {
+        ("PreferClose" | "PreferSameZone", _) => &ZONES,
+        ("PreferSameNode", _) => &NODE,
+        (_, "preferclose" | "prefersamezone") => &ZONES,
+        (_, "prefersamenode") => &NODE,
+        _ => &[],
+    }
 }
 
 /// The labels, with those that say where what has them is.

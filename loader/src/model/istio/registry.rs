@@ -31,6 +31,8 @@ pub(super) struct Service<'a> {
     /// Whether each request goes to the address that its client asked for, which no gateway knows.
     pub(super) is_passthrough: bool,
     pub(super) subject_names: &'a [String],
+    /// The labels by which near endpoints come first whatever happens to them, the more important before the others.
+    pub(super) prefers: &'static [&'static str],
     workloads: Vec<Backend>,
 }
 

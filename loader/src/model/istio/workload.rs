@@ -27,6 +27,8 @@ pub struct Workload {
     pub service_account: String,
     /// The address that ports without `bind` are opened on; all addresses if absent.
     pub address: Option<IpAddr>,
+    /// The Node that it runs on; empty if nobody says it.
+    pub node: String,
     /// Where it is, if that is known.
     pub locality: Option<Locality>,
     /// Whether it is the one to be served: what nobody says about it then, nobody will.
@@ -96,6 +98,7 @@ pub(super) fn written(resources: &Resources) -> Vec<Workload> {
             labels: pod.meta.labels.clone(),
             service_account: account(&pod.spec),
             is_written: true,
+            node: pod.spec.node_name.clone(),
             locality: localities::of_workload(kubernetes, &pod.meta.labels, &pod.spec),
             ..Workload::default()
         };

@@ -4,11 +4,12 @@ use super::spread::{self, Labelled};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::Cluster;
 use crate::model::istio::localities;
+use crate::model::istio::registry::Service;
 use crate::model::istio::workload::Workload;
 use crate::model::policy::{Balancing, HashKey};
 use crate::model::upstream::Warmup;
 use crate::resources::istio::destination_rule::DestinationRule;
-use crate::resources::istio::traffic_policy::{ConsistentHash, LoadBalancer, SimpleLb};
+use crate::resources::istio::traffic_policy::{ConsistentHash, LoadBalancer, LocalityLb, SimpleLb};
 use crate::resources::{Duration as GoDuration, Resource};
 use crate::source::Path;
 
@@ -54,22 +55,34 @@ pub(super) fn balancing(
     Vec::new()
 }
 
-/// Gives a cluster its endpoints, the nearer of them before the others or with shares of their own.
+/// Gives a cluster its endpoints, the nearer of them before the others or with shares of their own. What a rule says
+/// comes before what the service prefers (`GetEffectiveLbSetting`).
 pub(super) fn localities(
     gateway: &Workload,
     balancer: Option<&(&Resource<DestinationRule>, Path, &LoadBalancer)>,
+    service: &Service<'_>,
     endpoints: Vec<Labelled<'_>>,
     cluster: &mut Cluster,
     findings: &mut Vec<Diagnostic>,
 ) {
     let setting = balancer.and_then(|(.., own)| own.locality_lb_setting.as_ref());
-    let labels = localities::added(&gateway.labels, gateway.locality.as_ref(), "", "");
+    let of_service = LocalityLb {
+        failover_priority: service.prefers.iter().map(|&own| own.to_owned()).collect(),
+        ..LocalityLb::default()
+    };
+    let locality = gateway.locality.as_ref();
+    let labels = localities::added(&gateway.labels, locality, &gateway.node, "");
     let from = spread::From {
         locality: gateway.locality.clone().unwrap_or_default(),
         labels: &labels,
     };
     let were_some = !endpoints.is_empty();
-    let spread = spread::spread(&from, setting, cluster.policy.outliers.is_some(), endpoints);
+    let ejects = cluster.policy.outliers.is_some();
+    let spread = if setting.is_none() && !service.prefers.is_empty() {
+        spread::spread(&from, Some(&of_service), true, endpoints)
+    } else {
+        spread::spread(&from, setting, ejects, endpoints)
+    };
     if let (Some(setting), Some((rule, path, _))) = (setting, balancer) {
         let path = path.field("localityLbSetting");
         if let Some(field) = spread::asks_where(setting)

@@ -45,6 +45,7 @@ pub(super) fn of_kubernetes<'a>(
         is_external: false,
         is_passthrough: false,
         subject_names: &[],
+        prefers: localities::preferred(meta, &service.spec.traffic_distribution),
         workloads: backends_of(input, service),
     }
 }
@@ -150,6 +151,7 @@ pub(super) fn of_entry<'a>(
         is_external: spec.location == Location::External,
         is_passthrough: matches!(spec.resolution, Resolution::None | Resolution::DynamicDns),
         subject_names: &spec.subject_alt_names,
+        prefers: localities::preferred(&entry.meta, ""),
         workloads,
     }
 }
