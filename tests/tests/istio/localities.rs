@@ -74,8 +74,9 @@ async fn answers(gateway: &Gateway, count: usize) -> anyhow::Result<BTreeMap<Str
     Ok(answers)
 }
 
-const EJECTS: &str =
-    "outlierDetection: {consecutive5xxErrors: 1, baseEjectionTime: 3600s, maxEjectionPercent: 100}";
+// A connection for each request: a backend that has gone away goes on with those that it has.
+const EJECTS: &str = "connectionPool: {http: {maxRequestsPerConnection: 1}}, \
+    outlierDetection: {consecutive5xxErrors: 1, baseEjectionTime: 3600s, maxEjectionPercent: 100}";
 
 async fn far_endpoints_stand_in_for_near_ones(version: &str) -> anyhow::Result<()> {
     let near = Backend::http("near").await?;
