@@ -66,8 +66,10 @@ async fn priorities_and_shares_follow_the_rules(version: &str) -> anyhow::Result
     })?;
     run.ready().await?;
     let mut kept = Connection::open(run.at()).await?.keep_http1().await?;
-    let mut who =
-        async || -> anyhow::Result<_> { Ok(kept.send(get(HOST, "/")).await?.echo()?.backend) };
+    let mut who = async || -> anyhow::Result<_> {
+        anyhow::ensure!(kept.is_open().await, "the connection is closed");
+        Ok(kept.send(get(HOST, "/")).await?.echo()?.backend)
+    };
     for _ in 0..10 {
         assert_eq!(who().await?, "west");
     }
