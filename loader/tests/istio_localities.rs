@@ -327,6 +327,9 @@ fn subsets_are_by_locality_too() {
     assert_eq!(found, ["192.0.2.2"]);
 }
 
+/// Resources, where the gateway is, findings.
+type Row<'a> = (String, Option<&'a str>, &'a [(&'a str, &'a str)]);
+
 #[test]
 fn rules_that_do_nothing_are_named() {
     let lb = |setting: &str| {
@@ -348,7 +351,6 @@ spec: {{hosts: ['*'], gateways: [edge], tcp: [{{route: [{route}]}}]}}
     };
     let east = "{destination: {host: web.test, subset: east}";
     let whole = "{destination: {host: web.test}";
-    type Row<'a> = (String, Option<&'a str>, &'a [(&'a str, &'a str)]);
     let rows: [Row<'_>; 12] = [
         (
             lb("{failover: [{from: west, to: east}]}"),

@@ -134,7 +134,7 @@ enum Candidate<'a> {
     /// The proxy of a zone egress.
     ZoneEgress(&'a Resource<ZoneEgress>),
     /// A gateway of Istio.
-    Workload(Workload),
+    Workload(Box<Workload>),
 }
 
 /// What is named, or the only one there is.
@@ -148,7 +148,7 @@ fn choose<'a>(args: &ProxyArgs, loaded: &'a Loaded) -> anyhow::Result<Candidate<
     let is_istio = workloads::are_named(args);
     if is_istio || loaded.resources.dataplanes.is_empty() && !workloads.is_empty() {
         return match workloads.as_slice() {
-            [one] => Ok(Candidate::Workload(one.clone())),
+            [one] => Ok(Candidate::Workload(Box::new(one.clone()))),
             [] => bail!("no Gateway of Istio selects a workload with these labels"),
             several => bail!(
                 "{} gateways of Istio can be built from these resources; choose one with --gateway-labels and --namespace\n{}",

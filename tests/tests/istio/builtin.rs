@@ -52,6 +52,9 @@ metadata: {name: other, namespace: apps}
 spec: {template: {spec: {serviceAccountName: other}}}
 ";
 
+/// SNI, the client's certificate, whether it gets an answer.
+type Row<'a> = (&'a str, Option<&'a Identity>, bool);
+
 async fn servers_show_the_certificate_of_the_mesh(version: &str) -> anyhow::Result<()> {
     let clients = Ca::new()?;
     let secret = format!(
@@ -68,7 +71,6 @@ async fn servers_show_the_certificate_of_the_mesh(version: &str) -> anyhow::Resu
     let client = gateway.identity("apps.client")?;
     let other = gateway.identity("apps.other")?;
     let of_others = clients.sign(&["client"], false)?;
-    type Row<'a> = (&'a str, Option<&'a Identity>, bool);
     let rows: [Row<'_>; 12] = [
         ("s.example.com", None, true),
         ("s.example.com", Some(&of_others), true),

@@ -636,7 +636,7 @@ codes! {
         example "distribute:\n- from: us-east/*\n  to: {us-est/*: 100}"
         fix "Compare the names with the `locality` of the endpoints, or the labels of the Nodes that Pods run on."
     TunnelWithoutEffect 702 "tunnel without effect"
-        means "A DestinationRule asks for a tunnel where Istio makes none: for requests, for connections of AUTO_PASSTHROUGH, or for a destination behind the first one of a route."
+        means "A DestinationRule asks for a tunnel where Istio makes none: for requests, for connections of `AUTO_PASSTHROUGH`, or for a destination behind the first one of a route."
         why "A tunnel is for connections of `tcp` and `tls` routes, and a route has one for all of its destinations."
         example "http:\n- route: [{destination: {host: through-a-proxy}}]"
         fix "Send connections there with `tcp` or `tls`, and give routes with several destinations the tunnel of the first one's `trafficPolicy`."

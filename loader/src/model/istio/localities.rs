@@ -95,11 +95,13 @@ pub(super) fn preferred(meta: &Meta, field: &str) -> &'static [&'static str] {
     const ZONES: [&str; 3] = [NETWORK, REGION[0], ZONE[0]];
     let annotation = meta.annotations.get(ANNOTATION);
     let annotation = annotation.map(|text| text.to_ascii_lowercase());
-    match (field, annotation.as_deref().unwrap_or_default()) {
-        ("PreferClose" | "PreferSameZone", _) => &ZONES,
-        ("PreferSameNode", _) => &NODE,
-        (_, "preferclose" | "prefersamezone") => &ZONES,
-        (_, "prefersamenode") => &NODE,
+    let said = match (field, annotation.as_deref()) {
+        ("PreferClose" | "PreferSameZone" | "PreferSameNode", _) => field.to_ascii_lowercase(),
+        (_, text) => text.unwrap_or_default().to_owned(),
+    };
+    match said.as_str() {
+        "preferclose" | "prefersamezone" => &ZONES,
+        "prefersamenode" => &NODE,
         _ => &[],
     }
 }

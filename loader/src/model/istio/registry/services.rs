@@ -174,8 +174,8 @@ fn of_pod(of: &Kubernetes, address: &str, pod: Option<&Resource<Pod>>, at: At<'_
     let locality = locality.or_else(|| localities::of_address(of, at.node, at.zone));
     let node = pod.map(|pod| pod.spec.node_name.as_str());
     let node = node.filter(|node| !node.is_empty()).unwrap_or(at.node);
-    let none = BTreeMap::new();
-    let labels = pod.map_or(&none, |pod| &pod.meta.labels);
+    let unlabelled = BTreeMap::new();
+    let labels = pod.map_or(&unlabelled, |pod| &pod.meta.labels);
     Backend {
         address: address.to_owned(),
         labels: localities::added(labels, locality.as_ref(), node, ""),

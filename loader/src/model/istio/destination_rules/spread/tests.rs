@@ -66,6 +66,24 @@ fn by_labels(names: &[&str]) -> LocalityLb {
     }
 }
 
+/// Name, setting, whether endpoints are ejected, localities, priorities.
+type PriorityRow<'a> = (
+    &'a str,
+    Option<&'a LocalityLb>,
+    bool,
+    &'a [&'a str],
+    &'a [u32],
+);
+
+/// From, to, shares, how many endpoints are left, localities without one.
+type ShareRow<'a> = (
+    &'a str,
+    &'a [(&'a str, u32)],
+    &'a [(&'a str, u32)],
+    usize,
+    &'a [&'a str],
+);
+
 const HOME: (&str, &str) = ("region1/zone1/subzone1", "");
 
 #[test]
@@ -80,19 +98,12 @@ fn the_nearer_come_first() {
     ];
     let with_gaps = ["region1/zone1/subzone2", "region2"];
     let with_nowhere = ["", "region1/zone1/subzone2", "region2"];
-    type Row<'a> = (
-        &'a str,
-        Option<&'a LocalityLb>,
-        bool,
-        &'a [&'a str],
-        &'a [u32],
-    );
     let off = LocalityLb {
         enabled: Some(false),
         ..to_two.clone()
     };
     let elsewhere = failover(&[("region9", "region2")]);
-    let rows: [Row<'_>; 8] = [
+    let rows: [PriorityRow<'_>; 8] = [
         (
             "all priorities",
             Some(&to_two),
@@ -251,14 +262,7 @@ fn shares_are_those_of_the_entry_for_the_gateway() {
     ];
     let wide: &[(&str, u32)] = &[("region1/*", 70), ("region2/zone1/*", 30)];
     let overlapping: &[(&str, u32)] = &[("*", 10), ("region1/zone1/subzone1", 90)];
-    type Row<'a> = (
-        &'a str,
-        &'a [(&'a str, u32)],
-        &'a [(&'a str, u32)],
-        usize,
-        &'a [&'a str],
-    );
-    let rows: [Row<'_>; 6] = [
+    let rows: [ShareRow<'_>; 6] = [
         ("region1/zone1/subzone1", subzones, subzones, 4, &[]),
         // By the weights of the endpoints: 4, 1, 2 and 1 of 8, each rounded up.
         (
