@@ -19,13 +19,13 @@ fn resources(address: std::net::Ipv4Addr, files: &Path, ports: [u16; 2]) -> Stri
     let files = files.display();
     let own = format!("clientCertificate: {files}/client.pem, privateKey: {files}/client.key");
     let rows = [("simple", "SIMPLE", ""), ("mutual", "MUTUAL", own.as_str())];
-    let mut routes = String::new();
-    let mut services = String::new();
-    for ((name, mode, own), port) in rows.into_iter().zip(ports) {
-        routes += &format!(
+    let routes = rows.map(|(name, ..)| {
+        format!(
             "  - {{match: [{{uri: {{prefix: /{name}}}}}], route: [{{destination: {{host: {name}.example.org}}}}]}}\n"
-        );
-        services += &format!(
+        )
+    });
+    let services = rows.iter().zip(ports).map(|((name, mode, own), port)| {
+        format!(
             "---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -43,8 +43,9 @@ spec:
   ports: [{{number: 443, name: http, protocol: HTTP, targetPort: {port}}}]
   endpoints: [{{address: 127.0.0.1}}]
 "
-        );
-    }
+        )
+    });
+    let (routes, services) = (routes.concat(), services.collect::<String>());
     format!(
         "apiVersion: networking.istio.io/v1
 kind: Gateway
