@@ -3,6 +3,7 @@
 //! - `supervisor`: the loop: signals, Envoy's end, changes of resources
 //! - `reload`: from changed resources to what Envoy serves, or to a finding
 //! - `swap`: the steps in which files are replaced, and the way back
+//! - `errors`: those beside which a start serves what is left, and a change does not
 //! - `contents`: what is in files of certificates, which Envoy would read once
 //! - `discovery`: a bootstrap taken apart into those files
 //! - `directory`: where they are, and whose they are
@@ -23,6 +24,7 @@ mod directory;
 mod discovery;
 mod endpoint;
 mod envoy;
+mod errors;
 mod find;
 mod overview;
 mod reload;

@@ -1,17 +1,21 @@
 //! `meshgate run`: Envoy as its child, and its configuration as files that follow the resources.
 
 mod chaos;
+mod clock;
 mod crash;
+mod data_sources;
 mod ending;
 mod examples;
 mod full_disk;
 mod gateway;
+mod half_renewed;
 mod identities;
 mod istio;
 mod lifecycle;
 mod load;
 mod logs;
 mod nack;
+mod nack_of_files;
 mod named_files;
 mod names;
 mod observed;
