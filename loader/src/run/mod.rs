@@ -9,7 +9,7 @@
 //! - `directory`: where they are, and whose they are
 //! - `watch`: whether resources have changed
 //! - `envoy`, `admin`: the process, and what it says about itself
-//! - `words`, `blame`: what it says of a change, and the line that it means
+//! - `tail`, `words`, `blame`: what it says, of a change above all, and the line that it means
 //! - `streamer`: access log lines from a pipe to TCP servers
 //! - `stop`: that somebody wants it to end, for whatever takes its time
 //! - `status`, `endpoint`, `overview`: what people and Prometheus get to see
@@ -33,6 +33,7 @@ mod stop;
 mod streamer;
 mod supervisor;
 mod swap;
+mod tail;
 mod watch;
 mod words;
 

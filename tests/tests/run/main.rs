@@ -23,6 +23,7 @@ mod refusal;
 mod reload;
 mod resources;
 mod soak;
+mod stopped;
 mod terminal;
 mod upgrade;
 mod wrapper;
