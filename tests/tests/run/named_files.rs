@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use system_tests::client::{Connection, get};
 use system_tests::echo::Backend;
 use system_tests::tls::Tls;
-use system_tests::{envoy, meshgate, on_each_envoy, until};
+use system_tests::{envoy, istio, meshgate, on_each_envoy, until};
 
 use crate::gateway::{HTTPS, Run};
 
@@ -17,32 +17,15 @@ pub(crate) const HOSTS: [&str; 2] = ["a.example.com", "b.example.com"];
 /// Two servers with the files `a.*` and `b.*`.
 pub(crate) fn resources(address: std::net::Ipv4Addr, files: &Path, backend: u16) -> String {
     let files = files.display();
-    let servers = ["a", "b"].map(|name| {
+    let tls = |name| {
         format!(
-            "  - port: {{number: {HTTPS}, name: {name}, protocol: HTTPS}}
-    bind: {address}
-    hosts: [{name}.example.com]
-    tls: {{mode: SIMPLE, serverCertificate: {files}/{name}.crt, privateKey: {files}/{name}.key}}
-"
+            "mode: SIMPLE, serverCertificate: {files}/{name}.crt, privateKey: {files}/{name}.key"
         )
-    });
-    format!(
-        "apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {{name: edge}}
-spec:
-  selector: {{app: edge}}
-  servers:
-{}
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: web}}
-spec:
-  hosts: ['*.example.com']
-  gateways: [edge]
-  http: [{{route: [{{destination: {{host: web.example.org}}}}]}}]
----
+    };
+    let servers = [("a", tls("a")), ("b", tls("b"))];
+    istio::https_gateway(Some(address.into()), HTTPS, &servers, "web.example.org")
+        + &format!(
+            "---
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: {{name: web}}
@@ -51,9 +34,8 @@ spec:
   resolution: STATIC
   ports: [{{number: 80, name: http, protocol: HTTP, targetPort: {backend}}}]
   endpoints: [{{address: 127.0.0.1}}]
-",
-        servers.concat()
-    )
+"
+        )
 }
 
 /// A new certificate and its key.
