@@ -48,7 +48,6 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
                 output.color_on_stderr(),
             ));
         };
-        loaded.print(output);
         let logs = Logs {
             own: Some(options::access_log(&args.access_log)),
             pipe: Some(run::log_pipe(&chosen.proxy).map_err(failed)?),
@@ -59,6 +58,7 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
             proxy: chosen.proxy,
             renewal: chosen.renewal,
             sources: loaded.sources,
+            findings: loaded.findings,
         })
     };
     Ok(match run::serve(&settings, &mut load, output)? {
