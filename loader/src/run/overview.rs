@@ -13,7 +13,7 @@ use crate::model::{Dialect, Listener, Port, Protocol, Proxy, Role};
 
 /// So many listeners are on the first screen.
 const MOST: usize = 40;
-/// Longer hosts and backends push the rest of their line to the right.
+/// Names in one column, if there are several.
 const WIDEST: usize = 40;
 
 /// A listener of the resources.
@@ -215,12 +215,12 @@ pub(super) fn table(all: &[Served], last: impl Fn(&Served) -> String) -> Vec<Str
     let whereto = |one: &Served| match (one.served, one.backends.as_slice()) {
         (false, _) => "NOT SERVED: it has no usable certificate".to_owned(),
         (true, []) => "no backend".to_owned(),
-        (true, backends) => format!("-> {}", backends.join(", ")),
+        (true, backends) => format!("-> {}", short(backends.iter().map(String::as_str))),
     };
     let widest = |text: &dyn Fn(&Served) -> usize| all.iter().map(text).max().unwrap_or(0);
     let places = widest(&|one| one.place.len());
-    let hosts = widest(&|one| one.hostname.len()).min(WIDEST);
-    let backends = widest(&|one| whereto(one).len()).min(WIDEST);
+    let hosts = widest(&|one| short(one.hostname.split(", ")).len());
+    let backends = widest(&|one| whereto(one).len());
     let mut before = "";
     let mut lines = Vec::with_capacity(all.len());
     for one in all {
@@ -231,13 +231,32 @@ pub(super) fn table(all: &[Served], last: impl Fn(&Served) -> String) -> Vec<Str
         };
         lines.push(format!(
             "  {place:places$}   {:hosts$}   {:backends$}   {}{only}\n",
-            one.hostname,
+            short(one.hostname.split(", ")),
             whereto(one),
             last(one)
         ));
         before = &one.place;
     }
     lines
+}
+
+/// As many names as are wide enough for a column, and how many more there are.
+fn short<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    let mut more = 0;
+    for name in names {
+        if text.is_empty() {
+            name.clone_into(&mut text);
+        } else if more == 0 && text.len() + name.len() < WIDEST {
+            text = text + ", " + name;
+        } else {
+            more += 1;
+        }
+    }
+    if more > 0 {
+        text = format!("{text} and {more} more");
+    }
+    text
 }
 
 /// A request that somebody without a certificate gets an answer to.
@@ -277,5 +296,23 @@ fn host(port: &Port, listener: &Listener) -> Option<String> {
         HostPattern::Any => None,
         HostPattern::Exact(name) => Some(name.as_str().to_owned()),
         HostPattern::Suffix(name) => Some(format!("any.{}", name.as_str())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_cut_and_say_so() {
+        let long = "x".repeat(WIDEST + 1);
+        for (names, expected) in [
+            (vec!["*"], "*".to_owned()),
+            (vec!["a.test", "b.test"], "a.test, b.test".to_owned()),
+            (vec![long.as_str()], long.clone()),
+            (vec!["a", &long, "b"], "a and 2 more".to_owned()),
+        ] {
+            assert_eq!(short(names.into_iter()), expected);
+        }
     }
 }
