@@ -72,6 +72,9 @@ fn arguments(args: &ProxyArgs) -> anyhow::Result<String> {
     let (mesh, dataplane) = (&args.mesh, &args.dataplane);
     let (labels, namespace) = (&args.gateway_labels, &args.namespace);
     let mut key = format!("{mesh:?} {dataplane:?} {labels:?} {namespace:?}");
+    if let Some(locality) = &args.locality {
+        let _ = write!(key, " in {locality}");
+    }
     for path in &args.paths.paths {
         // Writing to a string cannot fail.
         let _ = write!(key, " {}", absolute(path)?.display());
