@@ -3,7 +3,10 @@
 use std::env;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -23,10 +26,12 @@ pub struct Output {
     json: bool,
     /// Whether standard error is a terminal on which a line can be written over.
     is_screen: bool,
-    /// Whether a line of [`Self::progress`] is on it.
-    progress: Arc<Mutex<bool>>,
+    /// The line of [`Self::progress`] that is on it.
+    progress: Arc<Mutex<Option<String>>>,
 }
 
+/// How often a line of progress counts on.
+const EACH_SECOND: Duration = Duration::from_secs(1);
 /// Takes the line away on which the cursor is (ECMA-48: CR, and EL with 2).
 const CLEAR_LINE: &str = "\r\x1b[2K";
 
@@ -124,19 +129,47 @@ impl Output {
         let mut shown = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let mut stderr = io::stderr().lock();
         // There is nobody to tell that nobody can be told.
-        if std::mem::take(&mut *shown) {
+        if shown.take().is_some() {
             let _ = stderr.write_all(CLEAR_LINE.as_bytes());
         }
         let _ = stderr.write_all(lines);
     }
 
-    /// Says on a terminal what takes its time, until something else is said.
-    pub fn progress(&self, doing: impl std::fmt::Display) {
-        if self.is_screen {
-            let mut shown = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = write!(io::stderr().lock(), "{CLEAR_LINE}{doing} …");
-            *shown = true;
+    /// Says on a terminal what takes its time, and how long it has already, until something else is said.
+    pub fn progress(&self, doing: &str, since: Duration) {
+        if !self.is_screen {
+            return;
         }
+        let line = match since.as_secs() {
+            0 => format!("{doing} …"),
+            seconds => format!("{doing}, for {seconds} s now …"),
+        };
+        let mut shown = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.as_ref() != Some(&line) {
+            let _ = write!(io::stderr().lock(), "{CLEAR_LINE}{line}");
+            *shown = Some(line);
+        }
+    }
+
+    /// The same during some work that cannot say so itself.
+    pub fn progress_of<T>(&self, doing: &str, work: impl FnOnce() -> T) -> T {
+        if !self.is_screen {
+            return work();
+        }
+        let begin = Instant::now();
+        let (working, end) = mpsc::channel::<()>();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let waits = || end.recv_timeout(EACH_SECOND) == Err(RecvTimeoutError::Timeout);
+                self.progress(doing, Duration::ZERO);
+                while waits() {
+                    self.progress(doing, begin.elapsed());
+                }
+            });
+            let done = work();
+            drop(working);
+            done
+        })
     }
 
     /// Takes the line of [`Self::progress`] away.

@@ -161,10 +161,8 @@ impl Program {
                 return Err(error);
             }
             if waited > PROGRESS {
-                self.output.progress(format_args!(
-                    "Envoy looks at the configuration, for {} s now",
-                    waited.as_secs()
-                ));
+                self.output
+                    .progress("Envoy looks at the configuration", waited);
             }
             thread::sleep(Duration::from_millis(10));
         }

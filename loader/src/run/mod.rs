@@ -49,7 +49,7 @@ pub use contents::with_contents;
 pub use directory::log_pipe;
 pub use envoy::become_child;
 pub use find::{find_envoy, version_range};
-pub use overview::{Served, Whose};
+pub use overview::{Served, Way, Whose};
 pub use reload::{Refusal, Wanted};
 pub use status::{CertificateStatus, EnvoyStatus, Loaded, Refused, Reloads, Status};
 pub use streamer::Streamer;

@@ -1,13 +1,20 @@
 //! What is served where, and a line to try it: the first screen of `meshgate run`.
 
-use std::collections::BTreeSet;
+mod services;
+
 use std::fmt::Write;
 use std::net::SocketAddr;
 
 use policy::HostPattern;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Action, Dialect, Listener, Port, Protocol, Proxy, Role};
+use self::services::backends;
+use crate::model::{Dialect, Listener, Port, Protocol, Proxy, Role};
+
+/// So many listeners are on the first screen.
+const MOST: usize = 40;
+/// Names in one column, if there are several.
+const WIDEST: usize = 40;
 
 /// A listener of the resources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +28,9 @@ pub struct Served {
     /// Whose requests it takes.
     #[serde(default)]
     pub clients: Whose,
+    /// Which way they go.
+    #[serde(default)]
+    pub way: Way,
     /// Its name in logs and counters.
     pub name: String,
     /// Whether it can be served; not without a certificate.
@@ -42,6 +52,38 @@ pub enum Whose {
     Anybodys,
     /// Those of proxies with a certificate of a mesh that it believes.
     Meshes,
+}
+
+/// Which way the requests of a listener go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// Through the proxy, to services of its mesh or from there out of it.
+    #[default]
+    Through,
+    /// To the service next to the proxy.
+    In,
+    /// From the service next to the proxy.
+    Out,
+}
+
+impl Way {
+    fn of(role: &Role) -> Self {
+        match role {
+            Role::Gateway | Role::Egress(_) => Self::Through,
+            Role::Inbound(_) => Self::In,
+            Role::Outbound(_) => Self::Out,
+        }
+    }
+
+    /// What Kuma calls such a port.
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Through => "listener",
+            Self::In => "inbound",
+            Self::Out => "outbound",
+        }
+    }
 }
 
 /// Whether only proxies of meshes get a connection.
@@ -74,6 +116,7 @@ pub(super) fn served(proxy: &Proxy) -> Vec<Served> {
             } else {
                 Whose::Anybodys
             },
+            way: Way::of(&port.role),
             name: listener.name.clone(),
             served: !is_tls
                 || listener.passes_tls
@@ -101,87 +144,119 @@ fn hostnames(port: &Port, listener: &Listener) -> String {
         let way = egress.ways.get(&listener.name);
         return way.map_or_else(String::new, |way| way.server_names.join(", "));
     }
+    let asked: Vec<_> = asked_for(port).collect();
+    if !asked.is_empty() {
+        return asked.join(", ");
+    }
     let names: Vec<_> = listener.hostnames().map(ToString::to_string).collect();
     names.join(", ")
 }
 
-fn backends(proxy: &Proxy, port: &Port, listener: &Listener) -> Vec<String> {
-    let routes = listener.virtual_hosts.iter().flat_map(|v| &v.routes);
-    let of_routes = routes.filter_map(|route| match &route.action {
-        Action::Forward(forward) => Some(&forward.clusters),
-        Action::ForwardAsDecided | Action::Redirect(_) | Action::Respond { .. } => None,
-    });
-    let of_connections = listener.connections.iter().map(|c| &c.clusters);
-    let names: BTreeSet<_> = of_routes
-        .chain(of_connections)
-        .flatten()
-        .map(|weighted| weighted.cluster.as_str())
-        .collect();
-    let clusters = proxy.clusters.iter();
-    let services: BTreeSet<_> = clusters
-        .filter(|cluster| names.contains(cluster.name.as_str()))
-        .map(|cluster| {
-            cluster
-                .destination
-                .get("kuma.io/service")
-                .unwrap_or(&cluster.name)
-        })
-        .collect();
-    let services = services.into_iter().map(str::to_owned);
-    services.chain(decided(port)).collect()
-}
-
-/// Where requests go that the filter chooses the destination of.
-fn decided(port: &Port) -> Vec<String> {
-    let Role::Outbound(outbound) = &port.role else {
-        return Vec::new();
+/// The hosts by which an outbound tells its destinations apart; it answers 403 for all others.
+fn asked_for(port: &Port) -> impl Iterator<Item = &str> {
+    let by_hostname = match &port.role {
+        Role::Outbound(outbound) if outbound.is_by_hostname() => Some(outbound),
+        _ => None,
     };
-    let gateways = outbound.gateways.iter();
-    let gateways = gateways.map(|to| format!("{} (mesh {})", to.service, to.mesh));
-    let outside = outbound.outside.iter().filter(|outside| !outside.is_alone);
-    let outside = outside.flat_map(|outside| &outside.services);
-    let outside = outside.map(|service| format!("{} (outside)", service.name));
-    gateways.chain(outside).collect()
+    by_hostname.into_iter().flat_map(|outbound| {
+        let gateways = outbound.gateways.iter().map(|to| &to.hostname);
+        let outside = outbound.outside.iter().flat_map(|outside| {
+            let services = outside.services.iter().flat_map(|own| &own.hostnames);
+            services.chain(outside.others.iter().map(|other| &other.name))
+        });
+        gateways.chain(outside).map(String::as_str)
+    })
 }
 
 /// The first screen.
 pub(super) fn overview(proxy: &Proxy) -> String {
     let (name, within) = (&proxy.name, &proxy.mesh);
+    let kind = kind(proxy);
     let mut text = match proxy.dialect {
-        Dialect::Kuma => format!("meshgate: gateway {name} (mesh {within})\n"),
-        Dialect::Istio => format!("meshgate: gateway {within}/{name}\n"),
+        Dialect::Kuma => format!("meshgate: {kind} {name} (mesh {within})\n"),
+        Dialect::Istio => format!("meshgate: {kind} {within}/{name}\n"),
     };
     if proxy.mesh.is_empty() {
         let meshes: Vec<_> = proxy.identities().map(|own| own.mesh.as_str()).collect();
         let meshes = meshes.join(", ");
-        text = format!("meshgate: zone egress {name} (meshes {meshes})\n");
+        text = format!("meshgate: {kind} {name} (meshes {meshes})\n");
     }
-    let mut before = String::new();
     let all = served(proxy);
-    let width = all.iter().map(|one| one.place.len()).max().unwrap_or(0);
-    for one in all {
-        let place = if one.place == before { "" } else { &one.place };
-        let whereto = match (one.served, one.backends.as_slice()) {
-            (false, _) => "not served: it has no usable certificate".to_owned(),
-            (true, []) => "no backend".to_owned(),
-            (true, backends) => format!("-> {}", backends.join(", ")),
-        };
-        let only = match one.clients {
-            Whose::Anybodys => "",
-            Whose::Meshes => ", for proxies of meshes",
-        };
+    let lines = table(&all, |one| format!("{} {}", one.way.noun(), one.name));
+    for line in lines.iter().take(MOST) {
+        text += line;
+    }
+    if lines.len() > MOST {
+        let more = lines.len() - MOST;
         // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "  {place:width$}   {:<32} {whereto:<24} listener {}{only}",
-            one.hostname, one.name
-        );
-        before = one.place;
+        let _ = writeln!(text, "  … and {more} more, which `meshgate status` shows");
     }
     if let Some(line) = try_it(proxy) {
         let _ = write!(text, "try: {line}");
     }
     text.trim_end().to_owned()
+}
+
+/// What a proxy is for.
+pub(super) fn kind(proxy: &Proxy) -> &'static str {
+    if proxy.mesh.is_empty() {
+        return "zone egress";
+    }
+    let is_sidecar = |port: &Port| matches!(port.role, Role::Inbound(_) | Role::Outbound(_));
+    if proxy.ports.iter().any(is_sidecar) {
+        "sidecar"
+    } else {
+        "gateway"
+    }
+}
+
+/// A line for each listener, with its place if the one before has another, and `last` at the end.
+pub(super) fn table(all: &[Served], last: impl Fn(&Served) -> String) -> Vec<String> {
+    let whereto = |one: &Served| match (one.served, one.backends.as_slice()) {
+        (false, _) => "NOT SERVED: it has no usable certificate".to_owned(),
+        (true, []) => "no backend".to_owned(),
+        (true, backends) => format!("-> {}", short(backends.iter().map(String::as_str))),
+    };
+    let widest = |text: &dyn Fn(&Served) -> usize| all.iter().map(text).max().unwrap_or(0);
+    let places = widest(&|one| one.place.len());
+    let hosts = widest(&|one| short(one.hostname.split(", ")).len());
+    let backends = widest(&|one| whereto(one).len());
+    let mut before = "";
+    let mut lines = Vec::with_capacity(all.len());
+    for one in all {
+        let place = if one.place == before { "" } else { &one.place };
+        let only = match one.clients {
+            Whose::Anybodys => "",
+            Whose::Meshes => ", for proxies of meshes",
+        };
+        lines.push(format!(
+            "  {place:places$}   {:hosts$}   {:backends$}   {}{only}\n",
+            short(one.hostname.split(", ")),
+            whereto(one),
+            last(one)
+        ));
+        before = &one.place;
+    }
+    lines
+}
+
+/// As many names as are wide enough for a column, and how many more there are.
+fn short<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    let mut more = 0;
+    for name in names {
+        if text.is_empty() {
+            name.clone_into(&mut text);
+        } else if more == 0 && text.len() + name.len() < WIDEST {
+            text = text + ", " + name;
+        } else {
+            more += 1;
+        }
+    }
+    if more > 0 {
+        text = format!("{text} and {more} more");
+    }
+    text
 }
 
 /// A request that somebody without a certificate gets an answer to.
@@ -214,14 +289,30 @@ fn try_it(proxy: &Proxy) -> Option<String> {
 
 /// A host that the listener takes; nothing where any does.
 fn host(port: &Port, listener: &Listener) -> Option<String> {
-    if let Role::Outbound(outbound) = &port.role
-        && let Some(gateway) = outbound.gateways.first()
-    {
-        return Some(gateway.hostname.clone());
+    if let Some(asked) = asked_for(port).next() {
+        return Some(asked.to_owned());
     }
     match &listener.hostname {
         HostPattern::Any => None,
         HostPattern::Exact(name) => Some(name.as_str().to_owned()),
         HostPattern::Suffix(name) => Some(format!("any.{}", name.as_str())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_cut_and_say_so() {
+        let long = "x".repeat(WIDEST + 1);
+        for (names, expected) in [
+            (vec!["*"], "*".to_owned()),
+            (vec!["a.test", "b.test"], "a.test, b.test".to_owned()),
+            (vec![long.as_str()], long.clone()),
+            (vec!["a", &long, "b"], "a and 2 more".to_owned()),
+        ] {
+            assert_eq!(short(names.into_iter()), expected);
+        }
     }
 }

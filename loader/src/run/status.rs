@@ -12,12 +12,15 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use x509_parser::pem::Pem;
 
-use super::overview::{Served, served};
+use super::overview::{Served, kind, served, table};
 use crate::model::Proxy;
 
 /// The answer of `/status`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Status {
+    /// `gateway`, `sidecar` or `zone egress`; `proxy` as long as that is not known.
+    #[serde(default)]
+    pub kind: String,
     /// The Dataplane, on Istio the workload.
     pub gateway: String,
     /// Its mesh; empty on Istio.
@@ -145,6 +148,11 @@ fn certificate(secret: &Secret) -> Option<CertificateStatus> {
     })
 }
 
+/// What a proxy is for, as far as it is known.
+pub(super) fn kind_of(proxy: Option<&Proxy>) -> String {
+    proxy.map_or("proxy", kind).to_owned()
+}
+
 /// The time, as RFC 3339 and in seconds of the Unix epoch.
 pub(super) fn now() -> (String, i64) {
     let now = OffsetDateTime::now_utc();
@@ -160,8 +168,9 @@ fn written(time: OffsetDateTime) -> String {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.namespace {
-            Some(namespace) => writeln!(f, "gateway {namespace}/{}", self.gateway)?,
-            None => writeln!(f, "gateway {} (mesh {})", self.gateway, self.mesh)?,
+            Some(namespace) => writeln!(f, "{} {namespace}/{}", self.kind, self.gateway)?,
+            None if self.mesh.is_empty() => writeln!(f, "{} {}", self.kind, self.gateway)?,
+            None => writeln!(f, "{} {} (mesh {})", self.kind, self.gateway, self.mesh)?,
         }
         let envoy = &self.envoy;
         let state = match (envoy.pid, envoy.ready, envoy.draining) {
@@ -191,12 +200,10 @@ impl fmt::Display for Status {
             "  reloads   {} applied, {} without effect, {} refused",
             reloads.applied, reloads.unchanged, reloads.refused
         )?;
-        for one in &self.loaded.listeners {
-            writeln!(
-                f,
-                "  {:<28} {:<32} {}:{}",
-                one.place, one.hostname, one.file, one.line
-            )?;
+        for line in table(&self.loaded.listeners, |one| {
+            format!("{}:{}", one.file, one.line)
+        }) {
+            f.write_str(&line)?;
         }
         for one in &self.loaded.certificates {
             writeln!(f, "  certificate {} until {}", one.name, one.not_after)?;

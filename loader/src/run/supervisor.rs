@@ -22,7 +22,7 @@ use super::directory::Directory;
 use super::envoy::{Envoy, PROGRESS, Program, exit_code};
 use super::overview::overview;
 use super::reload::{Configuration, Refusal, Wanted, prove};
-use super::status::Shared;
+use super::status::{Shared, kind_of};
 use super::stop::Stop;
 use super::streamer::Streamer;
 use super::watch::{Named, Watch};
@@ -110,9 +110,8 @@ fn first(
     output: &Output,
 ) -> anyhow::Result<Option<(Directory, Configuration, Option<Refusal>)>> {
     let color = output.color_on_stderr();
-    output.progress("reading and checking the resources");
     let mut named = None;
-    let loaded = load(&mut named);
+    let loaded = output.progress_of("reading and checking the resources", || load(&mut named));
     if let Some(named) = named {
         watch.follow(named);
     }
@@ -218,6 +217,7 @@ impl Supervisor<'_> {
                 around.clone_into(&mut status.mesh);
             }
             name.clone_into(&mut status.gateway);
+            status.kind = kind_of(self.configuration.proxy.as_ref());
             status.pid = process::id();
             status.envoy.admin = self.admin.address().to_string();
             status.loaded = self.configuration.status();
@@ -313,9 +313,7 @@ impl Supervisor<'_> {
     fn show_start(&self) {
         let waited = self.started.elapsed();
         if self.envoy.is_some() && waited > PROGRESS {
-            let seconds = waited.as_secs();
-            self.output
-                .progress(format_args!("Envoy starts, for {seconds} s now"));
+            self.output.progress("Envoy starts", waited);
         }
     }
 

@@ -79,7 +79,7 @@ mtls:
 /// The resources of a gateway before a service outside, whose server proves itself with what is in `files`.
 fn before_a_service(files: &Path, port: u16) -> Resources {
     let mut resources = Resources::new(port);
-    resources.service = "outside".to_owned();
+    "outside".clone_into(&mut resources.service);
     let files = files.display();
     resources.more = format!(
         "---

@@ -293,7 +293,8 @@ impl Drop for Run {
             eprintln!("{}", self.said());
         }
         if let Ok(None) = self.child.try_wait() {
-            // The second one ends it at once.
+            // A stopped one hears nothing. The second one ends it at once.
+            let _ = self.signal(Signal::CONT);
             let _ = self.signal(Signal::TERM);
             let _ = self.signal(Signal::TERM);
             let _ = self.child.wait();

@@ -122,7 +122,9 @@ async fn the_first_screen_tells_ports_for_meshes_apart() -> anyhow::Result<()> {
     let screen = run.said().replace(&run.address.to_string(), "ADDRESS");
     for line in [
         "  https://ADDRESS:7001 ",
-        " listener web, for proxies of meshes\n",
+        "meshgate: sidecar web-1 (mesh mesh-1)",
+        " inbound web, for proxies of meshes\n",
+        " outbound api\n",
         "-> api (mesh mesh-2) ",
         "try: curl http://ADDRESS:10001/\n",
     ] {

@@ -91,7 +91,30 @@ async fn colours_and_progress_are_for_terminals_that_have_them() -> anyhow::Resu
             "{set:?}: {said:?}"
         );
         assert_eq!(said.contains(CLEAR), progress, "{set:?}: {said:?}");
+        // Nothing is written over by the same.
+        let lines: Vec<_> = said.split(CLEAR).collect();
+        let mut pairs = lines.windows(2);
+        assert!(pairs.all(|pair| pair[0] != pair[1]), "{said:?}");
         assert!(said.contains("gateway edge-1"), "{set:?}: {said:?}");
     }
+    Ok(())
+}
+
+/// A screen has an end: what is on it is where to ask for the rest.
+#[tokio::test]
+async fn the_first_screen_of_many_listeners_is_not_all_of_them() -> anyhow::Result<()> {
+    let mut many = Resources::new(1);
+    many.http = (0..1000).map(|n| format!("h{n}.example.com")).collect();
+    let said = on_a_terminal(&many.yaml([127, 0, 0, 1].into()), &[]).await?;
+    assert!(
+        said.contains("reading and checking the resources"),
+        "{said:?}"
+    );
+    assert!(
+        said.contains("and 961 more, which `meshgate status` shows"),
+        "{said:?}"
+    );
+    assert!(said.contains("try: curl -H 'Host: "), "{said:?}");
+    assert!(said.lines().count() < 60, "{said:?}");
     Ok(())
 }

@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use super::{Supervisor, stream_logs};
 use crate::run::errors::Errors;
 use crate::run::reload::{Configuration, Refusal, apply, prove};
-use crate::run::status::{Refused, now};
+use crate::run::status::{Refused, kind_of, now};
 use crate::run::swap::Running;
 
 /// The wait before a change is tried again that could not be: this, twice this, and so on.
@@ -33,6 +33,7 @@ impl Supervisor<'_> {
                 let mut status = self.status.lock();
                 status.reloads.applied += 1;
                 status.refused = None;
+                status.kind = kind_of(self.configuration.proxy.as_ref());
                 status.loaded = self.configuration.status();
                 drop(status);
                 let hash = &self.configuration.hash;
@@ -43,6 +44,7 @@ impl Supervisor<'_> {
             Ok(None) => {
                 let mut status = self.status.lock();
                 status.reloads.unchanged += 1;
+                status.kind = kind_of(self.configuration.proxy.as_ref());
                 status.loaded = self.configuration.status();
                 let mended = status.refused.take().is_some();
                 drop(status);
