@@ -46,7 +46,9 @@ fn mtls(report: &mut Report<'_>, mtls: &Mtls) {
             .as_ref()
             .map(|cert| &cert.rotation.expiration);
         if expiration.is_some_and(|expiration| !is_duration(expiration)) {
-            let place = path.index(index).join(&Path::of("dpCert.rotation.expiration"));
+            let place = path
+                .index(index)
+                .join(&Path::of("dpCert.rotation.expiration"));
             let name = Path::of("mtls.dpcert.rotation.expiration");
             report.calling(&place, &name, |report| {
                 report.violation(&place, "has to be a valid format");
