@@ -32,6 +32,11 @@ pub enum Dialect {
 }
 
 impl Kind {
+    /// Whether a resource of it in a cluster lies in a namespace.
+    pub fn has_namespace(&self) -> bool {
+        (self.group, self.name) != ("", "Node")
+    }
+
     /// Whose kind it is.
     pub fn dialect(&self) -> Dialect {
         match self.group {

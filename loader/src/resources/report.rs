@@ -3,7 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::source::{Node, Path, Span, Value};
 
-use super::{Meta, Place};
+use super::{Meta, Place, istio};
 
 /// After so many findings about one resource, further ones say nothing new.
 const MAX_FINDINGS: usize = 100;
@@ -68,7 +68,11 @@ impl<'a> Report<'a> {
 
     /// What the validator of Kuma or Istio says about `path`.
     pub(crate) fn violation(&mut self, path: &Path, text: impl AsRef<str>) {
-        self.say(path, Diagnostic::error(self.refusal, text.as_ref()));
+        let mut finding = Diagnostic::error(self.refusal, text.as_ref());
+        if self.refusal == Code::RefusedByIstio {
+            finding.help = istio::help(text.as_ref()).map(str::to_owned);
+        }
+        self.say(path, finding);
     }
 
     /// What the validator of Kuma or Istio says about `path`, and what to write instead.

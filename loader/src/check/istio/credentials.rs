@@ -123,7 +123,7 @@ fn namespaces<'r>(of: &'r Kubernetes, gateway: &'r Resource<Gateway>) -> Vec<&'r
     let mut found: Vec<_> = selected.map(|workload| workload.namespace).collect();
     if workloads(of).next().is_none() {
         found.push(gateway.meta.namespace());
-        found.extend(of.secrets.iter().map(|secret| secret.meta.namespace()));
+        found.extend(of.secrets.namespaces());
     }
     found
 }

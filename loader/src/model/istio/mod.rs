@@ -18,6 +18,7 @@ mod delegates;
 mod destination_rules;
 mod http;
 mod identities;
+mod localities;
 mod matches;
 mod names;
 mod parameters;

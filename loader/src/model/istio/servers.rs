@@ -5,6 +5,8 @@
 //! word, for TLS by the text of a host with its namespace, so that `ns1/*` and `ns2/*` come to be two filter chains for
 //! one SNI, which Envoy refuses. Here hosts are compared as the SNI that they are.
 
+use std::collections::HashMap;
+
 use policy::istio::ServerHost;
 
 use super::names;
@@ -206,7 +208,7 @@ pub(super) fn merge<'a>(
     servers: Vec<(u16, GatewayServer<'a>)>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Slot<'a>> {
-    let mut slots: Vec<Slot<'a>> = Vec::new();
+    let mut slots: Vec<(Slot<'a>, Taken)> = Vec::new();
     for (port, server) in servers {
         if server.protocol == Protocol::Udp {
             let path = server.path().field("port").field("protocol");
@@ -221,16 +223,21 @@ pub(super) fn merge<'a>(
         };
         let slot = slots
             .iter_mut()
-            .find(|slot| slot.port == port && slot.bind == bind);
+            .find(|(slot, _)| slot.port == port && slot.bind == bind);
         match slot {
-            None => slots.push(Slot {
-                port,
-                bind,
-                class: server.class(),
-                servers: vec![server],
-            }),
-            Some(slot) => match conflict(slot, &server) {
-                None => slot.servers.push(server),
+            None => {
+                let mut slot = Slot {
+                    port,
+                    bind,
+                    class: server.class(),
+                    servers: Vec::new(),
+                };
+                let mut taken = Taken::default();
+                taken.add(&mut slot, server);
+                slots.push((slot, taken));
+            }
+            Some((slot, taken)) => match conflict(slot, taken, &server) {
+                None => taken.add(slot, server),
                 Some(Conflict {
                     with: other,
                     code,
@@ -245,8 +252,30 @@ pub(super) fn merge<'a>(
             },
         }
     }
+    let mut slots: Vec<_> = slots.into_iter().map(|(slot, _)| slot).collect();
     slots.sort_by_key(|slot| (slot.port, slot.bind.to_owned()));
     slots
+}
+
+/// What the servers of a port that say something about TLS have, each with the place of the server among them.
+#[derive(Debug, Default)]
+struct Taken {
+    hosts: HashMap<String, usize>,
+    route_tables: HashMap<String, usize>,
+}
+
+impl Taken {
+    fn add<'a>(&mut self, slot: &mut Slot<'a>, server: GatewayServer<'a>) {
+        if server.server.tls.is_some() {
+            let place = slot.servers.len();
+            for host in server.host_names() {
+                self.hosts.entry(host).or_insert(place);
+            }
+            let table = slot.route_table(&server);
+            self.route_tables.entry(table).or_insert(place);
+        }
+        slot.servers.push(server);
+    }
 }
 
 /// Why a server is left out.
@@ -258,7 +287,11 @@ struct Conflict<'a> {
     why: String,
 }
 
-fn conflict<'a>(slot: &Slot<'a>, server: &GatewayServer<'_>) -> Option<Conflict<'a>> {
+fn conflict<'a>(
+    slot: &Slot<'a>,
+    taken: &Taken,
+    server: &GatewayServer<'_>,
+) -> Option<Conflict<'a>> {
     let first = slot.servers.first()?;
     let (port, gateway) = (slot.port, &first.gateway.meta);
     let with = |with: GatewayServer<'a>, why: String| {
@@ -278,27 +311,32 @@ fn conflict<'a>(slot: &Slot<'a>, server: &GatewayServer<'_>) -> Option<Conflict<
         return with(*first, why);
     }
     // Servers without TLS share a route table, unless both say something about TLS.
-    for other in &slot.servers {
-        if server.server.tls.is_none() || other.server.tls.is_none() {
-            continue;
-        }
-        let taken = other.host_names();
-        if let Some(host) = server.host_names().iter().find(|host| taken.contains(host)) {
-            let why = format!(
-                "{host} on port {port} is served by {} already",
-                other.gateway.meta
-            );
-            return Some(Conflict {
-                with: *other,
-                code: Code::ConflictingGateways,
-                path: server.path().field("hosts"),
-                why,
-            });
-        }
-        if slot.class == Class::Tls && slot.route_table(other) == slot.route_table(server) {
-            let why = "two servers of one Gateway have the same port name and number".to_owned();
-            return with(*other, why);
-        }
+    server.server.tls.as_ref()?;
+    let hosts = server.host_names();
+    let known = |host: &String| Some((*taken.hosts.get(host)?, host.clone()));
+    // Of several that keep it out the first one is named, and of its hosts the first.
+    let by_host = hosts
+        .iter()
+        .filter_map(known)
+        .min_by_key(|(place, _)| *place);
+    let table = (slot.class == Class::Tls).then(|| slot.route_table(server));
+    let by_table = table.and_then(|table| taken.route_tables.get(&table).copied());
+    if let Some((place, host)) = by_host
+        && by_table.is_none_or(|other| place <= other)
+    {
+        let other = slot.servers.get(place)?;
+        let why = format!(
+            "{host} on port {port} is served by {} already",
+            other.gateway.meta
+        );
+        return Some(Conflict {
+            with: *other,
+            code: Code::ConflictingGateways,
+            path: server.path().field("hosts"),
+            why,
+        });
     }
-    None
+    let other = slot.servers.get(by_table?)?;
+    let why = "two servers of one Gateway have the same port name and number".to_owned();
+    with(*other, why)
 }

@@ -107,6 +107,7 @@ pub(super) fn of_outbound(
         return of_rule(input, route, index, &Tags::default(), backends, findings);
     }
     Connections {
+        tunnel: None,
         clusters: vec![WeightedCluster {
             cluster: to.cluster.to_owned(),
             weight: 1,
@@ -143,6 +144,7 @@ fn of_rule(
         }
     });
     Connections {
+        tunnel: None,
         clusters: clusters.collect(),
         origin: input.origin(route, &path),
     }
@@ -181,6 +183,7 @@ pub(super) fn attach_gateway_routes(
                     }
                 });
                 listener.connections.push(Connections {
+                    tunnel: None,
                     clusters: clusters.collect(),
                     origin: input.origin(route, &path),
                 });

@@ -422,6 +422,7 @@ fn endpoints(dataplane: &Resource<Dataplane>) -> impl Iterator<Item = (&Inbound,
             priority: 0,
             tls: None,
             weight: None,
+            locality: None,
         };
         Some((inbound, endpoint))
     })

@@ -39,6 +39,7 @@ pub(super) const KINDS: &[Kind] = &[
     kind("telemetry.istio.io", "Telemetry", LeftOut(Warning, SIGNALS)),
     kind("", "ConfigMap", Served),
     kind("", "Endpoints", Served),
+    kind("", "Node", Served),
     kind("", "Pod", Served),
     kind("", "Secret", Served),
     kind("", "Service", Served),
