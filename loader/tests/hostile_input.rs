@@ -87,44 +87,41 @@ fn survives(text: &str) {
 
 /// The findings about a text, each of which points into it.
 fn survives_as(text: &str, resource_only: bool) -> Vec<Diagnostic> {
-    {
-        let (sources, documents, mut findings) = source::read_text("input.yaml", text);
-        let (resources, more) = resources::load(documents, resource_only);
-        findings.extend(more);
-        if !resource_only {
-            let input = Input {
-                resources: &resources,
-                sources: &sources,
-            };
-            findings.extend(check::all(input));
-        }
-        render::sort(&mut findings);
-        for finding in &findings {
-            let places = finding
-                .span
-                .into_iter()
-                .chain(finding.related.iter().map(|(span, _)| *span));
-            for span in places {
-                let text = &sources.file(span.file).text;
-                assert!(
-                    span.start <= span.end && span.end <= text.len(),
-                    "{finding:?}"
-                );
-                assert!(
-                    text.is_char_boundary(span.start) && text.is_char_boundary(span.end),
-                    "{finding:?}"
-                );
-            }
-        }
-        let human = render::human(&sources, &findings, false);
-        assert!(!human.contains('\u{1b}'), "{human:?}");
-        let json: Vec<serde_json::Value> =
-            serde_json::from_str(&render::json(&sources, &findings)).expect("JSON");
-        assert_eq!(json.len(), findings.len());
-        serde_json::from_str::<serde_json::Value>(&render::sarif(&sources, &findings))
-            .expect("JSON");
-        findings
+    let (sources, documents, mut findings) = source::read_text("input.yaml", text);
+    let (resources, more) = resources::load(documents, resource_only);
+    findings.extend(more);
+    if !resource_only {
+        let input = Input {
+            resources: &resources,
+            sources: &sources,
+        };
+        findings.extend(check::all(input));
     }
+    render::sort(&mut findings);
+    for finding in &findings {
+        let places = finding
+            .span
+            .into_iter()
+            .chain(finding.related.iter().map(|(span, _)| *span));
+        for span in places {
+            let text = &sources.file(span.file).text;
+            assert!(
+                span.start <= span.end && span.end <= text.len(),
+                "{finding:?}"
+            );
+            assert!(
+                text.is_char_boundary(span.start) && text.is_char_boundary(span.end),
+                "{finding:?}"
+            );
+        }
+    }
+    let human = render::human(&sources, &findings, false);
+    assert!(!human.contains('\u{1b}'), "{human:?}");
+    let json: Vec<serde_json::Value> =
+        serde_json::from_str(&render::json(&sources, &findings)).expect("JSON");
+    assert_eq!(json.len(), findings.len());
+    serde_json::from_str::<serde_json::Value>(&render::sarif(&sources, &findings)).expect("JSON");
+    findings
 }
 
 /// Where the values of a text are.

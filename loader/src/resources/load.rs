@@ -13,6 +13,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::source::{Document, Node, Path, Span, Value};
 
 use super::decode::{Reader, decode};
+use super::kuma::schema;
 use super::not_served;
 use super::registry::{self, Dialect, Fate, Kind};
 use super::report::{Report, Validate};
@@ -324,6 +325,9 @@ impl Loader {
             self.resource_only,
         );
         resource.spec.validate(&mut report);
+        if registry::has_spec(head.kind.name) {
+            schema::check(head.kind.name, &mut report);
+        }
         if !self.resource_only {
             resource.spec.pitfalls(&mut report);
             not_served::fields(head.kind.name, &mut report);

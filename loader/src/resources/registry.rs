@@ -192,7 +192,8 @@ pub fn of_group(group: &str) -> impl Iterator<Item = &'static Kind> + '_ {
 /// The groups of meshes.
 pub fn groups() -> impl Iterator<Item = &'static str> {
     let istio = istio::VERSIONS.iter().map(|(group, _)| *group);
-    istio.chain([KUMA]).filter(|group| group.ends_with(".io"))
+    let is_of_mesh = |group: &&str| *group == KUMA || group.contains(".istio.");
+    istio.chain([KUMA]).filter(is_of_mesh)
 }
 
 /// The versions of a group that are read; nothing for groups without a kind here.

@@ -164,6 +164,12 @@ impl<'a> Report<'a> {
         self.faults.push(path.clone());
     }
 
+    /// Whether something has been said about `path`, what is below it, or a part that it belongs to.
+    pub(crate) fn has_said(&self, path: &Path) -> bool {
+        let mut said = self.faults.iter().filter(|said| **said != Path::root());
+        said.any(|said| path.starts_with(said) || said.starts_with(path))
+    }
+
     /// Whether a mistake was named while the resource was read, at `path` or above it.
     pub(crate) fn is_named(&self, path: &Path) -> bool {
         self.place

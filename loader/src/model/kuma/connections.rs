@@ -29,7 +29,7 @@ pub(super) fn any_attaches(
     })
 }
 
-/// The MeshTCPRoutes of the gateway's mesh that Kuma applies.
+/// Each `MeshTCPRoute` of the gateway's mesh that Kuma applies.
 fn applied<'a>(
     input: Input<'a>,
     gateway: &Resource<MeshGateway>,

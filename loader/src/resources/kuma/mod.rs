@@ -23,6 +23,7 @@ pub mod mesh_timeout;
 pub mod mesh_tls;
 pub mod mesh_traffic_permission;
 pub mod policy;
+pub(crate) mod schema;
 pub mod secret;
 pub mod traffic_log;
 pub mod traffic_permission;

@@ -96,7 +96,8 @@ fn policy<C>(
 ) {
     let target = policy.target_ref.as_ref();
     let top = target.map_or("Mesh", |target| target.kind.as_str());
-    let is_inbound = !shape.from.is_empty() && !(policy.rules.is_empty() && policy.from.is_empty());
+    let has_inbound = !policy.rules.is_empty() || !policy.from.is_empty();
+    let is_inbound = has_inbound && !shape.from.is_empty();
     if let Some(target) = target {
         target_ref_at_top(
             report,

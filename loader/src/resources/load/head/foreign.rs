@@ -42,9 +42,14 @@ pub(super) fn kind(
         }
         _ => {
             let help = match registry::versions(group) {
-                [] => "Kuma's resources have `apiVersion: kuma.io/v1alpha1`, most of Istio's \
-                       `apiVersion: networking.istio.io/v1`"
-                    .to_owned(),
+                [] => registry::api_version(name).map_or_else(
+                    || {
+                        "Kuma's resources have `apiVersion: kuma.io/v1alpha1`, most of Istio's \
+                         `apiVersion: networking.istio.io/v1`"
+                            .to_owned()
+                    },
+                    |own| format!("write `apiVersion: {own}`"),
+                ),
                 [first, ..] => format!("write `apiVersion: {group}/{first}`"),
             };
             let message = format!("unknown apiVersion `{version}`");

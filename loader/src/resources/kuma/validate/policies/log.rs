@@ -114,7 +114,8 @@ fn is_url(text: &str) -> bool {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
-    let is_host = |host: &str| is_ip(host) || is_dns_name(host);
+    let is_name = |host: &str| is_dns_name(host) && (host.contains('.') || !host.contains('_'));
+    let is_host = |host: &str| is_ip(host) || is_name(host);
     let is_port = |port: &str| port.parse::<u16>().is_ok();
     text.len() > 3
         && (is_host(rest)
