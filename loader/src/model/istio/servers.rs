@@ -5,6 +5,8 @@
 //! word, for TLS by the text of a host with its namespace, so that `ns1/*` and `ns2/*` come to be two filter chains for
 //! one SNI, which Envoy refuses. Here hosts are compared as the SNI that they are.
 
+use std::collections::HashMap;
+
 use policy::istio::ServerHost;
 
 use super::names;
@@ -207,6 +209,7 @@ pub(super) fn merge<'a>(
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Slot<'a>> {
     let mut slots: Vec<Slot<'a>> = Vec::new();
+    let mut taken: Vec<Taken> = Vec::new();
     for (port, server) in servers {
         if server.protocol == Protocol::Udp {
             let path = server.path().field("port").field("protocol");
@@ -221,16 +224,26 @@ pub(super) fn merge<'a>(
         };
         let slot = slots
             .iter_mut()
-            .find(|slot| slot.port == port && slot.bind == bind);
+            .zip(&mut taken)
+            .find(|(slot, _)| slot.port == port && slot.bind == bind);
         match slot {
-            None => slots.push(Slot {
-                port,
-                bind,
-                class: server.class(),
-                servers: vec![server],
-            }),
-            Some(slot) => match conflict(slot, &server) {
-                None => slot.servers.push(server),
+            None => {
+                let slot = Slot {
+                    port,
+                    bind,
+                    class: server.class(),
+                    servers: vec![server],
+                };
+                let mut own = Taken::default();
+                own.add(&slot, &server, 0);
+                taken.push(own);
+                slots.push(slot);
+            }
+            Some((slot, taken)) => match conflict(slot, taken, &server) {
+                None => {
+                    taken.add(slot, &server, slot.servers.len());
+                    slot.servers.push(server);
+                }
                 Some(Conflict {
                     with: other,
                     code,
@@ -258,7 +271,33 @@ struct Conflict<'a> {
     why: String,
 }
 
-fn conflict<'a>(slot: &Slot<'a>, server: &GatewayServer<'_>) -> Option<Conflict<'a>> {
+/// What the servers with TLS settings of a slot have for themselves, each with the place of the first one.
+#[derive(Debug, Default)]
+struct Taken {
+    hosts: HashMap<String, usize>,
+    tables: HashMap<String, usize>,
+}
+
+impl Taken {
+    fn add(&mut self, slot: &Slot<'_>, server: &GatewayServer<'_>, place: usize) {
+        if server.server.tls.is_none() {
+            return;
+        }
+        for host in server.host_names() {
+            self.hosts.entry(host).or_insert(place);
+        }
+        if slot.class == Class::Tls {
+            let table = slot.route_table(server);
+            self.tables.entry(table).or_insert(place);
+        }
+    }
+}
+
+fn conflict<'a>(
+    slot: &Slot<'a>,
+    taken: &Taken,
+    server: &GatewayServer<'_>,
+) -> Option<Conflict<'a>> {
     let first = slot.servers.first()?;
     let (port, gateway) = (slot.port, &first.gateway.meta);
     let with = |with: GatewayServer<'a>, why: String| {
@@ -278,27 +317,29 @@ fn conflict<'a>(slot: &Slot<'a>, server: &GatewayServer<'_>) -> Option<Conflict<
         return with(*first, why);
     }
     // Servers without TLS share a route table, unless both say something about TLS.
-    for other in &slot.servers {
-        if server.server.tls.is_none() || other.server.tls.is_none() {
-            continue;
-        }
-        let taken = other.host_names();
-        if let Some(host) = server.host_names().iter().find(|host| taken.contains(host)) {
+    server.server.tls.as_ref()?;
+    let hosts = server.host_names().into_iter();
+    let host = hosts.filter_map(|host| Some((*taken.hosts.get(&host)?, host)));
+    let host = host.min_by_key(|(place, _)| *place);
+    let table = taken.tables.get(&slot.route_table(server)).copied();
+    match (host, table) {
+        (Some((place, host)), table) if table.is_none_or(|table| place <= table) => {
+            let other = slot.servers.get(place)?;
             let why = format!(
                 "{host} on port {port} is served by {} already",
                 other.gateway.meta
             );
-            return Some(Conflict {
+            Some(Conflict {
                 with: *other,
                 code: Code::ConflictingGateways,
                 path: server.path().field("hosts"),
                 why,
-            });
+            })
         }
-        if slot.class == Class::Tls && slot.route_table(other) == slot.route_table(server) {
+        (_, Some(place)) => {
             let why = "two servers of one Gateway have the same port name and number".to_owned();
-            return with(*other, why);
+            with(*slot.servers.get(place)?, why)
         }
+        (_, None) => None,
     }
-    None
 }
