@@ -179,17 +179,14 @@ fn unattached(input: Input<'_>, served: &Served, findings: &mut Vec<Diagnostic>)
             );
         }
     }
+    let http = input.resources.mesh_http_routes.iter();
+    let http = http.filter(|route| served.routes.contains(&route.meta.to_string()));
+    let replacing: BTreeSet<&str> = http.map(|route| route.meta.mesh.as_str()).collect();
     for route in &input.resources.mesh_gateway_routes {
         if served.routes.contains(&route.meta.to_string()) {
             continue;
         }
-        let mesh = &route.meta.mesh;
-        let replaced = input
-            .resources
-            .mesh_http_routes
-            .iter()
-            .any(|r| r.meta.mesh == *mesh && served.routes.contains(&r.meta.to_string()));
-        let help = if replaced {
+        let help = if replacing.contains(route.meta.mesh.as_str()) {
             "a MeshHTTPRoute for a gateway switches all its MeshGatewayRoutes off: write this one as a MeshHTTPRoute"
         } else {
             "compare `selectors` and `hostnames` with the listeners of the MeshGateway and their merged tags"
