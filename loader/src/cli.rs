@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::model::Locality;
+
 /// Service-mesh gateway YAML, served by stock Envoy, with no control plane.
 #[derive(Debug, Parser)]
 #[command(name = "meshgate", version, arg_required_else_help = true)]
@@ -107,6 +109,9 @@ pub struct ProxyArgs {
     /// Istio: the namespace of the gateway's workload; it has the credentials.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["dataplane", "mesh"])]
     pub namespace: Option<String>,
+    /// Istio: where the gateway is; not needed where its Pod, its Deployment or its Node says it.
+    #[arg(long, value_name = "REGION/ZONE/SUBZONE", conflicts_with_all = ["dataplane", "mesh"])]
+    pub locality: Option<Locality>,
     /// The IP address that listeners are opened on, instead of `networking.address` of the Dataplane, or on Istio where
     /// `bind` says none; 0.0.0.0 for all.
     #[arg(long, value_name = "IP", env = "MESHGATE_ADDRESS")]

@@ -92,6 +92,11 @@ impl Output {
         }
     }
 
+    /// Prints what somebody should look at, although nothing has failed.
+    pub fn warn(&self, text: &str) {
+        self.talk(format_args!("meshgate: warning: {text}"));
+    }
+
     /// Prints `text`, which says what `findings` say: they are objects as `validate --format json` prints them, and each
     /// becomes a message of its own where messages are objects.
     pub fn report(&self, text: &str, findings: &Value) {

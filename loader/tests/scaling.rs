@@ -61,9 +61,7 @@ conf:
     );
     for index in 0..count {
         let protocol = match tls {
-            Some(_) => {
-                "protocol: HTTPS, tls: {mode: TERMINATE, certificates: [{secret: own}]}"
-            }
+            Some(_) => "protocol: HTTPS, tls: {mode: TERMINATE, certificates: [{secret: own}]}",
             None => "protocol: HTTP",
         };
         let _ = writeln!(

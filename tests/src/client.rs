@@ -229,7 +229,11 @@ impl Session {
     pub async fn send(&mut self, request: Request<Empty<Bytes>>) -> anyhow::Result<Response> {
         let exchange = async {
             let answer = match &mut self.0 {
-                Sender::Http1(sender) => sender.send_request(request).await?,
+                Sender::Http1(sender) => {
+                    // After an answer it takes a moment until there can be another request.
+                    sender.ready().await?;
+                    sender.send_request(request).await?
+                }
                 Sender::Http2(sender, scheme) => {
                     let request = with_authority(request, scheme)?;
                     sender.send_request(request).await?

@@ -27,6 +27,7 @@ pub mod echo;
 pub mod envoy;
 pub mod grpc;
 pub mod http2;
+pub mod istio;
 pub mod meshgate;
 pub mod outside;
 pub mod ports;

@@ -61,6 +61,7 @@ pub(super) fn run(args: &CertsArgs, output: &Output) -> anyhow::Result<Exit> {
             renew,
             OffsetDateTime::now_utc(),
         )?;
+        report.warnings.iter().for_each(|text| output.warn(text));
         if said.as_ref().is_none_or(|said| report.is_news_after(said)) {
             output.data(report.text(args.format)?.as_bytes())?;
         }

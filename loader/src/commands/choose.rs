@@ -22,7 +22,7 @@ use crate::{check, files, source};
 /// One proxy, and who keeps its identity.
 pub(super) struct Chosen {
     pub(super) proxy: Proxy,
-    /// Nobody if its mesh has no mTLS.
+    /// Nobody if its mesh has no mTLS. Nothing has been renewed yet.
     pub(super) renewal: Option<Renewal>,
 }
 
@@ -32,7 +32,11 @@ pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<
     let mut loaded = load_for(args, output)?;
     let chosen = loaded.choose(args);
     loaded.print(output);
-    chosen
+    let mut chosen = chosen?;
+    if let Some(renewal) = chosen.as_mut().and_then(|own| own.renewal.as_mut()) {
+        renewal.renew(OffsetDateTime::now_utc(), |note| output.warn(note))?;
+    }
+    Ok(chosen)
 }
 
 impl Loaded {
@@ -104,7 +108,7 @@ impl Loaded {
             None
         } else {
             let keeper = Keeper::new(Store::new(files::work_dir()?), meshes);
-            Renewal::begin(keeper, identities, OffsetDateTime::now_utc())?
+            Some(Renewal::new(keeper, identities))
         };
         Ok(Some(Chosen { proxy, renewal }))
     }

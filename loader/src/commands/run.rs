@@ -48,7 +48,6 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
                 output.color_on_stderr(),
             ));
         };
-        loaded.print(output);
         let logs = Logs {
             own: Some(options::access_log(&args.access_log)),
             pipe: Some(run::log_pipe(&chosen.proxy).map_err(failed)?),
@@ -59,6 +58,7 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
             proxy: chosen.proxy,
             renewal: chosen.renewal,
             sources: loaded.sources,
+            findings: loaded.findings,
         })
     };
     Ok(match run::serve(&settings, &mut load, output)? {
@@ -72,6 +72,9 @@ fn arguments(args: &ProxyArgs) -> anyhow::Result<String> {
     let (mesh, dataplane) = (&args.mesh, &args.dataplane);
     let (labels, namespace) = (&args.gateway_labels, &args.namespace);
     let mut key = format!("{mesh:?} {dataplane:?} {labels:?} {namespace:?}");
+    if let Some(locality) = &args.locality {
+        let _ = write!(key, " in {locality}");
+    }
     for path in &args.paths.paths {
         // Writing to a string cannot fail.
         let _ = write!(key, " {}", absolute(path)?.display());

@@ -8,7 +8,7 @@ use crate::resources::Resources;
 
 /// Whether the arguments name one.
 pub(super) fn are_named(args: &ProxyArgs) -> bool {
-    !args.gateway_labels.is_empty() || args.namespace.is_some()
+    !args.gateway_labels.is_empty() || args.namespace.is_some() || args.locality.is_some()
 }
 
 /// Those with the labels and in the namespace that are given; without them all that the resources have.
@@ -16,6 +16,10 @@ pub(super) fn of(args: &ProxyArgs, resources: &Resources) -> Vec<Workload> {
     let mut known = fitting(args, resources);
     for workload in &mut known {
         workload.address = args.address;
+        workload.is_chosen = true;
+        if args.locality.is_some() {
+            workload.locality.clone_from(&args.locality);
+        }
     }
     known
 }

@@ -81,7 +81,7 @@ impl fmt::Display for Code {
 
 /// The reference of all codes, as Markdown: `docs/diagnostics.md`.
 pub fn reference() -> String {
-    const GROUPS: [(u16, &str); 7] = [
+    const GROUPS: [(u16, &str); 8] = [
         (0, "Reading files"),
         (1, "A resource by itself"),
         (2, "Resources together"),
@@ -89,6 +89,7 @@ pub fn reference() -> String {
         (4, "Not served"),
         (5, "A running gateway"),
         (6, "Istio"),
+        (7, "Istio: what rules and policies ask for"),
     ];
     let mut out = String::from(
         "# Diagnostics\n\nGenerated from `loader/src/diagnostic/code/table.rs`: do not edit here.\n\

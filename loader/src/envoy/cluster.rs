@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use envoy_types::pb::envoy::config::cluster::v3::circuit_breakers::Thresholds;
 use envoy_types::pb::envoy::config::cluster::v3::cluster::common_lb_config::{
-    LocalityConfigSpecifier, ZoneAwareLbConfig,
+    LocalityConfigSpecifier, LocalityWeightedLbConfig, ZoneAwareLbConfig,
 };
 use envoy_types::pb::envoy::config::cluster::v3::cluster::{
     ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily, LbConfig, LbPolicy,
@@ -36,7 +36,7 @@ use super::health::health_check;
 use super::outliers::outlier_detection;
 use super::{Options, mesh_tls, proto, sidecar, tls, upstream, upstream_tls};
 use crate::model::policy::{Balancing, ClusterPolicy, Keepalive};
-use crate::model::{self, Role, UpstreamProtocol};
+use crate::model::{self, Locality, Role, UpstreamProtocol};
 
 /// The key of [`protocol_options`] (Envoy looks for the type's name).
 const PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -113,26 +113,47 @@ pub(super) fn bind(address: &IpAddr) -> BindConfig {
 }
 
 fn load_assignment(cluster: &model::Cluster) -> ClusterLoadAssignment {
-    let mut priorities: BTreeMap<u32, Vec<LbEndpoint>> = BTreeMap::new();
+    let mut priorities: BTreeMap<u32, BTreeMap<&Option<Locality>, Group>> = BTreeMap::new();
     for own in &cluster.endpoints {
-        let endpoints = priorities.entry(own.priority).or_default();
-        endpoints.push(LbEndpoint {
+        let localities = priorities.entry(own.priority).or_default();
+        let group = localities.entry(&own.locality).or_default();
+        group.weight = group.weight.saturating_add(own.weight.unwrap_or(1));
+        group.endpoints.push(LbEndpoint {
             metadata: upstream_tls::metadata(cluster, own),
             ..endpoint(own)
         });
     }
+    let shares = cluster.policy.upstream.shares.as_ref();
     // Envoy refuses gaps.
     let localities = (0..).zip(priorities.into_values());
-    let localities = localities.map(|(priority, endpoints)| LocalityLbEndpoints {
-        lb_endpoints: endpoints,
-        priority,
-        ..LocalityLbEndpoints::default()
+    let localities = localities.flat_map(|(priority, localities)| {
+        localities.into_iter().map(move |(locality, group)| {
+            let share = |shares: &BTreeMap<_, _>| {
+                let place = locality.clone().unwrap_or_default();
+                proto::number(shares.get(&place).copied().unwrap_or(group.weight))
+            };
+            LocalityLbEndpoints {
+                locality: locality.as_ref().map(proto::locality),
+                lb_endpoints: group.endpoints,
+                load_balancing_weight: shares.map(share),
+                priority,
+                ..LocalityLbEndpoints::default()
+            }
+        })
     });
     ClusterLoadAssignment {
         cluster_name: cluster.name.clone(),
         endpoints: localities.collect(),
         ..ClusterLoadAssignment::default()
     }
+}
+
+/// Endpoints of one locality.
+#[derive(Default)]
+struct Group {
+    endpoints: Vec<LbEndpoint>,
+    /// The sum of theirs.
+    weight: u32,
 }
 
 fn endpoint(endpoint: &model::Endpoint) -> LbEndpoint {
@@ -233,9 +254,13 @@ fn common_lb_config(policy: &ClusterPolicy) -> Option<CommonLbConfig> {
             ..ZoneAwareLbConfig::default()
         })
     });
-    (fails.is_some() || policy.panic_threshold.is_some()).then(|| CommonLbConfig {
+    let shares = policy.upstream.shares.as_ref().map(|_| {
+        LocalityConfigSpecifier::LocalityWeightedLbConfig(LocalityWeightedLbConfig::default())
+    });
+    let by_locality = fails.or(shares);
+    (by_locality.is_some() || policy.panic_threshold.is_some()).then(|| CommonLbConfig {
         healthy_panic_threshold: policy.panic_threshold.map(|value| Percent { value }),
-        locality_config_specifier: fails,
+        locality_config_specifier: by_locality,
         ..CommonLbConfig::default()
     })
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration as StdDuration;
 
 use envoy_types::pb::envoy::config::core::v3::{
-    Address, DataSource, Metadata, Pipe, SocketAddress, TypedExtensionConfig, address,
+    Address, DataSource, Locality, Metadata, Pipe, SocketAddress, TypedExtensionConfig, address,
     data_source::Specifier, socket_address::PortSpecifier,
 };
 use envoy_types::pb::google::protobuf::{
@@ -12,7 +12,7 @@ use envoy_types::pb::google::protobuf::{
 };
 use envoy_types::util::pack_any;
 
-use crate::model::{Origin, Source};
+use crate::model::{self, Origin, Source};
 
 /// The namespace of the metadata that names resource, file and line.
 pub const METADATA: &str = "meshgate";
@@ -80,6 +80,14 @@ pub(super) fn pipe(path: &str) -> Address {
     }
 }
 
+pub(super) fn locality(locality: &model::Locality) -> Locality {
+    Locality {
+        region: locality.region.clone(),
+        zone: locality.zone.clone(),
+        sub_zone: locality.subzone.clone(),
+    }
+}
+
 pub(super) fn source(source: &Source) -> DataSource {
     match source {
         Source::Inline(text) => inline(text),
@@ -90,6 +98,13 @@ pub(super) fn source(source: &Source) -> DataSource {
 pub(super) fn inline(text: impl Into<String>) -> DataSource {
     DataSource {
         specifier: Some(Specifier::InlineString(text.into())),
+        ..DataSource::default()
+    }
+}
+
+pub(super) fn inline_bytes(bytes: Vec<u8>) -> DataSource {
+    DataSource {
+        specifier: Some(Specifier::InlineBytes(bytes)),
         ..DataSource::default()
     }
 }

@@ -161,7 +161,7 @@ fn virtual_host(dialect: Dialect, virtual_host: &model::VirtualHost) -> VirtualH
     let routes = virtual_host.routes.iter();
     VirtualHost {
         name: virtual_host.name.clone(),
-        domains: vec![virtual_host.domain.to_string()],
+        domains: vec![virtual_host.hosts()],
         routes: routes.map(|own| route(dialect, own)).collect(),
         require_tls: if virtual_host.requires_tls {
             TlsRequirementType::All.into()
@@ -190,7 +190,7 @@ fn without_routes(listener: &Listener) -> model::VirtualHost {
 fn misdirected(narrower: &[&HostPattern]) -> Option<VirtualHost> {
     let answer = Action::Respond {
         status: 421,
-        body: "misdirected\n".to_owned(),
+        body: "misdirected\n".into(),
     };
     let route = Route {
         r#match: Some(matches::path(&PathMatch::Prefix("/".to_owned()))),

@@ -5,14 +5,14 @@ use std::time::Duration;
 use envoy_types::pb::envoy::config::listener::v3::{Filter, filter};
 use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
 use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::tcp_proxy::{
-    ClusterSpecifier, WeightedCluster, weighted_cluster::ClusterWeight,
+    ClusterSpecifier, TunnelingConfig, WeightedCluster, weighted_cluster::ClusterWeight,
 };
 use envoy_types::util::pack_any;
 
 use super::access_log::{Whose, access_logs};
 use super::connection_manager::stat_name;
 use super::{Options, proto, sidecar};
-use crate::model::{Dialect, Listener, Port, Proxy, Role};
+use crate::model::{Dialect, Listener, Port, Proxy, Role, Tunnel};
 
 /// Forwards the connections of all these listeners, or nothing where they go nowhere: Envoy closes them then.
 pub(super) fn tcp_proxy(
@@ -37,6 +37,8 @@ pub(super) fn tcp_proxy(
         (Role::Gateway, Dialect::Istio) => (idle, attempts.or(Some(5))),
         (Role::Inbound(_) | Role::Outbound(_) | Role::Egress(_), _) => (idle, attempts),
     };
+    let mut connections = listeners.iter().flat_map(|listener| &listener.connections);
+    let tunnel = connections.find_map(|connections| connections.tunnel.as_ref());
     let config = TcpProxy {
         stat_prefix: match port.role {
             Role::Gateway => proxy.service.clone(),
@@ -51,6 +53,7 @@ pub(super) fn tcp_proxy(
         })),
         idle_timeout: idle.map(proto::duration),
         max_connect_attempts: attempts.map(proto::number),
+        tunneling_config: tunnel.map(tunneling),
         access_log: access_logs(policy, Whose::Filter, options),
         ..TcpProxy::default()
     };
@@ -58,6 +61,20 @@ pub(super) fn tcp_proxy(
         name: "envoy.filters.network.tcp_proxy".to_owned(),
         config_type: Some(filter::ConfigType::TypedConfig(pack_any(config))),
     })
+}
+
+/// An IPv6 address stands in brackets.
+fn tunneling(tunnel: &Tunnel) -> TunnelingConfig {
+    let (host, port) = (&tunnel.host, tunnel.port);
+    TunnelingConfig {
+        hostname: if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        },
+        use_post: tunnel.posts,
+        ..TunnelingConfig::default()
+    }
 }
 
 /// The clusters with their shares. Envoy refuses a share of 0: such a cluster gets nothing, and if all have it, they

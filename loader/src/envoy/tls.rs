@@ -65,6 +65,8 @@ pub(super) fn terminate(
     let certificates = listener.certificates.iter().map(certificate);
     let of_mesh = tls.mesh.iter();
     let of_mesh = of_mesh.map(|_| mesh_tls::own(proxy, &options.secrets));
+    let has_own = clients.is_some_and(|clients| clients.authority.is_some());
+    let trust = tls.mesh.as_ref().filter(|_| !has_own);
     let context = DownstreamTlsContext {
         common_tls_context: Some(CommonTlsContext {
             tls_params: Some(TlsParameters {
@@ -77,7 +79,7 @@ pub(super) fn terminate(
             tls_certificates: files.collect(),
             tls_certificate_sds_secret_configs: certificates.chain(of_mesh).collect(),
             alpn_protocols: alpn.iter().map(|&name| name.to_owned()).collect(),
-            validation_context_type: clients.map(|clients| match &tls.mesh {
+            validation_context_type: clients.map(|clients| match &trust {
                 None => ValidationContextType::ValidationContext(validation(clients)),
                 Some(trust) => ValidationContextType::CombinedValidationContext(
                     CombinedCertificateValidationContext {

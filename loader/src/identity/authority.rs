@@ -31,6 +31,8 @@ pub struct Authority {
     pub(super) chain: String,
     /// When another one begins to be believed or to sign; never, where others see to that.
     pub(super) changes: Option<OffsetDateTime>,
+    /// The begin of the one before it that was not valid yet, if it has just taken that one's place.
+    pub(super) in_place_of: Option<OffsetDateTime>,
     pub(super) issuer: Issuer<'static, KeyPair>,
     /// The name of the one that signs, as its certificate has it.
     pub(super) subject: Vec<u8>,
@@ -119,6 +121,7 @@ impl Authority {
             own: signing.to_string(),
             chain: String::new(),
             changes: None,
+            in_place_of: None,
             issuer,
             subject: certificate.subject().as_raw().to_vec(),
             fingerprint: sha256_hex([signing.contents()], 16),

@@ -130,6 +130,21 @@ impl Round<'_> {
         &self.authorities
     }
 
+    /// What the user has to know of what has just happened to authorities.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let good = self.authorities.iter();
+        let good = good.filter_map(|(mesh, authority)| Some((mesh, authority.as_ref().ok()?)));
+        good.filter_map(|(mesh, authority)| {
+            let early = authority.in_place_of?;
+            Some(format!(
+                "the CA of mesh {mesh} would not be valid before {} {:02}:{:02} UTC: a clock made it that was ahead; another one signs from now on, and both are believed",
+                early.date(),
+                early.hour(),
+                early.minute()
+            ))
+        })
+    }
+
     /// Sees to it that a proxy has a certificate and knows whom to believe, in its folder of the store. The certificate
     /// is made again if it is due, if its CA or its names have changed, and if `renew` is set.
     pub fn keep(&self, identity: &Identity, renew: bool) -> anyhow::Result<Kept> {

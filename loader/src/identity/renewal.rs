@@ -13,63 +13,58 @@ const AGAIN: Duration = Duration::minutes(1);
 pub struct Renewal {
     keeper: Keeper,
     identities: Vec<Identity>,
-    due: OffsetDateTime,
+    /// When something has to be done; at once if nothing has been yet.
+    due: Option<OffsetDateTime>,
     /// The latest time that there has been.
-    seen: OffsetDateTime,
+    seen: Option<OffsetDateTime>,
 }
 
 impl Renewal {
-    /// Makes those certificates for which there is none that is good. There is nothing to renew without any.
-    pub fn begin(
-        keeper: Keeper,
-        identities: Vec<Identity>,
-        now: OffsetDateTime,
-    ) -> anyhow::Result<Option<Self>> {
-        let due = due(&keeper, &identities, now)?;
-        Ok(due.map(|due| Self {
+    /// Of these certificates, of which none is made yet.
+    pub fn new(keeper: Keeper, identities: Vec<Identity>) -> Self {
+        Self {
             keeper,
             identities,
-            due,
-            seen: now,
-        }))
+            due: None,
+            seen: None,
+        }
     }
 
-    /// Makes the certificates again that are due, in files that Envoy watches. Costs nothing until then. After an error
-    /// it is due again in a minute.
-    pub fn renew(&mut self, now: OffsetDateTime) -> anyhow::Result<()> {
+    /// Makes the certificates for which there is none that is good, and those again that are due, in files that Envoy
+    /// watches. Costs nothing until then. After an error it is due again in a minute. What the user has to know is
+    /// handed to `say`.
+    pub fn renew(&mut self, now: OffsetDateTime, say: impl Fn(&str)) -> anyhow::Result<()> {
         // What a clock made that was ahead is not valid yet once that is put right.
-        let is_set_back = now.saturating_add(AGAIN) < self.seen;
-        if now < self.due && !is_set_back {
-            self.seen = self.seen.max(now);
+        let is_set_back = self
+            .seen
+            .is_some_and(|seen| now.saturating_add(AGAIN) < seen);
+        if self.due.is_some_and(|due| now < due) && !is_set_back {
+            self.seen = self.seen.max(Some(now));
             return Ok(());
         }
-        self.seen = now;
-        self.due = now.saturating_add(AGAIN);
-        if let Some(due) = due(&self.keeper, &self.identities, now)? {
-            self.due = due;
+        self.seen = Some(now);
+        self.due = Some(now.saturating_add(AGAIN));
+        if let Some(due) = self.keep(now, say)? {
+            self.due = Some(due);
         }
         Ok(())
     }
-}
 
-/// Makes what is due, and says when the next one will be. One that fails does not keep the others from being made.
-fn due(
-    keeper: &Keeper,
-    identities: &[Identity],
-    now: OffsetDateTime,
-) -> anyhow::Result<Option<OffsetDateTime>> {
-    if identities.is_empty() {
-        return Ok(None);
+    /// Makes what is due, and says when the next one will be. One that fails does not keep the others from being made.
+    fn keep(
+        &self,
+        now: OffsetDateTime,
+        say: impl Fn(&str),
+    ) -> anyhow::Result<Option<OffsetDateTime>> {
+        let round = self.keeper.open(now)?;
+        round.warnings().for_each(|text| say(&text));
+        let all = self.identities.iter();
+        let all: Vec<_> = all.map(|identity| round.keep(identity, false)).collect();
+        let mut first = None;
+        for kept in all {
+            let due = kept?.due;
+            first = Some(first.map_or(due, |first: OffsetDateTime| first.min(due)));
+        }
+        Ok(first)
     }
-    let round = keeper.open(now)?;
-    let all = identities
-        .iter()
-        .map(|identity| round.keep(identity, false));
-    let all: Vec<_> = all.collect();
-    let mut first = None;
-    for kept in all {
-        let due = kept?.due;
-        first = Some(first.map_or(due, |first: OffsetDateTime| first.min(due)));
-    }
-    Ok(first)
 }

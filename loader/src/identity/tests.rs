@@ -154,9 +154,9 @@ fn what_is_there_is_kept_until_four_fifths_of_its_time() {
 fn a_clock_that_jumps_leaves_certificates_that_are_valid() {
     let folder = TempDir::new().unwrap();
     let keeper = keeper(&folder, [mtls("default", made())]);
-    let begin = Renewal::begin(keeper.clone(), vec![backend()], NOON);
-    let mut renewal = begin.unwrap().unwrap();
+    let mut renewal = Renewal::new(keeper.clone(), vec![backend()]);
     for now in [
+        NOON,
         NOON + Duration::hours(1),
         NOON + Duration::days(3),
         NOON + Duration::hours(2),
@@ -164,13 +164,51 @@ fn a_clock_that_jumps_leaves_certificates_that_are_valid() {
         NOON + Duration::minutes(1),
         NOON + Duration::minutes(2),
     ] {
-        renewal.renew(now).unwrap();
+        renewal.renew(now, |said| panic!("{said}")).unwrap();
         let chain = sds::read_identity(&identity_file(&folder)).unwrap().1;
         let validity = Validity::of(&chain).unwrap();
         assert!(validity.from <= now && now < validity.until, "{now}");
         // A restart finds nothing to do.
         assert_eq!(keeper.keep(&backend(), now).unwrap().renewed, None, "{now}");
     }
+}
+
+/// Of a clock that was ahead for years. One that is behind by as much, because nobody has set it, changes nothing.
+#[test]
+fn a_ca_that_is_not_valid_yet_gets_another_one_in_its_place() {
+    let folder = TempDir::new().unwrap();
+    let keeper = keeper(&folder, [mtls("default", made())]);
+    let ahead = NOON + Duration::days(2000);
+    let file = folder.path().join("meshes/default/ca-1.pem");
+    let certificates = || {
+        let blocks = pem::parse_many(fs::read_to_string(&file).unwrap()).unwrap();
+        let all = blocks.iter().filter(|block| block.tag() == "CERTIFICATE");
+        all.map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let warned = |now| keeper.open(now).unwrap().warnings().collect::<Vec<_>>();
+    keeper.keep(&backend(), ahead).unwrap();
+    let first = certificates();
+    let unset = OffsetDateTime::UNIX_EPOCH + Duration::days(1);
+    for now in [ahead - Duration::minutes(4), unset] {
+        assert_eq!(warned(now), [""; 0], "{now}");
+        assert_eq!(certificates(), first, "{now}");
+    }
+    let said = warned(NOON);
+    assert!(said[0].contains("before 2032-05-13 11:59 UTC"), "{said:?}");
+    let now = certificates();
+    assert_eq!(now[1..], first);
+    let kept = keeper.keep(&backend(), NOON).unwrap();
+    assert_eq!(kept.renewed, Some(Why::Changed));
+    let own = folder
+        .path()
+        .join("proxies/default/backend-1/ca-default.json");
+    let believed = fs::read_to_string(own).unwrap();
+    assert_eq!(believed.matches("BEGIN CERTIFICATE").count(), 2);
+    // It lasts, also when the time of the first has come.
+    for now in [NOON + Duration::hours(1), ahead + Duration::days(1)] {
+        assert_eq!(warned(now), [""; 0], "{now}");
+    }
+    assert_eq!(certificates(), now);
 }
 
 #[test]

@@ -47,7 +47,8 @@ fn refuse(route: &mut Route) {
     let reason = "client_not_allowed";
     route.action = Action::Respond {
         status: 403,
-        body: format!("{reason}: the proxy may not reach this service outside of the mesh\n"),
+        body: format!("{reason}: the proxy may not reach this service outside of the mesh\n")
+            .into(),
     };
     route.request_headers = HeaderChanges::default();
     route.response_headers = HeaderChanges {

@@ -7,6 +7,7 @@ pub mod forbidden;
 pub mod identity;
 pub mod istio;
 pub mod kuma;
+mod locality;
 pub mod mesh;
 mod names;
 pub mod policy;
@@ -26,14 +27,15 @@ use self::policy::{ClusterPolicy, ListenerPolicy, LogTarget};
 
 pub(crate) use certificates::PrivateKey;
 pub use identity::{Identity, MeshClients, MeshTls, SpiffeIds, Trust};
+pub use locality::Locality;
 pub use names::{Dns, Place};
 pub use role::{
     Clients, CrossMeshGateway, Egress, Inbound, Opening, Outbound, Outside, Permission, Refusal,
     Requests, Role, TlsEnd, WayOut, Who,
 };
 pub use route::{
-    Action, BackendChanges, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror,
-    Part, PathMatch, PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost,
+    Action, BackendChanges, Body, Forward, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite,
+    Mirror, Part, PathMatch, PathRewrite, QueryMatch, QueryTest, Redirect, Route, VirtualHost,
     WeightedCluster,
 };
 pub use tls::{CertificateFiles, ClientValidation, ServerTls, Source, TlsOrigination, TlsVersion};
@@ -212,10 +214,23 @@ impl Listener {
 /// What happens to connections.
 #[derive(Clone, Debug)]
 pub struct Connections {
+    /// What they are put into on the way; nothing if absent.
+    pub tunnel: Option<Tunnel>,
     /// They go to one of these clusters. Where no weight is above 0, all shares are equal.
     pub clusters: Vec<WeightedCluster>,
     /// The rule.
     pub origin: Origin,
+}
+
+/// A request to a proxy of HTTP that connections go on as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tunnel {
+    /// Where the proxy is to connect to.
+    pub host: String,
+    /// The port there.
+    pub port: u16,
+    /// Whether it is a POST, and not a CONNECT.
+    pub posts: bool,
 }
 
 /// Endpoints that serve the same.
@@ -267,6 +282,8 @@ pub struct Endpoint {
     pub tls: Option<UpstreamTls>,
     /// Its share, compared to the other endpoints'; 1 if absent.
     pub weight: Option<u32>,
+    /// Where it is, if that is known.
+    pub locality: Option<Locality>,
 }
 
 /// TLS with an endpoint.

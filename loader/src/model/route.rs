@@ -12,6 +12,8 @@ pub struct VirtualHost {
     pub name: String,
     /// The hosts: the listener's, or some of them. No other virtual host of the port has the same.
     pub domain: HostPattern,
+    /// Only those of the hosts that end with this and have something before it, as `-foo.example.com`; all if absent.
+    pub ending: Option<String>,
     /// The routes; the first that matches serves.
     pub routes: Vec<Route>,
     /// Whether requests without TLS are sent to the same URL with `https`.
@@ -26,9 +28,18 @@ impl VirtualHost {
         Self {
             name: domain.to_string(),
             domain,
+            ending: None,
             routes,
             requires_tls: false,
             origin,
+        }
+    }
+
+    /// The hosts as Envoy writes them: of several it takes the name itself, and then the longest end.
+    pub fn hosts(&self) -> String {
+        match &self.ending {
+            Some(ending) => format!("*{ending}"),
+            None => self.domain.to_string(),
         }
     }
 }
@@ -168,9 +179,30 @@ pub enum Action {
     Respond {
         /// The status.
         status: u16,
-        /// The body, text/plain.
-        body: String,
+        /// The body, text/plain unless the headers of the route say something else.
+        body: Body,
     },
+}
+
+/// The body of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Text.
+    Text(String),
+    /// Anything.
+    Bytes(Vec<u8>),
+}
+
+impl From<&str> for Body {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
 }
 
 /// To which backend a request goes, and as what.

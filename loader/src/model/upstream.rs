@@ -1,6 +1,9 @@
 //! How connections to a cluster begin and stay.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use super::Locality;
 
 /// What is not said is not done.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,6 +16,9 @@ pub struct Upstream {
     pub pings: Option<Pings>,
     /// Each connection begins with the client's address, in this form.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// What each locality gets of the requests, compared to the others of its priority, and not each endpoint; where
+    /// one is missing, the sum of what its endpoints have.
+    pub shares: Option<BTreeMap<Locality, u32>>,
 }
 
 /// How many retries there may be at a time.

@@ -239,6 +239,7 @@ impl Loader {
             "EndpointSlice" => keep!(endpoint_slices),
             "ConfigMap" => keep!(config_maps),
             "Pod" => keep!(pods),
+            "Node" => keep!(nodes),
             "Deployment" => keep!(deployments),
             "Secret" => {
                 self.unused.push(secret::unused(&head, &node));

@@ -174,6 +174,13 @@ impl Meta {
         }
     }
 
+    /// Whether Kuma only computes, for its inspection API, what a policy would change, and does not apply it
+    /// (`IsShadowedResource` in `pkg/core/resources/model/resource.go` at 2.14.3).
+    pub fn is_shadow(&self) -> bool {
+        let effect = self.labels.get("kuma.io/effect");
+        effect.is_some_and(|effect| effect == "shadow")
+    }
+
     /// The namespace, or nothing for what is in none.
     pub fn namespace(&self) -> &str {
         self.namespace.as_deref().unwrap_or_default()

@@ -32,6 +32,11 @@ pub enum Dialect {
 }
 
 impl Kind {
+    /// Whether a resource of it in a cluster lies in a namespace.
+    pub fn has_namespace(&self) -> bool {
+        (self.group, self.name) != ("", "Node")
+    }
+
     /// Whose kind it is.
     pub fn dialect(&self) -> Dialect {
         match self.group {
@@ -166,9 +171,28 @@ pub fn find(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
 }
 
+/// The `apiVersion` of a kind of meshes, or of one of Kubernetes that they are made from.
+pub fn api_version(name: &str) -> Option<String> {
+    // `kind: Config` is what `kubectl` is configured with.
+    if find(name).is_some_and(|kind| kind.fate != Report) && name != "Secret" {
+        return Some(format!("{KUMA}/v1alpha1"));
+    }
+    let kind = istio::KINDS.iter().find(|kind| kind.name == name)?;
+    match (kind.group, versions(kind.group).first()?) {
+        ("", version) => Some((*version).to_owned()),
+        (group, version) => Some(format!("{group}/{version}")),
+    }
+}
+
 /// The kinds of a group other than Kuma's, if there are some here.
 pub fn of_group(group: &str) -> impl Iterator<Item = &'static Kind> + '_ {
     istio::KINDS.iter().filter(move |kind| kind.group == group)
+}
+
+/// The groups of meshes.
+pub fn groups() -> impl Iterator<Item = &'static str> {
+    let istio = istio::VERSIONS.iter().map(|(group, _)| *group);
+    istio.chain([KUMA]).filter(|group| group.ends_with(".io"))
 }
 
 /// The versions of a group that are read; nothing for groups without a kind here.

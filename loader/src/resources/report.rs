@@ -3,7 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::source::{Node, Path, Span, Value};
 
-use super::{Meta, Place};
+use super::{Meta, Place, istio};
 
 /// After so many findings about one resource, further ones say nothing new.
 const MAX_FINDINGS: usize = 100;
@@ -35,6 +35,8 @@ pub(crate) struct Report<'a> {
     resource_only: bool,
     /// Whether its own validator drops the warnings about the part that is looked at.
     drops_warnings: bool,
+    /// A part, and what its own validator calls it, where that is not its place in the document.
+    called: Option<(Path, Path)>,
     faults: Vec<Path>,
     findings: Vec<Diagnostic>,
 }
@@ -54,6 +56,7 @@ impl<'a> Report<'a> {
             refusal,
             resource_only,
             drops_warnings: false,
+            called: None,
             faults: Vec::new(),
             findings: Vec::new(),
         }
@@ -65,7 +68,11 @@ impl<'a> Report<'a> {
 
     /// What the validator of Kuma or Istio says about `path`.
     pub(crate) fn violation(&mut self, path: &Path, text: impl AsRef<str>) {
-        self.say(path, Diagnostic::error(self.refusal, text.as_ref()));
+        let mut finding = Diagnostic::error(self.refusal, text.as_ref());
+        if self.refusal == Code::RefusedByIstio {
+            finding.help = istio::help(text.as_ref()).map(str::to_owned);
+        }
+        self.say(path, finding);
     }
 
     /// What the validator of Kuma or Istio says about `path`, and what to write instead.
@@ -93,6 +100,19 @@ impl<'a> Report<'a> {
         let outer = std::mem::replace(&mut self.drops_warnings, self.resource_only);
         part(self);
         self.drops_warnings = outer;
+    }
+
+    /// What is said about the part at `place`, which its own validator calls `name`.
+    pub(crate) fn calling(&mut self, place: &Path, name: &Path, part: impl FnOnce(&mut Self)) {
+        let outer = self.called.replace((place.clone(), name.clone()));
+        part(self);
+        self.called = outer;
+    }
+
+    /// Whether something but `null` is written at `path`.
+    pub(crate) fn is_written(&self, path: &Path) -> bool {
+        let node = self.place.root.at(&self.place.spec.join(path));
+        node.is_some_and(|node| !matches!(node.value, Value::Null))
     }
 
     /// Whether `null` is written at `path`.
@@ -131,7 +151,9 @@ impl<'a> Report<'a> {
         if is_dropped || self.findings.len() >= MAX_FINDINGS || self.is_named(path) {
             return;
         }
-        let said = self.prefix.join(path);
+        let called = self.called.as_ref();
+        let said = called.map_or_else(|| path.clone(), |(place, name)| path.moved(place, name));
+        let said = self.prefix.join(&said);
         if finding.span.is_none() {
             finding.span = Some(self.locate(path));
         }

@@ -5,6 +5,7 @@
 //!   lock           held as long as the process lives
 //!   bootstrap.pb   what Envoy starts with
 //!   last-good.pb   the whole configuration that Envoy last took, in one piece
+//!   errors.json    the errors beside which it is served
 //!   base-id        by which another Envoy can take over
 //!   access-log     the pipe for lines that go to TCP servers
 //!   live/          the files that Envoy watches
@@ -27,6 +28,7 @@ use rustix::fs::{FlockOperation, flock};
 use walkdir::WalkDir;
 
 use super::discovery::Split;
+use super::errors::Errors;
 use crate::files;
 use crate::hash::sha256_hex;
 use crate::model::Proxy;
@@ -143,8 +145,12 @@ impl Directory {
         }
     }
 
-    /// Keeps a configuration that Envoy has taken.
-    pub(super) fn keep(&self, bootstrap: &Bootstrap) -> anyhow::Result<()> {
+    /// Keeps a configuration that Envoy has taken, and the errors beside which it did.
+    pub(super) fn keep(&self, bootstrap: &Bootstrap, errors: &Errors) -> anyhow::Result<()> {
+        // First: next to the configuration before they hide no error that matters to it.
+        if self.errors() != *errors {
+            files::write_durably(&self.errors_file(), &serde_json::to_vec(errors)?, PRIVATE)?;
+        }
         files::write_durably(&self.last_good(), &bootstrap.encode_to_vec(), PRIVATE)
     }
 
@@ -159,8 +165,18 @@ impl Directory {
         }
     }
 
+    /// The errors beside which it was served; none if nobody knows.
+    pub(super) fn errors(&self) -> Errors {
+        let bytes = fs::read(self.errors_file()).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
     fn last_good(&self) -> PathBuf {
         self.path.join("last-good.pb")
+    }
+
+    fn errors_file(&self) -> PathBuf {
+        self.path.join("errors.json")
     }
 
     /// Writes the files of a change next to those in use.

@@ -13,13 +13,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
 
-use super::Event;
 use super::stop::Stop;
 use super::words::Words;
+use super::{Event, tail};
 use crate::output::Output;
 
 /// How long Envoy may look at a configuration.
 const PROOF: Duration = Duration::from_mins(2);
+/// How long the end of Envoy waits for its log to be shown.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// What takes longer is named meanwhile.
 pub(super) const PROGRESS: Duration = Duration::from_millis(500);
 
@@ -59,6 +61,7 @@ impl Program {
         epoch: u32,
         events: Sender<Event>,
     ) -> anyhow::Result<Envoy> {
+        let (log, tail, ended) = tail::file()?;
         let mut child = self
             .command()
             .arg("--config-path")
@@ -70,17 +73,19 @@ impl Program {
             // While draining, every answer asks its client to come back on another connection.
             .args(["--drain-strategy", "immediate"])
             .args(&self.args)
-            .stderr(Stdio::piped())
+            .stderr(log)
             .spawn()
             .with_context(|| format!("could not start {}", self.file.display()))?;
-        if let Some(log) = child.stderr.take() {
-            self.words.listen(log, &self.output);
-        }
+        let said = self.words.listen(tail, &self.output);
         let pid = Pid::from_child(&child);
         // The only way to wait for a child and for signals at a time.
         thread::spawn(move || {
+            let status = child.wait();
+            ended.set();
+            // Its last words come first, unless nobody takes them.
+            let _ = said.recv_timeout(LAST_WORDS);
             // Nobody waits any more if this fails.
-            let _ = events.send(Event::Exit(pid, child.wait()));
+            let _ = events.send(Event::Exit(pid, status));
         });
         Ok(Envoy { pid, epoch })
     }

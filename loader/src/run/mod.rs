@@ -3,12 +3,13 @@
 //! - `supervisor`: the loop: signals, Envoy's end, changes of resources
 //! - `reload`: from changed resources to what Envoy serves, or to a finding
 //! - `swap`: the steps in which files are replaced, and the way back
+//! - `errors`: those beside which a start serves what is left, and a change does not
 //! - `contents`: what is in files of certificates, which Envoy would read once
 //! - `discovery`: a bootstrap taken apart into those files
 //! - `directory`: where they are, and whose they are
 //! - `watch`: whether resources have changed
 //! - `envoy`, `admin`: the process, and what it says about itself
-//! - `words`, `blame`: what it says of a change, and the line that it means
+//! - `tail`, `words`, `blame`: what it says, of a change above all, and the line that it means
 //! - `streamer`: access log lines from a pipe to TCP servers
 //! - `stop`: that somebody wants it to end, for whatever takes its time
 //! - `status`, `endpoint`, `overview`: what people and Prometheus get to see
@@ -23,6 +24,7 @@ mod directory;
 mod discovery;
 mod endpoint;
 mod envoy;
+mod errors;
 mod find;
 mod overview;
 mod reload;
@@ -31,6 +33,7 @@ mod stop;
 mod streamer;
 mod supervisor;
 mod swap;
+mod tail;
 mod watch;
 mod words;
 

@@ -9,16 +9,19 @@ use anyhow::anyhow;
 use envoy_types::pb::envoy::config::bootstrap::v3::Bootstrap;
 use prost::Message;
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::directory::Directory;
 use super::discovery::Split;
 use super::envoy::Program;
+use super::errors::Errors;
 use super::swap::{NotTaken, Running, swap};
 use super::{blame, status};
 use crate::diagnostic::{Diagnostic, render};
 use crate::hash::sha256_hex;
 use crate::identity::Renewal;
 use crate::model::Proxy;
+use crate::output::Output;
 use crate::source::Sources;
 
 /// What the resources ask for.
@@ -32,6 +35,38 @@ pub struct Wanted {
     pub renewal: Option<Renewal>,
     /// The files that it was made of, for findings about it.
     pub sources: Sources,
+    /// What was found in them, and does not keep all of it from being served.
+    pub findings: Vec<Diagnostic>,
+}
+
+impl Wanted {
+    /// Says no to errors that what is served does not have.
+    pub(super) fn check_beside(&self, served: &Errors, color: bool) -> Result<(), Refusal> {
+        if Errors::of(&self.findings).are_known_to(served) {
+            return Ok(());
+        }
+        let refusal = Refusal::findings(&self.sources, &self.findings, color);
+        Err(Refusal {
+            why: format!(
+                "{}\nmeshgate: until the errors are mended, all stays as it is served; without anything served before, only what they are about would be left out",
+                refusal.why
+            ),
+            ..refusal
+        })
+    }
+
+    /// Prints what was found, and sees to it that the proxy can prove who it is.
+    pub(super) fn begin(&mut self, output: &Output) -> Result<(), Refusal> {
+        if !self.findings.is_empty() {
+            let said = Refusal::findings(&self.sources, &self.findings, output.color_on_stderr());
+            output.report(&said.why, &said.findings);
+        }
+        let Some(renewal) = &mut self.renewal else {
+            return Ok(());
+        };
+        let renewed = renewal.renew(OffsetDateTime::now_utc(), |note| output.warn(note));
+        renewed.map_err(|error| Refusal::failure(&error))
+    }
 }
 
 /// Why resources are not served.
@@ -90,6 +125,8 @@ pub(super) struct Configuration {
     pub(super) proxy: Option<Proxy>,
     pub(super) bootstrap: Bootstrap,
     pub(super) renewal: Option<Renewal>,
+    /// Those beside which it is served.
+    pub(super) errors: Errors,
     pub(super) split: Split,
     pub(super) hash: String,
 }
@@ -107,6 +144,7 @@ impl Configuration {
             proxy,
             bootstrap,
             renewal: None,
+            errors: Errors::default(),
             split,
             hash,
         })
@@ -130,9 +168,11 @@ pub(super) fn prove(
         let refused = blame::of_proof(&words, &wanted.bootstrap, &wanted.sources);
         return Err(Refusal::findings(&wanted.sources, &[refused], color));
     }
+    let errors = Errors::of(&wanted.findings);
     let proved = Configuration::new(Some(wanted.proxy), wanted.bootstrap, directory);
     Ok(Configuration {
         renewal: wanted.renewal,
+        errors,
         ..proved.map_err(failed)?
     })
 }

@@ -117,11 +117,19 @@ fn first(
         watch.follow(named);
     }
     let (directory, refusal) = match loaded {
-        Ok(wanted) => {
+        Ok(mut wanted) => {
             let name = format!("{}.{}", wanted.proxy.mesh, wanted.proxy.name);
             let directory = Directory::of_proxy(&name, &settings.arguments)?;
             stream_logs(streamer, Some(&wanted.proxy), &directory, output)?;
-            match prove(wanted, &directory, program, color) {
+            // Without a configuration from before there is nothing to lose.
+            let checked = match directory.kept()? {
+                Some(_) => wanted.check_beside(&directory.errors(), color),
+                None => Ok(()),
+            };
+            let proved = checked
+                .and_then(|()| wanted.begin(output))
+                .and_then(|()| prove(wanted, &directory, program, color));
+            match proved {
                 Ok(configuration) => return Ok(Some((directory, configuration, None))),
                 Err(refusal) => (Some(directory), refusal),
             }
@@ -142,7 +150,8 @@ fn first(
     output.report(&refusal.why, &refusal.findings);
     stream_logs(streamer, None, &directory, output)?;
     kept.admin = Some(crate::envoy::admin(settings.admin));
-    let configuration = Configuration::new(None, kept, &directory)?;
+    let mut configuration = Configuration::new(None, kept, &directory)?;
+    configuration.errors = directory.errors();
     Ok(Some((directory, configuration, Some(refusal))))
 }
 
@@ -292,7 +301,8 @@ impl Supervisor<'_> {
     /// Sees to it that the proxy can prove who it is.
     fn renew(&mut self) {
         if let Some(renewal) = &mut self.configuration.renewal
-            && let Err(error) = renewal.renew(OffsetDateTime::now_utc())
+            && let Err(error) =
+                renewal.renew(OffsetDateTime::now_utc(), |note| self.output.warn(note))
         {
             let error = error.context("the identity could not be renewed");
             self.output.talk(format_args!("meshgate: {error:#}"));

@@ -261,7 +261,7 @@ fn words(envoy: Running<'_>, before: &Before, refused: &[&str]) -> Refused {
     }
 }
 
-/// What the log says; it comes through a pipe, a little after the counters.
+/// What the log says; it comes a little after the counters.
 fn said_now(words: &Words, before: usize) -> Vec<String> {
     let deadline = Instant::now() + PATIENCE_WORDS;
     loop {

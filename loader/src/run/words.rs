@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -27,9 +28,10 @@ struct Lines {
 }
 
 impl Words {
-    /// Hands on what Envoy writes, and keeps some of it.
-    pub(super) fn listen(&self, log: impl Read + Send + 'static, output: &Output) {
+    /// Hands on what Envoy writes, and keeps some of it. A message comes at the end of it.
+    pub(super) fn listen(&self, log: impl Read + Send + 'static, output: &Output) -> Receiver<()> {
         let (words, output) = (self.clone(), output.clone());
+        let (done, end) = mpsc::channel();
         thread::spawn(move || {
             let mut log = BufReader::new(log);
             let mut line = Vec::new();
@@ -42,7 +44,10 @@ impl Words {
                 output.pass_on(&line);
                 words.keep(String::from_utf8_lossy(&line).trim_end());
             }
+            // Nobody waits for it any more if this fails.
+            let _ = done.send(());
         });
+        end
     }
 
     pub(super) fn keep(&self, line: &str) {

@@ -65,6 +65,15 @@ impl Path {
         self.0.starts_with(&other.0)
     }
 
+    /// This path with `new` in place of its beginning `old`; itself if it begins otherwise.
+    #[must_use]
+    pub fn moved(&self, old: &Self, new: &Self) -> Self {
+        self.0.strip_prefix(old.0.as_slice()).map_or_else(
+            || self.clone(),
+            |rest| Self(new.0.iter().chain(rest).cloned().collect()),
+        )
+    }
+
     fn with(&self, segment: Segment) -> Self {
         let mut segments = Vec::with_capacity(self.0.len() + 1);
         segments.extend_from_slice(&self.0);

@@ -162,14 +162,14 @@ fn routes() -> Port {
             PathMatch::Prefix("/".to_owned()),
             Action::Respond {
                 status: 404,
-                body: "This is a Kuma MeshGateway. No routes match this MeshGateway!\n".to_owned(),
+                body: "This is a Kuma MeshGateway. No routes match this MeshGateway!\n".into(),
             },
         ),
         route(
             PathMatch::Exact("/gone".to_owned()),
             Action::Respond {
                 status: 410,
-                body: String::new(),
+                body: "".into(),
             },
         ),
     ];
@@ -222,7 +222,7 @@ fn traps() -> Port {
     let answers = texts.into_iter().enumerate().map(|(i, text)| {
         let answer = Action::Respond {
             status: 200,
-            body: text.to_owned(),
+            body: text.into(),
         };
         route(PathMatch::Exact(format!("/{i}")), answer)
     });
@@ -313,6 +313,7 @@ fn clusters() -> Vec<Cluster> {
                 priority: 0,
                 tls: None,
                 weight: None,
+                locality: None,
             })
             .collect(),
         origin: origin(30),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, kill_process};
 use system_tests::client::{Connection, get};
@@ -21,6 +22,7 @@ on_each_envoy! {
     empty_values_are_left_out
     a_traffic_log_writes_lines
     lines_for_a_tcp_server
+    a_streamer_that_is_killed_holds_up_no_request
     records_for_a_collector
     a_collector_that_is_a_resource
     connections_are_logged
@@ -178,6 +180,54 @@ async fn lines_for_a_tcp_server(version: &str) -> anyhow::Result<()> {
         assert_eq!(lines.next_line().await?.as_deref(), Some(line));
     }
     Ok(())
+}
+
+/// More than a pipe holds is logged while nobody reads, and what comes after that is sent by the next streamer.
+async fn a_streamer_that_is_killed_holds_up_no_request(version: &str) -> anyhow::Result<()> {
+    let dir = TempDir::new()?;
+    let pipe = dir.path().join("pipe");
+    let server = TcpListener::bind("127.0.0.1:0").await?;
+    let backend = format!(
+        "{{type: Tcp, tcp: {{address: '{}', format: {{type: Plain, plain: '%REQ(:PATH)%'}}}}}}",
+        server.local_addr()?
+    );
+    let policy = newer("MeshAccessLog", &format!("{{backends: [{backend}]}}"));
+    let mut streamer = StreamLogs::start(&pipe).await?;
+    let gateway = Gateway::start_with(
+        version,
+        &[LISTENERS, ROUTE, &policy],
+        &["--log-pipe", &pipe.display().to_string()],
+    )
+    .await?;
+    request_both(&gateway).await?;
+    streamer.0.kill()?;
+    streamer.0.wait()?;
+    let mut kept = Connection::open(gateway.at(8080))
+        .await?
+        .keep_http1()
+        .await?;
+    for number in 0..1000 {
+        let path = format!("/foo/{number}/{}", "x".repeat(200));
+        let answer = kept.send(get("example.com", &path)).await?;
+        assert_served(&answer, "backend-foo");
+    }
+    let _next = StreamLogs::start(&pipe).await?;
+    let said = Arc::new(Mutex::new(String::new()));
+    let sink = Arc::clone(&said);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = server.accept().await {
+            let mut lines = BufReader::new(stream).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                sink.lock().unwrap().push_str(&line);
+            }
+        }
+    });
+    // Lines from before it reads are lost, so there are more of them until one comes.
+    until("a line", async || {
+        kept.send(get("example.com", "/foo/again")).await.ok()?;
+        said.lock().unwrap().contains("/foo/again").then_some(())
+    })
+    .await
 }
 
 async fn records_for_a_collector(version: &str) -> anyhow::Result<()> {

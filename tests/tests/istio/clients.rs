@@ -8,7 +8,7 @@ use rcgen::{
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
 };
 use system_tests::tls::{Identity, Tls};
-use system_tests::{meshgate, on_each_envoy};
+use system_tests::{istio, meshgate, on_each_envoy};
 
 use crate::gateway::{Setup, secret, split};
 use crate::tls::with_authority;
@@ -31,35 +31,8 @@ fn resources() -> String {
             "credentialName: c, caCrl: '{dir}/crl.pem'".to_owned(),
         ),
     ];
-    let servers = servers.map(|(name, rest)| {
-        format!(
-            "  - port: {{number: 443, name: {name}, protocol: HTTPS}}
-    hosts: [{name}.example.com]
-    tls: {{mode: MUTUAL, {rest}}}
-"
-        )
-    });
-    format!(
-        "apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {{name: edge}}
-spec:
-  selector: {{app: edge}}
-  servers:
-{}
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: web}}
-spec:
-  hosts: ['*.example.com']
-  gateways: [edge]
-  http:
-  - route:
-    - destination: {{host: web}}
-",
-        servers.concat()
-    )
+    let servers = servers.map(|(name, rest)| (name, format!("mode: MUTUAL, {rest}")));
+    istio::https_gateway(None, 443, &servers, "web")
 }
 
 /// An authority that revokes what it signs with the serial number 7.

@@ -4,7 +4,7 @@ use std::fs;
 
 use system_tests::client::Connection;
 use system_tests::tls::Tls;
-use system_tests::{meshgate, on_each_envoy};
+use system_tests::{istio, meshgate, on_each_envoy};
 
 use crate::gateway::{Setup, served, split};
 
@@ -12,58 +12,27 @@ on_each_envoy! { servers_whose_files_cannot_be_used_are_left_out }
 
 const WEB: &str = "web.default.svc.cluster.local";
 
-fn resources(servers: &[(&str, &str)]) -> String {
-    let servers = servers.iter().map(|(name, files)| {
-        format!(
-            "  - port: {{number: 443, name: {name}, protocol: HTTPS}}
-    hosts: [{name}.example.com]
-    tls: {{mode: SIMPLE, {files}}}
-"
-        )
-    });
-    format!(
-        "apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {{name: edge}}
-spec:
-  selector: {{app: edge}}
-  servers:
-{}
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: web}}
-spec:
-  hosts: ['*.example.com']
-  gateways: [edge]
-  http:
-  - route:
-    - destination: {{host: web}}
-",
-        servers.collect::<String>()
-    )
-}
-
 async fn servers_whose_files_cannot_be_used_are_left_out(version: &str) -> anyhow::Result<()> {
     let servers = [
         (
             "good",
-            "serverCertificate: '{dir}/good.crt', privateKey: '{dir}/good.key'",
+            "mode: SIMPLE, serverCertificate: '{dir}/good.crt', privateKey: '{dir}/good.key'",
         ),
         (
             "missing",
-            "serverCertificate: '{dir}/not-there.crt', privateKey: '{dir}/good.key'",
+            "mode: SIMPLE, serverCertificate: '{dir}/not-there.crt', privateKey: '{dir}/good.key'",
         ),
         (
             "mixed",
-            "serverCertificate: '{dir}/good.crt', privateKey: '{dir}/other.key'",
+            "mode: SIMPLE, serverCertificate: '{dir}/good.crt', privateKey: '{dir}/other.key'",
         ),
         (
             "garbage",
-            "serverCertificate: '{dir}/garbage', privateKey: '{dir}/good.key'",
+            "mode: SIMPLE, serverCertificate: '{dir}/garbage', privateKey: '{dir}/good.key'",
         ),
     ];
-    let setup = Setup::new(&resources(&servers))?.service(WEB, 80).await?;
+    let resources = istio::https_gateway(None, 443, &servers, "web");
+    let setup = Setup::new(&resources)?.service(WEB, 80).await?;
     let folder = setup.folder();
     for name in ["good", "other"] {
         let (key, chain) = split(&meshgate::certificate("good.example.com", "ecdsa")?)?;

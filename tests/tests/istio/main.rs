@@ -1,11 +1,13 @@
 //! Gateways of Istio, served by stock Envoy: real resources, real requests.
 
 mod backends;
+mod builtin;
 mod clients;
 mod delegates;
 mod files;
 mod gateway;
 mod intermediate;
+mod localities;
 mod mesh;
 mod mixed;
 mod revoked;
@@ -14,3 +16,5 @@ mod seeds;
 mod simulation;
 mod tls;
 mod tls_contexts;
+mod tunnels;
+mod wildcards;

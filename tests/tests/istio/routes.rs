@@ -38,6 +38,8 @@ const ROUTES: &str = "  - match: [{uri: {exact: /redirect}}]
     redirect: {uri: /new, authority: new.example.org, redirectCode: 308}
   - match: [{uri: {prefix: /answer}, method: {exact: POST}}]
     directResponse: {status: 418, body: {string: short}}
+  - match: [{uri: {exact: /bytes}}]
+    directResponse: {status: 200, body: {bytes: AAEC/w0K}}
   - match: [{uri: {prefix: /OLD/}, ignoreUriCase: true}]
     rewrite: {uri: /new/, authority: inner.example.org}
     headers:
@@ -77,6 +79,13 @@ async fn requests_are_matched_changed_and_answered(version: &str) -> anyhow::Res
     let posted = Connection::open(gateway.at(8080)).await?;
     let posted = posted.http1(request("POST", host, "/answers")).await?;
     assert_eq!((posted.status, posted.body.as_str()), (418, "short"));
+    let mut bytes = Connection::open(gateway.at(8080)).await?;
+    let asked = format!("GET /bytes HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    let answer = bytes.raw(asked.as_bytes()).await?;
+    assert!(
+        answer.ends_with(b"\r\n\r\n\x00\x01\x02\xff\r\n"),
+        "{answer:?}"
+    );
 
     let mut changed = get(host, "/old/path?q=1");
     changed.headers_mut().insert("x-gone", "x".parse()?);

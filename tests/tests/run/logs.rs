@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use crate::gateway::{HOST, Resources, Run};
 
 /// The path of each request, to a TCP server.
-fn lines_to(server: SocketAddr) -> String {
+pub(crate) fn lines_to(server: SocketAddr) -> String {
     format!(
         "---
 type: MeshAccessLog

@@ -1,24 +1,31 @@
 //! `meshgate run`: Envoy as its child, and its configuration as files that follow the resources.
 
 mod chaos;
+mod clock;
 mod crash;
+mod data_sources;
 mod ending;
 mod examples;
 mod full_disk;
 mod gateway;
+mod half_renewed;
 mod identities;
 mod istio;
 mod lifecycle;
 mod load;
+mod localities;
 mod logs;
 mod nack;
+mod nack_of_files;
 mod named_files;
 mod names;
 mod observed;
 mod refusal;
 mod reload;
 mod resources;
+mod service_files;
 mod soak;
+mod stopped;
 mod terminal;
 mod upgrade;
 mod wrapper;

@@ -125,7 +125,7 @@ fn namespaces<'r>(of: &'r Kubernetes, gateway: &'r Resource<Gateway>) -> Vec<&'r
     let mut found: Vec<_> = selected.map(|workload| workload.namespace).collect();
     if workloads(of).next().is_none() {
         found.push(gateway.meta.namespace());
-        found.extend(of.secrets.iter().map(|secret| secret.meta.namespace()));
+        found.extend(of.secrets.namespaces());
     }
     let mut seen = HashSet::new();
     found.retain(|namespace| seen.insert(*namespace));

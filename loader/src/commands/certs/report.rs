@@ -17,6 +17,9 @@ use crate::model::Identity;
 pub(super) struct Report {
     meshes: Vec<MeshLine>,
     identities: Vec<IdentityLine>,
+    /// What has happened to CAs.
+    #[serde(skip)]
+    pub(super) warnings: Vec<String>,
     #[serde(skip)]
     due: Option<OffsetDateTime>,
 }
@@ -58,6 +61,7 @@ impl Report {
         let mut report = Self {
             meshes: Vec::new(),
             identities: Vec::new(),
+            warnings: round.warnings().collect(),
             due: None,
         };
         for (mesh, authority) in round.authorities() {

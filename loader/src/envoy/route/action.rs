@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::core::v3::RuntimeFractionalPercent;
+use envoy_types::pb::envoy::config::core::v3::{DataSource, RuntimeFractionalPercent};
 use envoy_types::pb::envoy::config::route::v3::redirect_action::{
     PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier,
 };
@@ -22,13 +22,15 @@ use ::policy::telemetry::CLUSTER_HEADER;
 use super::added;
 use super::matches::regex;
 use crate::envoy::proto;
-use crate::model::{self, Action, Dialect, Forward, HostRewrite, Mirror, PathRewrite, Redirect};
+use crate::model::{
+    self, Action, Body, Dialect, Forward, HostRewrite, Mirror, PathRewrite, Redirect,
+};
 
 pub(super) fn of(dialect: Dialect, action: &Action) -> EnvoyAction {
     match action {
         Action::Respond { status, body } => EnvoyAction::DirectResponse(DirectResponseAction {
             status: (*status).into(),
-            body: (!body.is_empty()).then(|| proto::inline(body)),
+            body: source(body),
             ..DirectResponseAction::default()
         }),
         Action::Redirect(to) => EnvoyAction::Redirect(redirect(to)),
@@ -39,6 +41,13 @@ pub(super) fn of(dialect: Dialect, action: &Action) -> EnvoyAction {
                 .into(),
             ..RouteAction::default()
         }),
+    }
+}
+
+fn source(body: &Body) -> Option<DataSource> {
+    match body {
+        Body::Text(text) => (!text.is_empty()).then(|| proto::inline(text)),
+        Body::Bytes(bytes) => (!bytes.is_empty()).then(|| proto::inline_bytes(bytes.clone())),
     }
 }
 

@@ -10,6 +10,7 @@ use policy::{HostPattern, istio};
 use super::connections::To;
 use super::ports::Maker;
 use super::servers::GatewayServer;
+use crate::diagnostic::Code;
 use crate::model::{Connections, Listener, WeightedCluster};
 
 /// What Istio's mTLS offers (`allIstioMtlsALPNs`).
@@ -44,7 +45,16 @@ pub(super) fn listeners<'a>(
             continue;
         }
         let found = maker.clusters.passed(&destination, &origin, maker.findings);
+        if found.calls.tunnels.alone.is_some() {
+            let message = format!("{name}: no tunnel is made for connections of AUTO_PASSTHROUGH");
+            let path = server.path().field("tls").field("mode");
+            let finding = server
+                .gateway
+                .warning(Code::TunnelWithoutEffect, &path, message);
+            maker.findings.push(finding);
+        }
         let connections = Connections {
+            tunnel: None,
             clusters: vec![WeightedCluster {
                 cluster: found.name,
                 weight: 1,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use policy::Tags;
 
-use super::destination_rules::{Calls, Rules};
+use super::destination_rules::{Calls, Labelled, Rules};
 use super::names;
 use super::registry::{Registry, Service, ServicePort};
 use super::workload::Workload;
@@ -119,8 +119,10 @@ impl<'a> Clusters<'a> {
             return Found::nowhere(name);
         };
         let origin = self.input.origin(service, path);
-        let mut cluster = cluster(name.clone(), own, port, &labels, origin);
-        if cluster.endpoints.is_empty() {
+        let mut cluster = cluster(name.clone(), port, origin);
+        let none = BTreeMap::new();
+        let endpoints = endpoints(own, port, &labels, &none);
+        if endpoints.is_empty() {
             let why = if own.is_passthrough {
                 "requests go to the address that the client asked for, which a gateway does not know: give \
                  `resolution: STATIC` or `DNS`"
@@ -129,7 +131,7 @@ impl<'a> Clusters<'a> {
             };
             findings.push(warn("host", format!("{name}: {why}")));
         }
-        let calls = rules.apply(&mut cluster, subset, number, findings);
+        let calls = rules.apply(&mut cluster, endpoints, subset, number, findings);
         rules.secure(&mut cluster, subset, number, findings);
         self.made.insert(name.clone(), (cluster, calls.clone()));
         Found { name, calls }
@@ -174,8 +176,16 @@ impl<'a> Clusters<'a> {
         let name = to.sni();
         let rules = Rules::new(self.input, self.workload, &to.service.host, to.service);
         let labels = rules.labels(&to.subset).unwrap_or_default();
-        let mut cluster = cluster(name.clone(), to.service, to.port, &labels, origin.clone());
-        let calls = rules.apply(&mut cluster, &to.subset, to.port.number, findings);
+        let mut cluster = cluster(name.clone(), to.port, origin.clone());
+        let none = BTreeMap::new();
+        let endpoints = endpoints(to.service, to.port, &labels, &none);
+        let calls = rules.apply(
+            &mut cluster,
+            endpoints,
+            &to.subset,
+            to.port.number,
+            findings,
+        );
         self.made.insert(name.clone(), (cluster, calls.clone()));
         Found { name, calls }
     }
@@ -196,17 +206,12 @@ impl MeshDestination<'_> {
     }
 }
 
-fn cluster(
-    name: String,
-    service: &Service<'_>,
-    port: &ServicePort,
-    labels: &BTreeMap<String, String>,
-    origin: Origin,
-) -> Cluster {
+/// A cluster that has no endpoint yet.
+fn cluster(name: String, port: &ServicePort, origin: Origin) -> Cluster {
     Cluster {
         name,
         protocol: port.protocol,
-        endpoints: endpoints(service, port, labels),
+        endpoints: Vec::new(),
         tls: None,
         origination: None,
         destination: Tags::default(),
@@ -225,19 +230,25 @@ impl Found {
     }
 }
 
-fn endpoints(
-    service: &Service<'_>,
+fn endpoints<'s>(
+    service: &'s Service<'_>,
     port: &ServicePort,
     labels: &BTreeMap<String, String>,
-) -> Vec<Endpoint> {
-    match service.alias {
-        Some(alias) => vec![Endpoint {
-            address: alias.to_owned(),
-            port: port.number,
-            tls: None,
-            weight: None,
-            priority: 0,
-        }],
-        None => service.endpoints(port, labels),
-    }
+    none: &'s BTreeMap<String, String>,
+) -> Vec<Labelled<'s>> {
+    let Some(alias) = service.alias else {
+        return service.endpoints(port, labels);
+    };
+    let endpoint = Endpoint {
+        address: alias.to_owned(),
+        port: port.number,
+        tls: None,
+        weight: None,
+        priority: 0,
+        locality: None,
+    };
+    vec![Labelled {
+        endpoint,
+        labels: none,
+    }]
 }

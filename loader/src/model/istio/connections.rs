@@ -93,7 +93,7 @@ fn sni_hosts(
                 continue;
             }
             Ok(_) => format!("connections for {host} on this port go elsewhere already"),
-            Err(why) => format!("`{host}` is not served: {why}"),
+            Err(why) => format!("`{host}` is not served: Envoy takes no such SNI: {why}"),
         };
         let finding = binding.service.warning(Code::Sidelined, &path, message);
         maker.findings.push(finding);
@@ -166,6 +166,7 @@ fn destinations<'a>(
     let only = route.len() == 1;
     let mut clusters = Vec::new();
     let mut idle = None;
+    let mut tunnel = None;
     for (index, entry) in route.iter().enumerate() {
         let Some(destination) = &entry.destination else {
             continue;
@@ -183,8 +184,20 @@ fn destinations<'a>(
             maker.findings,
         );
         // Of several destinations the first one's rules hold for all, as in Istio.
+        let tunnels = cluster.calls.tunnels;
         if index == 0 {
             idle = cluster.calls.idle;
+            tunnel = if only {
+                tunnels.alone
+            } else {
+                tunnels.among_others
+            };
+        } else if tunnels.among_others != tunnel {
+            let message = "of several destinations the first one's tunnel is for all";
+            let finding = binding
+                .service
+                .warning(Code::TunnelWithoutEffect, &path, message);
+            maker.findings.push(finding);
         }
         clusters.push(WeightedCluster {
             cluster: cluster.name,
@@ -193,6 +206,7 @@ fn destinations<'a>(
         });
     }
     let connections = Connections {
+        tunnel,
         clusters,
         origin: maker.input.origin(binding.service, path),
     };

@@ -3,11 +3,15 @@
 
 use crate::model::Certificate;
 use crate::model::certificates::{Unusable, bundle};
+use crate::resources::Resource;
 use crate::resources::kubernetes::Kubernetes;
 use crate::resources::kubernetes::secret::{
     Authorities, ConfigMap, NotInSecret, Secret, ServerPair,
 };
-use crate::resources::{Meta, Resource};
+
+/// The name of the workload's own certificate in the mesh, and of its authority where clients show theirs
+/// (`ConstructSdsSecretConfigForCredential` in `pilot/pkg/security/model/authentication.go` at 1.32).
+pub const OF_MESH: &str = "builtin://";
 
 /// What the name of a Secret with authorities only ends with.
 const CA: &str = "-cacert";
@@ -19,7 +23,7 @@ pub enum Reference<'a> {
     Secret(Named<'a>),
     /// `configmap://namespace/name`.
     ConfigMap(Named<'a>),
-    /// `builtin://`: the certificate of the mesh.
+    /// `builtin://`: the workload's own certificate in the mesh. What stands behind it is nothing that istiod has.
     Mesh,
     /// `invalid://`: a certificate that is never there.
     Invalid,
@@ -78,7 +82,7 @@ impl<'a> Reference<'a> {
                 Err(CredentialError::OtherNamespace)
             }
         };
-        if text.starts_with("builtin://") {
+        if text.starts_with(OF_MESH) {
             return Ok(Self::Mesh);
         }
         if text.starts_with("invalid://") {
@@ -112,7 +116,9 @@ pub fn server_pair<'r>(
     resources: &'r Kubernetes,
     named: Named<'_>,
 ) -> Result<(&'r Resource<Secret>, ServerPair<'r>), CredentialError> {
-    let secret = find(&resources.secrets, named)
+    let secret = resources
+        .secrets
+        .find(named.namespace, named.name)
         .ok_or_else(|| CredentialError::NoSecret(named.to_string()))?;
     Ok((secret, secret.spec.server_pair()?))
 }
@@ -150,8 +156,9 @@ pub fn authorities<'r>(
 ) -> Result<Authorities<'r>, CredentialError> {
     let name = named.name.strip_suffix(CA).unwrap_or(named.name);
     let other = Named { name, ..named };
-    let secret = find(&resources.secrets, named)
-        .or_else(|| find(&resources.secrets, other))
+    let find = |named: Named<'_>| resources.secrets.find(named.namespace, named.name);
+    let secret = find(named)
+        .or_else(|| find(other))
         .ok_or_else(|| CredentialError::NoSecret(other.to_string()))?;
     Ok(secret.spec.authorities()?)
 }
@@ -163,14 +170,11 @@ pub fn config_map<'r>(
 ) -> Result<Authorities<'r>, CredentialError> {
     let name = named.name.strip_suffix(CA).unwrap_or(named.name);
     let named = Named { name, ..named };
-    let map: &Resource<ConfigMap> = find(&resources.config_maps, named)
+    let map: &Resource<ConfigMap> = resources
+        .config_maps
+        .find(named.namespace, named.name)
         .ok_or_else(|| CredentialError::NoConfigMap(named.to_string()))?;
     Ok(map.spec.authorities()?)
-}
-
-fn find<'r, T>(list: &'r [Resource<T>], named: Named<'_>) -> Option<&'r Resource<T>> {
-    let is = |meta: &Meta| meta.name == named.name && meta.namespace() == named.namespace;
-    list.iter().find(|resource| is(&resource.meta))
 }
 
 impl std::fmt::Display for Named<'_> {

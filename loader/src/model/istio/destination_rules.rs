@@ -2,13 +2,17 @@
 //! `cluster_tls.go` at 1.32).
 
 mod balancing;
+mod policy;
+mod spread;
 mod tls;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use policy::istio;
+use ::policy::istio;
 
+use self::policy::Policy;
+pub(super) use self::spread::Labelled;
 use super::names;
 use super::registry::Service;
 use super::workload::Workload;
@@ -17,11 +21,11 @@ use crate::model::kuma::Input;
 use crate::model::policy::{
     Balancing, ClusterPolicy, HashKey, Keepalive, Limits, Outliers, UpstreamTimeouts,
 };
-use crate::model::{Cluster, UpstreamProtocol, upstream};
+use crate::model::{Cluster, Tunnel, UpstreamProtocol, upstream};
 use crate::resources::istio::destination_rule::DestinationRule;
 use crate::resources::istio::traffic_policy::{
-    ClientTls, ClientTlsMode, ConnectionPool, H2Upgrade, HttpSettings, LoadBalancer,
-    OutlierDetection, ProxyProtocol, ProxyProtocolVersion, RetryBudget, TcpSettings, TrafficPolicy,
+    ClientTlsMode, ConnectionPool, H2Upgrade, HttpSettings, OutlierDetection, ProxyProtocolVersion,
+    TcpSettings, TrafficPolicy,
 };
 use crate::resources::{Duration as GoDuration, Resource};
 use crate::source::Path;
@@ -36,6 +40,17 @@ pub(super) struct Calls {
     pub(super) hash_keys: Vec<HashKey>,
     /// How long a connection without requests may be silent; Envoy's hour if absent, and for ever if 0.
     pub(super) idle: Option<Duration>,
+    /// Through what connections go on.
+    pub(super) tunnels: Tunnels,
+}
+
+/// Tunnels for connections (`pilot/pkg/networking/core/tunnelingconfig/apply.go` at 1.32).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tunnels {
+    /// Where all go to this destination: that of the subset if one is meant, and of the service otherwise.
+    pub(super) alone: Option<Tunnel>,
+    /// Where they go to several of which this is the first: that of the service.
+    pub(super) among_others: Option<Tunnel>,
 }
 
 /// The rules for a host, the first of which has its traffic policy; the subsets are those of all of them.
@@ -117,6 +132,33 @@ impl<'a, 'b> Rules<'a, 'b> {
         names
     }
 
+    fn tunnels(&self, subset: &str) -> Tunnels {
+        let of = |policy: Option<&TrafficPolicy>| {
+            let own = policy.and_then(|policy| policy.tunnel.as_ref());
+            own.and_then(|own| {
+                Some(Tunnel {
+                    host: own.target_host.clone(),
+                    port: u16::try_from(own.target_port).ok()?,
+                    posts: own.protocol == "POST",
+                })
+            })
+        };
+        let service = self.of_host.first();
+        let service = of(service.and_then(|rule| rule.spec.traffic_policy.as_ref()));
+        if subset.is_empty() {
+            return Tunnels {
+                alone: service.clone(),
+                among_others: service,
+            };
+        }
+        let mut subsets = self.of_host.iter().flat_map(|rule| &rule.spec.subsets);
+        let own = subsets.find(|own| own.name == subset);
+        Tunnels {
+            alone: of(own.and_then(|own| own.traffic_policy.as_ref())),
+            among_others: service,
+        }
+    }
+
     fn policy(&self, subset: &str, port: u16) -> Policy<'a> {
         let mut policy = Policy::default();
         for rule in self.of_host.iter().take(1) {
@@ -133,10 +175,11 @@ impl<'a, 'b> Rules<'a, 'b> {
         policy
     }
 
-    /// Gives a cluster what the rules say about the subset and the port, but for TLS.
+    /// Gives a cluster its endpoints, and what the rules say about the subset and the port, but for TLS.
     pub(super) fn apply(
         &self,
         cluster: &mut Cluster,
+        endpoints: Vec<Labelled<'_>>,
         subset: &str,
         port: u16,
         findings: &mut Vec<Diagnostic>,
@@ -154,9 +197,12 @@ impl<'a, 'b> Rules<'a, 'b> {
             balancing: Some(Balancing::LeastRequest),
             ..ClusterPolicy::default()
         };
-        let mut calls = Calls::default();
-        if let Some((rule, path, balancer)) = policy.balancer {
-            calls.hash_keys = balancing::balancing(rule, &path, balancer, cluster, findings);
+        let mut calls = Calls {
+            tunnels: self.tunnels(subset),
+            ..Calls::default()
+        };
+        if let Some((rule, path, balancer)) = &policy.balancer {
+            calls.hash_keys = balancing::balancing(rule, path, balancer, cluster, findings);
         }
         if let Some((_, _, pool)) = policy.pool {
             calls.idle = connection_pool(pool, cluster);
@@ -164,6 +210,14 @@ impl<'a, 'b> Rules<'a, 'b> {
         if let Some((rule, path, detection)) = policy.outliers {
             outliers(rule, &path, detection, cluster, findings);
         }
+        balancing::localities(
+            self.workload,
+            policy.balancer.as_ref(),
+            self.service,
+            endpoints,
+            cluster,
+            findings,
+        );
         let upstream = &mut cluster.policy.upstream;
         upstream.proxy_protocol = policy.proxy_protocol.map(|own| match own.version {
             ProxyProtocolVersion::V1 => upstream::ProxyProtocol::V1,
@@ -206,85 +260,6 @@ impl<'a, 'b> Rules<'a, 'b> {
             path: &path,
         };
         cluster.origination = tls::origination(&place, tls, self.service, findings);
-    }
-}
-
-type At<'a, T> = Option<(&'a Resource<DestinationRule>, Path, &'a T)>;
-
-/// The parts of a traffic policy, each from the last place that has it.
-#[derive(Default)]
-struct Policy<'a> {
-    balancer: At<'a, LoadBalancer>,
-    pool: At<'a, ConnectionPool>,
-    outliers: At<'a, OutlierDetection>,
-    tls: At<'a, ClientTls>,
-    proxy_protocol: Option<&'a ProxyProtocol>,
-    retry_budget: Option<&'a RetryBudget>,
-    not_served: Vec<(&'a Resource<DestinationRule>, Path, String)>,
-}
-
-impl<'a> Policy<'a> {
-    /// What a port says replaces the whole policy around it, and what it leaves out is Istio's default.
-    fn add(
-        &mut self,
-        rule: &'a Resource<DestinationRule>,
-        policy: Option<&'a TrafficPolicy>,
-        path: &Path,
-        port: u16,
-    ) {
-        let Some(policy) = policy else {
-            return;
-        };
-        if policy.tunnel.is_some() {
-            let message = "tunnel is not served".to_owned();
-            self.not_served.push((rule, path.field("tunnel"), message));
-        }
-        // Ports say nothing about these.
-        if let Some(value) = &policy.proxy_protocol {
-            self.proxy_protocol = Some(value);
-        }
-        if let Some(value) = &policy.retry_budget {
-            if value.budget_interval.is_some() {
-                let path = path.field("retryBudget").field("budgetInterval");
-                let message = "budgetInterval is not served: the requests at work are counted";
-                self.not_served.push((rule, path, message.to_owned()));
-            }
-            self.retry_budget = Some(value);
-        }
-        let mut ports = policy.port_level_settings.iter().enumerate();
-        let own = ports.find(|(_, own)| {
-            let selector = own.port.as_ref();
-            selector.is_some_and(|selector| selector.number == u32::from(port))
-        });
-        if let Some((index, own)) = own {
-            let path = path.field("portLevelSettings").index(index);
-            let at = |field: &str| path.field(field);
-            self.balancer = own
-                .load_balancer
-                .as_ref()
-                .map(|v| (rule, at("loadBalancer"), v));
-            self.pool = own
-                .connection_pool
-                .as_ref()
-                .map(|v| (rule, at("connectionPool"), v));
-            let outliers = own.outlier_detection.as_ref();
-            self.outliers = outliers.map(|v| (rule, at("outlierDetection"), v));
-            self.tls = own.tls.as_ref().map(|v| (rule, at("tls"), v));
-            return;
-        }
-        let at = |field: &str| path.field(field);
-        if let Some(value) = &policy.load_balancer {
-            self.balancer = Some((rule, at("loadBalancer"), value));
-        }
-        if let Some(value) = &policy.connection_pool {
-            self.pool = Some((rule, at("connectionPool"), value));
-        }
-        if let Some(value) = &policy.outlier_detection {
-            self.outliers = Some((rule, at("outlierDetection"), value));
-        }
-        if let Some(value) = &policy.tls {
-            self.tls = Some((rule, at("tls"), value));
-        }
     }
 }
 

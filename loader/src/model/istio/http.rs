@@ -38,17 +38,19 @@ pub(super) fn virtual_hosts<'a>(
             }
             let routes = routes(maker, binding, server);
             for host in bound {
-                let Ok(domain) = host.parse::<HostPattern>() else {
+                let Some((domain, ending)) = domain_of(&host) else {
                     maker.findings.push(unserved_host(binding, &host));
                     continue;
                 };
-                let known = hosts.iter().position(|other| other.domain == domain);
+                let is_same =
+                    |other: &VirtualHost| other.domain == domain && other.ending == ending;
+                let known = hosts.iter().position(is_same);
                 let virtual_host = match known.and_then(|index| hosts.get_mut(index)) {
                     Some(known) => known,
                     None => {
                         let path = Path::of("hosts");
                         let origin = maker.input.origin(binding.service, &path);
-                        hosts.push(named(server, domain, origin));
+                        hosts.push(named(server, domain, ending, origin));
                         let Some(last) = hosts.last_mut() else {
                             continue;
                         };
@@ -66,7 +68,9 @@ pub(super) fn virtual_hosts<'a>(
                 continue;
             };
             // Whichever server the routes are from: there is one virtual host for the host.
-            let known = hosts.iter_mut().find(|other| other.domain == domain);
+            let is_same =
+                |other: &&mut VirtualHost| other.domain == domain && other.ending.is_none();
+            let known = hosts.iter_mut().find(is_same);
             if let Some(known) = known {
                 known.requires_tls = true;
             } else {
@@ -74,7 +78,7 @@ pub(super) fn virtual_hosts<'a>(
                 let origin = maker.input.origin(server.gateway, &path);
                 hosts.push(VirtualHost {
                     requires_tls: true,
-                    ..named(server, domain, origin)
+                    ..named(server, domain, None, origin)
                 });
             }
         }
@@ -90,20 +94,44 @@ pub(super) fn virtual_hosts<'a>(
 fn named(
     server: &GatewayServer<'_>,
     domain: HostPattern,
+    ending: Option<String>,
     origin: crate::model::Origin,
 ) -> VirtualHost {
-    VirtualHost {
-        name: format!("{domain}:{}", server.number),
+    let host = VirtualHost {
+        ending,
         ..VirtualHost::new(domain, Vec::new(), origin)
+    };
+    VirtualHost {
+        name: format!("{}:{}", host.hosts(), server.number),
+        ..host
     }
+}
+
+/// The hosts of a VirtualService, which may be those with some end: `*-foo.example.com` is a part of `*.example.com`,
+/// and `*com` of all. Whose they are is asked of the whole, so that no listener gets hosts that a narrower one owns.
+fn domain_of(host: &str) -> Option<(HostPattern, Option<String>)> {
+    if let Ok(domain) = host.parse() {
+        return Some((domain, None));
+    }
+    let ending = host.strip_prefix('*')?.to_ascii_lowercase();
+    let Ok(HostPattern::Exact(_)) = format!("x{ending}").parse() else {
+        return None;
+    };
+    let around = match ending.split_once('.') {
+        Some((_, around)) => format!("*.{around}"),
+        None => "*".to_owned(),
+    };
+    Some((around.parse().ok()?, Some(ending)))
 }
 
 fn unserved_host(binding: &Binding<'_>, host: &str) -> crate::diagnostic::Diagnostic {
     let service = binding.service;
     let index = binding.hosts.iter().position(|own| own == host);
     let path = Path::of("hosts").index(index.unwrap_or_default());
-    let message = format!("`{host}` is not served: a wildcard is `*` or `*.` and a name");
-    service.error(Code::NotServedField, &path, message)
+    let message = format!("`{host}` is no host name, so no request has it");
+    let finding = service.error(Code::NotServedField, &path, message);
+    finding
+        .help("write a name of letters, digits, `-` and `.`, with `*` at its beginning or without")
 }
 
 /// The routes of a VirtualService at a server, up to the first one that takes every request.
@@ -197,5 +225,35 @@ fn name(entry: &HttpRoute, matched: &str) -> String {
     match matched {
         "" => entry.name.clone(),
         matched => format!("{}.{matched}", entry.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_of_names_are_parts_of_wildcards() {
+        for (host, domain, ending) in [
+            ("a.example.com", "a.example.com", None),
+            ("*.example.com", "*.example.com", None),
+            ("*", "*", None),
+            (
+                "*-foo.example.com",
+                "*.example.com",
+                Some("-foo.example.com"),
+            ),
+            ("*foo.example.com", "*.example.com", Some("foo.example.com")),
+            ("*Foo.com", "*.com", Some("foo.com")),
+            ("*com", "*", Some("com")),
+        ] {
+            let expected = (domain.parse().expect(domain), ending.map(str::to_owned));
+            assert_eq!(domain_of(host), Some(expected), "{host}");
+        }
+        for host in [
+            "**", "*a*", "**.com", "*a..b", "a*", "*/a", "*a:80", "*a.", "*\u{e4}",
+        ] {
+            assert_eq!(domain_of(host), None, "{host}");
+        }
     }
 }

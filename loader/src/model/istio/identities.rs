@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use time::Duration;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::tls::shows_certificate_of_mesh;
 use super::workload::{self, Workload};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::{self, Input};
@@ -108,7 +109,7 @@ fn is_asked_for(input: Input<'_>) -> bool {
     let mut servers = istio.gateways.iter().flat_map(|own| &own.spec.servers);
     let by_server = servers.any(|server| {
         let tls = server.tls.as_ref();
-        tls.is_some_and(|tls| tls.mode == TlsMode::IstioMutual)
+        tls.is_some_and(|tls| tls.mode == TlsMode::IstioMutual || shows_certificate_of_mesh(tls))
     });
     by_server || istio.destination_rules.iter().any(by_rule)
 }
@@ -130,8 +131,7 @@ fn by_rule(rule: &Resource<DestinationRule>) -> bool {
 /// one that istiod has made for itself.
 fn source(input: Input<'_>) -> Result<Source, Unusable> {
     for name in ["cacerts", "istio-ca-secret"] {
-        let mut secrets = input.resources.kubernetes.secrets.iter();
-        let found = secrets.find(|own| own.meta.namespace() == SYSTEM && own.meta.name == name);
+        let found = input.resources.kubernetes.secrets.find(SYSTEM, name);
         if let Some(secret) = found {
             return given(&secret.spec)
                 .map(Source::Given)

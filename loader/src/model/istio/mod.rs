@@ -19,6 +19,7 @@ mod destination_rules;
 pub(crate) mod host_index;
 mod http;
 mod identities;
+mod localities;
 mod matches;
 mod names;
 mod parameters;

@@ -5,10 +5,11 @@ mod services;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use self::services::{of_entry, of_kubernetes};
+use super::destination_rules::Labelled;
 use super::names::{self, Visibility};
 use super::workload::Workload;
 use crate::model::kuma::Input;
-use crate::model::{Endpoint, UpstreamProtocol};
+use crate::model::{Endpoint, Locality, UpstreamProtocol};
 
 /// The label of services whose ports are not translated.
 const KEEPS_PORT: &str = "experimental.istio.io/disable-gateway-port-translation";
@@ -30,6 +31,8 @@ pub(super) struct Service<'a> {
     /// Whether each request goes to the address that its client asked for, which no gateway knows.
     pub(super) is_passthrough: bool,
     pub(super) subject_names: &'a [String],
+    /// The labels by which near endpoints come first whatever happens to them, the more important before the others.
+    pub(super) prefers: &'static [&'static str],
     workloads: Vec<Backend>,
 }
 
@@ -56,6 +59,8 @@ struct Backend {
     only_these: bool,
     /// Its service account, `<namespace>/<name>`, if it is known.
     account: Option<String>,
+    /// Where it is, if that is known; its labels say it too.
+    locality: Option<Locality>,
 }
 
 /// A port of a service that a workload is behind.
@@ -200,7 +205,7 @@ impl Service<'_> {
         &self,
         port: &ServicePort,
         labels: &BTreeMap<String, String>,
-    ) -> Vec<Endpoint> {
+    ) -> Vec<Labelled<'_>> {
         let mut endpoints: Vec<_> = self
             .workloads
             .iter()
@@ -216,17 +221,22 @@ impl Service<'_> {
                     None => port.target,
                     Some(number) => number,
                 };
-                Some(Endpoint {
+                let endpoint = Endpoint {
                     address: backend.address.clone(),
                     port: number,
                     tls: None,
                     weight: backend.weight,
                     priority: 0,
+                    locality: backend.locality.clone(),
+                };
+                Some(Labelled {
+                    endpoint,
+                    labels: &backend.labels,
                 })
             })
             .collect();
         endpoints.sort();
-        endpoints.dedup();
+        endpoints.dedup_by(|own, before| own.endpoint == before.endpoint);
         endpoints
     }
 }

@@ -58,9 +58,18 @@ pub(super) fn authority(
 
 fn reference<'a>(workload: &'a Workload, name: &'a str) -> Result<Reference<'a>, Unusable> {
     match Reference::parse(name, &workload.namespace).map_err(missing)? {
-        Reference::Mesh | Reference::External(_) => Err(Unusable {
+        Reference::Mesh => Err(Unusable {
             code: Code::NotServedField,
-            why: format!("`{name}` is what only Istio's agent has; name a Secret"),
+            why: format!(
+                "`{name}` is the certificate of the mesh, which only servers show, as `builtin://` alone; towards \
+                 services it is `mode: ISTIO_MUTUAL`"
+            ),
+        }),
+        Reference::External(_) => Err(Unusable {
+            code: Code::NotServedField,
+            why: format!(
+                "`{name}` is handed out by a server that only Istio's agent asks; name a Secret"
+            ),
         }),
         Reference::Invalid => Err(unusable("it names a certificate that is never there")),
         found => Ok(found),

@@ -208,8 +208,7 @@ pub(super) fn merge<'a>(
     servers: Vec<(u16, GatewayServer<'a>)>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Slot<'a>> {
-    let mut slots: Vec<Slot<'a>> = Vec::new();
-    let mut taken: Vec<Taken> = Vec::new();
+    let mut slots: Vec<(Slot<'a>, Taken)> = Vec::new();
     for (port, server) in servers {
         if server.protocol == Protocol::Udp {
             let path = server.path().field("port").field("protocol");
@@ -224,26 +223,21 @@ pub(super) fn merge<'a>(
         };
         let slot = slots
             .iter_mut()
-            .zip(&mut taken)
             .find(|(slot, _)| slot.port == port && slot.bind == bind);
         match slot {
             None => {
-                let slot = Slot {
+                let mut slot = Slot {
                     port,
                     bind,
                     class: server.class(),
-                    servers: vec![server],
+                    servers: Vec::new(),
                 };
-                let mut own = Taken::default();
-                own.add(&slot, &server, 0);
-                taken.push(own);
-                slots.push(slot);
+                let mut taken = Taken::default();
+                taken.add(&mut slot, server);
+                slots.push((slot, taken));
             }
             Some((slot, taken)) => match conflict(slot, taken, &server) {
-                None => {
-                    taken.add(slot, &server, slot.servers.len());
-                    slot.servers.push(server);
-                }
+                None => taken.add(slot, server),
                 Some(Conflict {
                     with: other,
                     code,
@@ -258,8 +252,30 @@ pub(super) fn merge<'a>(
             },
         }
     }
+    let mut slots: Vec<_> = slots.into_iter().map(|(slot, _)| slot).collect();
     slots.sort_by_key(|slot| (slot.port, slot.bind.to_owned()));
     slots
+}
+
+/// What the servers of a port that say something about TLS have, each with the place of the server among them.
+#[derive(Debug, Default)]
+struct Taken {
+    hosts: HashMap<String, usize>,
+    route_tables: HashMap<String, usize>,
+}
+
+impl Taken {
+    fn add<'a>(&mut self, slot: &mut Slot<'a>, server: GatewayServer<'a>) {
+        if server.server.tls.is_some() {
+            let place = slot.servers.len();
+            for host in server.host_names() {
+                self.hosts.entry(host).or_insert(place);
+            }
+            let table = slot.route_table(&server);
+            self.route_tables.entry(table).or_insert(place);
+        }
+        slot.servers.push(server);
+    }
 }
 
 /// Why a server is left out.
@@ -269,28 +285,6 @@ struct Conflict<'a> {
     code: Code,
     path: Path,
     why: String,
-}
-
-/// What the servers with TLS settings of a slot have for themselves, each with the place of the first one.
-#[derive(Debug, Default)]
-struct Taken {
-    hosts: HashMap<String, usize>,
-    tables: HashMap<String, usize>,
-}
-
-impl Taken {
-    fn add(&mut self, slot: &Slot<'_>, server: &GatewayServer<'_>, place: usize) {
-        if server.server.tls.is_none() {
-            return;
-        }
-        for host in server.host_names() {
-            self.hosts.entry(host).or_insert(place);
-        }
-        if slot.class == Class::Tls {
-            let table = slot.route_table(server);
-            self.tables.entry(table).or_insert(place);
-        }
-    }
 }
 
 fn conflict<'a>(
@@ -318,28 +312,31 @@ fn conflict<'a>(
     }
     // Servers without TLS share a route table, unless both say something about TLS.
     server.server.tls.as_ref()?;
-    let hosts = server.host_names().into_iter();
-    let host = hosts.filter_map(|host| Some((*taken.hosts.get(&host)?, host)));
-    let host = host.min_by_key(|(place, _)| *place);
-    let table = taken.tables.get(&slot.route_table(server)).copied();
-    match (host, table) {
-        (Some((place, host)), table) if table.is_none_or(|table| place <= table) => {
-            let other = slot.servers.get(place)?;
-            let why = format!(
-                "{host} on port {port} is served by {} already",
-                other.gateway.meta
-            );
-            Some(Conflict {
-                with: *other,
-                code: Code::ConflictingGateways,
-                path: server.path().field("hosts"),
-                why,
-            })
-        }
-        (_, Some(place)) => {
-            let why = "two servers of one Gateway have the same port name and number".to_owned();
-            with(*slot.servers.get(place)?, why)
-        }
-        (_, None) => None,
+    let hosts = server.host_names();
+    let known = |host: &String| Some((*taken.hosts.get(host)?, host.clone()));
+    // Of several that keep it out the first one is named, and of its hosts the first.
+    let by_host = hosts
+        .iter()
+        .filter_map(known)
+        .min_by_key(|(place, _)| *place);
+    let table = (slot.class == Class::Tls).then(|| slot.route_table(server));
+    let by_table = table.and_then(|table| taken.route_tables.get(&table).copied());
+    if let Some((place, host)) = by_host
+        && by_table.is_none_or(|other| place <= other)
+    {
+        let other = slot.servers.get(place)?;
+        let why = format!(
+            "{host} on port {port} is served by {} already",
+            other.gateway.meta
+        );
+        return Some(Conflict {
+            with: *other,
+            code: Code::ConflictingGateways,
+            path: server.path().field("hosts"),
+            why,
+        });
     }
+    let other = slot.servers.get(by_table?)?;
+    let why = "two servers of one Gateway have the same port name and number".to_owned();
+    with(*other, why)
 }

@@ -6,7 +6,7 @@
 use super::parameters;
 use super::servers::GatewayServer;
 use super::workload::Workload;
-use super::{identities, secrets};
+use super::{credentials, identities, secrets};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::certificates::Unusable;
 use crate::model::certificates::files::{self, Which};
@@ -42,7 +42,8 @@ pub(super) fn of_server(
     };
     let credentials = credential_names(settings);
     let mut certificates = Vec::new();
-    for (field, name) in &credentials {
+    let shows_own = shows_certificate_of_mesh(settings);
+    for (field, name) in credentials.iter().filter(|_| !shows_own) {
         match secrets::server(input, workload, name) {
             Ok(certificate) => certificates.push(certificate),
             Err(why) => refuse(field, why),
@@ -66,7 +67,9 @@ pub(super) fn of_server(
     let of_mesh = settings.mode == TlsMode::IstioMutual;
     let clients = (asks || of_mesh).then(|| {
         let first = credentials.first();
-        let (authority, revoked) = if of_mesh {
+        // Without an authority of their own it is the mesh's.
+        let is_of_mesh = shows_own && settings.ca_cert_credential_name.is_empty();
+        let (authority, revoked) = if of_mesh || is_of_mesh {
             (None, None)
         } else {
             authority(input, workload, settings, first, &mut refuse)
@@ -85,7 +88,7 @@ pub(super) fn of_server(
     usable.then(|| Terminated {
         certificates,
         tls: ServerTls {
-            mesh: of_mesh.then(identities::trust),
+            mesh: (of_mesh || shows_own).then(identities::trust),
             accepted: Vec::new(),
             files: pairs.into_iter().map(|(_, files)| files).collect(),
             clients,
@@ -140,6 +143,13 @@ fn help(code: Code) -> &'static str {
         Code::InvalidValue => "write it in the form that the message says",
         _ => "put a certificate and its private key in PEM there",
     }
+}
+
+/// Whether a server shows the workload's own certificate in the mesh by name.
+pub(super) fn shows_certificate_of_mesh(settings: &Settings) -> bool {
+    let names = credential_names(settings);
+    let is_alone = matches!(names.as_slice(), [(_, credentials::OF_MESH)]);
+    is_alone && settings.mode.terminates() && settings.mode != TlsMode::IstioMutual
 }
 
 /// The names of credentials, each with its place.

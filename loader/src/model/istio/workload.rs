@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use super::localities;
+use crate::model::Locality;
 use crate::resources::Resources;
 use crate::resources::kubernetes::Pod;
 
@@ -25,6 +27,12 @@ pub struct Workload {
     pub service_account: String,
     /// The address that ports without `bind` are opened on; all addresses if absent.
     pub address: Option<IpAddr>,
+    /// The Node that it runs on; empty if nobody says it.
+    pub node: String,
+    /// Where it is, if that is known.
+    pub locality: Option<Locality>,
+    /// Whether it is the one to be served: what nobody says about it then, nobody will.
+    pub is_chosen: bool,
 }
 
 impl Workload {
@@ -58,8 +66,8 @@ pub fn workloads(resources: &Resources) -> Vec<Workload> {
                 namespace: gateway.meta.namespace().to_owned(),
                 labels: selector.clone(),
                 service_account: DEFAULT_ACCOUNT.to_owned(),
-                is_written: false,
-                address: None,
+                locality: localities::of_workload(&resources.kubernetes, selector, &Pod::default()),
+                ..Workload::default()
             });
         }
     }
@@ -69,24 +77,30 @@ pub fn workloads(resources: &Resources) -> Vec<Workload> {
 /// All workloads that resources stand for: Deployments, and Pods without one.
 pub(super) fn written(resources: &Resources) -> Vec<Workload> {
     let mut all: Vec<Workload> = Vec::new();
-    for deployment in &resources.kubernetes.deployments {
+    let kubernetes = &resources.kubernetes;
+    for deployment in &kubernetes.deployments {
+        let template = &deployment.spec.template;
+        let labels = &template.metadata.labels;
         all.push(Workload {
             name: deployment.meta.name.clone(),
             namespace: deployment.meta.namespace().to_owned(),
-            labels: deployment.spec.template.metadata.labels.clone(),
-            service_account: account(&deployment.spec.template.spec),
+            labels: labels.clone(),
+            service_account: account(&template.spec),
             is_written: true,
-            address: None,
+            locality: localities::of_workload(kubernetes, labels, &template.spec),
+            ..Workload::default()
         });
     }
-    for pod in &resources.kubernetes.pods {
+    for pod in &kubernetes.pods {
         let own = Workload {
             name: pod.meta.name.clone(),
             namespace: pod.meta.namespace().to_owned(),
             labels: pod.meta.labels.clone(),
             service_account: account(&pod.spec),
             is_written: true,
-            address: None,
+            node: pod.spec.node_name.clone(),
+            locality: localities::of_workload(kubernetes, &pod.meta.labels, &pod.spec),
+            ..Workload::default()
         };
         let of_deployment = |other: &Workload| {
             other.namespace == own.namespace && own.is_selected_by(&other.labels)
@@ -113,6 +127,7 @@ pub fn named(
     namespace: Option<&str>,
 ) -> Option<Workload> {
     let mut workload = Workload {
+        locality: localities::of_workload(&resources.kubernetes, &labels, &Pod::default()),
         labels,
         service_account: DEFAULT_ACCOUNT.to_owned(),
         ..Workload::default()

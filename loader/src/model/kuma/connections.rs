@@ -23,10 +23,19 @@ pub(super) fn any_attaches(
 ) -> bool {
     let ports = || ports.iter().filter(|port| takes_connections(port.protocol));
     let listeners = || ports().flat_map(|port| &port.listeners);
-    of_mesh(&input.resources.mesh_tcp_routes, &gateway.meta.mesh).any(|route| {
+    applied(input, gateway).any(|route| {
         let target = route.spec.target_ref.as_ref();
         listeners().any(|listener| rank(target, gateway, listener).is_some())
     })
+}
+
+/// The MeshTCPRoutes of the gateway's mesh that Kuma applies.
+fn applied<'a>(
+    input: Input<'a>,
+    gateway: &Resource<MeshGateway>,
+) -> impl Iterator<Item = &'a Resource<MeshTcpRoute>> {
+    let routes = of_mesh(&input.resources.mesh_tcp_routes, &gateway.meta.mesh);
+    routes.filter(|route| !route.meta.is_shadow())
 }
 
 /// Whether the port is for connections, not for requests.
@@ -44,7 +53,7 @@ pub(super) fn attach_tcp_routes(
     findings: &mut Vec<Diagnostic>,
 ) {
     for listener in &mut port.listeners {
-        let best = of_mesh(&input.resources.mesh_tcp_routes, &gateway.meta.mesh)
+        let best = applied(input, gateway)
             .filter(|route| rule_of(&route.spec).is_some())
             .filter_map(|route| {
                 let rank = rank(route.spec.target_ref.as_ref(), gateway, listener)?;
@@ -98,6 +107,7 @@ pub(super) fn of_outbound(
         return of_rule(input, route, index, &Tags::default(), backends, findings);
     }
     Connections {
+        tunnel: None,
         clusters: vec![WeightedCluster {
             cluster: to.cluster.to_owned(),
             weight: 1,
@@ -134,6 +144,7 @@ fn of_rule(
         }
     });
     Connections {
+        tunnel: None,
         clusters: clusters.collect(),
         origin: input.origin(route, &path),
     }
@@ -172,6 +183,7 @@ pub(super) fn attach_gateway_routes(
                     }
                 });
                 listener.connections.push(Connections {
+                    tunnel: None,
                     clusters: clusters.collect(),
                     origin: input.origin(route, &path),
                 });

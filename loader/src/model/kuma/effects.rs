@@ -39,7 +39,7 @@ impl Effects {
             (true, Some(redirect)) => Action::Redirect(redirect),
             (true, None) => Action::Respond {
                 status: 500,
-                body: String::new(),
+                body: "".into(),
             },
             (false, _) => Action::Forward(Forward {
                 clusters: self.clusters,

@@ -53,6 +53,7 @@ fn reached<'a>(
             priority: 0,
             tls: None,
             weight: None,
+            locality: None,
         })
     });
     let mut endpoints: Vec<_> = endpoint.collect();

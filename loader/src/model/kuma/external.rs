@@ -32,6 +32,7 @@ pub(super) fn endpoint(
         priority: 0,
         tls,
         weight: None,
+        locality: None,
     })
 }
 

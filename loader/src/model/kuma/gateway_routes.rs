@@ -70,7 +70,7 @@ pub(super) fn attach<'a>(
 pub(super) fn no_route(origin: &Origin) -> Route {
     let answer = Action::Respond {
         status: 404,
-        body: NO_ROUTE.to_owned(),
+        body: NO_ROUTE.into(),
     };
     Route::new(answer, origin.clone())
 }

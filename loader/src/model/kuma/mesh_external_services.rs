@@ -39,6 +39,7 @@ pub(super) fn endpoints(
     let endpoints = endpoints.filter_map(|endpoint| {
         Some(Endpoint {
             weight: None,
+            locality: None,
             address: endpoint.address.clone(),
             port: u16::try_from(endpoint.port).ok()?,
             priority: endpoint.priority.unwrap_or_default(),

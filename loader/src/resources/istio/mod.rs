@@ -11,7 +11,7 @@ pub mod traffic_policy;
 mod validate;
 pub mod virtual_service;
 
-pub(crate) use validate::{CIPHERS, grpc_status, is_cipher, is_claim};
+pub(crate) use validate::{CIPHERS, grpc_status, help, is_cipher, is_claim};
 
 use super::Resource;
 

@@ -7,6 +7,7 @@ mod export_to;
 mod fault;
 mod gateway;
 mod headers;
+mod help;
 mod http_route;
 mod locality;
 mod names;
@@ -23,6 +24,7 @@ mod workload_entry;
 
 pub(crate) use fault::grpc_status;
 pub(crate) use headers::is_claim;
+pub(crate) use help::help;
 pub(crate) use server_tls::{CIPHERS, is_cipher};
 
 use std::collections::BTreeMap;
@@ -38,7 +40,9 @@ use super::http_route::StringMatch;
 
 /// Says what Istio warns of.
 fn warn(report: &mut Report<'_>, path: &Path, code: Code, text: impl Into<String>) {
-    report.say(path, Diagnostic::warning(code, text));
+    let mut finding = Diagnostic::warning(code, text);
+    finding.help = help(&finding.message).map(str::to_owned);
+    report.say(path, finding);
 }
 
 /// Fields of which only one can be given: Istio takes one of them by chance, where its CRDs have not been asked.

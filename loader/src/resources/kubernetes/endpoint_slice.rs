@@ -31,6 +31,8 @@ pub struct Endpoint {
     pub target_ref: Option<TargetRef>,
     /// The zone.
     pub zone: String,
+    /// The Node.
+    pub node_name: String,
 }
 
 /// `EndpointConditions`.

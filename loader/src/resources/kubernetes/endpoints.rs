@@ -28,6 +28,8 @@ pub struct Address {
     pub ip: String,
     /// Which Pod it is, for its labels.
     pub target_ref: Option<TargetRef>,
+    /// The Node.
+    pub node_name: String,
 }
 
 /// `EndpointPort`, in both forms of endpoints.

@@ -22,6 +22,8 @@ pub struct Service {
     pub cluster_ip: String,
     /// Another name for it, where the type says so.
     pub external_name: String,
+    /// `PreferSameZone`, `PreferSameNode` or `PreferClose`, which is as the first; any endpoint if empty.
+    pub traffic_distribution: String,
 }
 
 /// An entry of `ports`.

@@ -4,6 +4,7 @@
 mod dataplane;
 mod envoy;
 mod external_services;
+mod matches;
 mod mesh;
 mod mesh_gateway;
 mod mesh_gateway_route;

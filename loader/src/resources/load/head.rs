@@ -197,7 +197,7 @@ impl Head {
             .unwrap_or_default();
         let mut meta = meta(kind, object.name, mesh);
         meta.namespace = Some(object.namespace).filter(|namespace| !namespace.is_empty());
-        if dialect != Dialect::Kuma {
+        if dialect != Dialect::Kuma && kind.has_namespace() {
             let default = || DEFAULT_NAMESPACE.to_owned();
             meta.namespace.get_or_insert_with(default);
         }

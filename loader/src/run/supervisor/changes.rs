@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 
 use super::{Supervisor, stream_logs};
-use crate::run::reload::{Refusal, apply, prove};
+use crate::run::errors::Errors;
+use crate::run::reload::{Configuration, Refusal, apply, prove};
 use crate::run::status::{Refused, now};
 use crate::run::swap::Running;
 
@@ -74,7 +75,7 @@ impl Supervisor<'_> {
         if let Some(named) = named {
             self.watch.follow(named);
         }
-        let wanted = wanted?;
+        let mut wanted = wanted?;
         let old = &self.configuration;
         let id = format!("{}.{}", wanted.proxy.mesh, wanted.proxy.name);
         if old
@@ -87,9 +88,18 @@ impl Supervisor<'_> {
                 "the resources are for another proxy now, {id}: start meshgate anew for it"
             )));
         }
+        wanted.check_beside(&old.errors, color)?;
+        wanted.begin(self.output)?;
         let sources = wanted.sources.clone();
         if wanted.bootstrap == old.bootstrap {
+            let errors = Errors::of(&wanted.findings);
+            let is_kept = errors == old.errors;
             self.configuration.proxy = Some(wanted.proxy);
+            self.configuration.renewal = wanted.renewal;
+            self.configuration.errors = errors;
+            if !is_kept {
+                self.keep();
+            }
             return Ok(None);
         }
         stream_logs(
@@ -120,7 +130,10 @@ impl Supervisor<'_> {
 
     /// What is served goes on to be served if it cannot be kept.
     pub(super) fn keep(&self) {
-        if let Err(error) = self.directory.keep(&self.configuration.bootstrap) {
+        let Configuration {
+            bootstrap, errors, ..
+        } = &self.configuration;
+        if let Err(error) = self.directory.keep(bootstrap, errors) {
             self.output.talk(format_args!(
                 "meshgate: a restart would not come up with what is served now: {error:#}"
             ));

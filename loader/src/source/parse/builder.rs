@@ -196,7 +196,11 @@ impl<'a> Builder<'a> {
                 entries, merged, ..
             } => {
                 let last = entries.last().map(|(_, value)| value.span);
-                (Value::Mapping(self.settle(entries, merged)), last)
+                let value = match entries::word(&entries, collection.start) {
+                    Some(word) if collection.style == StructureStyle::Flow => word,
+                    _ => Value::Mapping(self.settle(entries, merged)),
+                };
+                (value, last)
             }
         };
         // A block ends where the next thing begins, after blank lines and comments that are not its own.
@@ -263,7 +267,7 @@ impl<'a> Builder<'a> {
                         _ => Pending::Ignored,
                     };
                     if matches!(key, Pending::Ignored) {
-                        self.finding(unusable_key(span));
+                        self.finding(entries::unusable_key(span));
                     }
                 }
                 Pending::Value(key) => entries.push((key, built.node)),
@@ -286,10 +290,4 @@ impl<'a> Builder<'a> {
             end: range.end,
         }
     }
-}
-
-fn unusable_key(span: Span) -> Diagnostic {
-    Diagnostic::error(Code::UnusableKey, "a key has to be a text")
-        .at(span)
-        .help("quote it; if `{{ }}` is part of a template, render the template first")
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::{Key, Node, Value};
+use crate::source::{Key, Node, Span, Value};
 
 /// The entries that stay: of several with one name the last, and of merged ones those with new names.
 ///
@@ -80,4 +80,22 @@ fn are_unique(entries: &[(Key, Node)]) -> bool {
     }
     let is_new = |(at, name)| !names().take(at).any(|other| other == name);
     names().enumerate().all(is_new)
+}
+
+/// The address in `[fd00::, 10.0.0.0]`, which is a map of `fd00:` and nothing to YAML 1.2. To go-yaml, which reads for
+/// Kuma, Istio and Kubernetes, a colon inside of `[]` ends a word only before a space.
+pub(super) fn word(entries: &[(Key, Node)], start: usize) -> Option<Value> {
+    let [(key, value)] = entries else { return None };
+    let is_plain = key.span.start == start && key.span.end - key.span.start == key.name.len();
+    let is_word = is_plain && key.name.ends_with(':') && matches!(value.value, Value::Null);
+    is_word.then(|| Value::Scalar {
+        text: format!("{}:", key.name),
+        plain: true,
+    })
+}
+
+pub(super) fn unusable_key(span: Span) -> Diagnostic {
+    Diagnostic::error(Code::UnusableKey, "a key has to be a text")
+        .at(span)
+        .help("quote it; if `{{ }}` is part of a template, render the template first")
 }

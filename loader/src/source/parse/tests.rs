@@ -160,3 +160,27 @@ fn many_duplicates_are_named_a_thousand_times() {
     let (_, _, codes) = read(&"a: 1\n".repeat(20_000));
     assert_eq!(codes.len(), 1000);
 }
+
+#[test]
+fn addresses_that_end_in_a_colon_are_texts_inside_of_brackets() {
+    let rows = [
+        ("a: [::1, fd00::]", r#"["::1", "fd00::"]"#),
+        ("a: [fd00::, ::]", r#"["fd00::", "::"]"#),
+        ("a: [fd00::/8, 2001:db8::]", r#"["fd00::/8", "2001:db8::"]"#),
+        // go-yaml agrees that these are maps.
+        ("a: [b: ]", "map"),
+        ("a:\n- fd00::\n", "map"),
+        ("a: [{fd00: }]", "map"),
+    ];
+    for (text, expected) in rows {
+        let (_, documents, codes) = read(text);
+        assert!(codes.is_empty(), "{text}: {codes:?}");
+        let Some(Value::Sequence(items)) = documents[0].root.get("a").map(|node| &node.value)
+        else {
+            panic!("no list in {text}");
+        };
+        let texts: Option<Vec<_>> = items.iter().map(|item| item.text()).collect();
+        let found = texts.map_or_else(|| "map".to_owned(), |texts| format!("{texts:?}"));
+        assert_eq!(found, expected, "{text}");
+    }
+}

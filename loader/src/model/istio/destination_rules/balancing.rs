@@ -1,11 +1,15 @@
 //! Which endpoint a request gets (`LoadBalancerSettings`).
 
+use super::spread::{self, Labelled};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::Cluster;
+use crate::model::istio::localities;
+use crate::model::istio::registry::Service;
+use crate::model::istio::workload::Workload;
 use crate::model::policy::{Balancing, HashKey};
 use crate::model::upstream::Warmup;
 use crate::resources::istio::destination_rule::DestinationRule;
-use crate::resources::istio::traffic_policy::{ConsistentHash, LoadBalancer, SimpleLb};
+use crate::resources::istio::traffic_policy::{ConsistentHash, LoadBalancer, LocalityLb, SimpleLb};
 use crate::resources::{Duration as GoDuration, Resource};
 use crate::source::Path;
 
@@ -18,7 +22,6 @@ pub(super) fn balancing(
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<HashKey> {
     for (field, is_there) in [
-        ("localityLbSetting", balancer.locality_lb_setting.is_some()),
         (
             "zoneAwareLbSetting",
             balancer.zone_aware_lb_setting.is_some(),
@@ -50,6 +53,58 @@ pub(super) fn balancing(
         | SimpleLb::Passthrough => Balancing::LeastRequest,
     });
     Vec::new()
+}
+
+/// Gives a cluster its endpoints, the nearer of them before the others or with shares of their own. What a rule says
+/// comes before what the service prefers (`GetEffectiveLbSetting`).
+pub(super) fn localities(
+    gateway: &Workload,
+    balancer: Option<&(&Resource<DestinationRule>, Path, &LoadBalancer)>,
+    service: &Service<'_>,
+    endpoints: Vec<Labelled<'_>>,
+    cluster: &mut Cluster,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let setting = balancer.and_then(|(.., own)| own.locality_lb_setting.as_ref());
+    let of_service = LocalityLb {
+        failover_priority: service.prefers.iter().map(|&own| own.to_owned()).collect(),
+        ..LocalityLb::default()
+    };
+    let locality = gateway.locality.as_ref();
+    let labels = localities::added(&gateway.labels, locality, &gateway.node, "");
+    let from = spread::From {
+        locality: gateway.locality.clone().unwrap_or_default(),
+        labels: &labels,
+    };
+    let were_some = !endpoints.is_empty();
+    let ejects = cluster.policy.outliers.is_some();
+    let spread = if setting.is_none() && !service.prefers.is_empty() {
+        spread::spread(&from, Some(&of_service), true, endpoints)
+    } else {
+        spread::spread(&from, setting, ejects, endpoints)
+    };
+    if let (Some(setting), Some((rule, path, _))) = (setting, balancer) {
+        let path = path.field("localityLbSetting");
+        if let Some(field) = spread::asks_where(setting)
+            && gateway.is_chosen
+            && gateway.locality.is_none()
+        {
+            let message = "where the gateway is, is not known";
+            findings.push(rule.warning(Code::UnknownLocality, &path.field(field), message));
+        }
+        let path = path.field("distribute");
+        for place in &spread.deserted {
+            let message = format!("{}: no endpoint is in {place}", cluster.name);
+            findings.push(rule.warning(Code::DesertedLocality, &path, message));
+        }
+        if were_some && spread.endpoints.is_empty() {
+            let message = format!("{}: no endpoint is left", cluster.name);
+            let finding = rule.warning(Code::DesertedLocality, &path, message);
+            findings.push(finding.help("its requests get 503; add `\"*\"` to `to`"));
+        }
+    }
+    cluster.endpoints = spread.endpoints;
+    cluster.policy.upstream.shares = spread.shares;
 }
 
 /// With Istio's numbers where none is given (`setWarmup`).

@@ -10,8 +10,8 @@ use crate::model::istio::ports::Maker;
 use crate::model::istio::servers::GatewayServer;
 use crate::model::policy::HashKey;
 use crate::model::{
-    Action, BackendChanges, Forward, HeaderChanges, HostRewrite, Mirror, PathRewrite, Redirect,
-    Route, WeightedCluster,
+    Action, BackendChanges, Body, Forward, HeaderChanges, HostRewrite, Mirror, PathRewrite,
+    Redirect, Route, WeightedCluster,
 };
 use crate::resources::istio::http_route::{
     HeaderOperations, Headers, HttpDirectResponse, HttpRedirect, HttpRewrite, RedirectPort,
@@ -41,15 +41,7 @@ pub(super) fn route<'a>(
         };
         Action::Redirect(redirect)
     } else if let Some(response) = &written.direct_response {
-        let Some(answer) = answer(response) else {
-            let message = "directResponse: a body that is no text is not served";
-            let path = path.field("directResponse").field("body");
-            maker
-                .findings
-                .push(service.error(Code::NotServedField, &path, message));
-            return None;
-        };
-        answer
+        answer(response)?
     } else {
         Action::Forward(forward(maker, entry, server, &mut hash_keys)?)
     };
@@ -88,6 +80,13 @@ fn forward<'a>(
             server.number,
             maker.findings,
         );
+        if found.calls.tunnels.alone.is_some() {
+            let message = "requests do not go through the tunnel of its DestinationRule";
+            let finding = entry
+                .service
+                .warning(Code::TunnelWithoutEffect, &path, message);
+            maker.findings.push(finding);
+        }
         if hash_keys.is_empty() {
             *hash_keys = found.calls.hash_keys;
         }
@@ -198,16 +197,17 @@ fn redirection(redirect: &HttpRedirect, server: &GatewayServer<'_>) -> Option<Re
     })
 }
 
+/// Nothing for a status or bytes that are none, which validation names.
 fn answer(response: &HttpDirectResponse) -> Option<Action> {
     let body = response.body.clone().unwrap_or_default();
-    let bytes = body.bytes.map(|text| STANDARD.decode(text));
-    let bytes = match bytes {
-        None => None,
-        Some(bytes) => Some(String::from_utf8(bytes.ok()?).ok()?),
+    let body = match (body.string, body.bytes) {
+        (Some(text), _) => Body::Text(text),
+        (None, Some(bytes)) => Body::Bytes(STANDARD.decode(bytes).ok()?),
+        (None, None) => Body::Text(String::new()),
     };
     Some(Action::Respond {
         status: u16::try_from(response.status).ok()?,
-        body: body.string.or(bytes).unwrap_or_default(),
+        body,
     })
 }
 

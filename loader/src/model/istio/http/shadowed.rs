@@ -19,7 +19,8 @@ impl Shadowed<'_> {
     pub(super) fn message(&self, host: &VirtualHost) -> String {
         format!(
             "no request for {} gets to this route: {} takes them before it",
-            host.domain, self.by.resource
+            host.hosts(),
+            self.by.resource
         )
     }
 }

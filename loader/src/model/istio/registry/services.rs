@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::{Backend, Service, ServicePort};
-use crate::model::UpstreamProtocol;
-use crate::model::istio::names;
+use crate::model::istio::{localities, names};
 use crate::model::kuma::Input;
+use crate::model::{Locality, UpstreamProtocol};
 use crate::resources::Resource;
 use crate::resources::istio::service_entry::{Location, Resolution, ServiceEntry, WorkloadEntry};
-use crate::resources::kubernetes::Pod;
 use crate::resources::kubernetes::endpoint_slice;
 use crate::resources::kubernetes::endpoints::TargetRef;
 use crate::resources::kubernetes::service::Service as KubernetesService;
+use crate::resources::kubernetes::{Kubernetes, Pod};
 
 pub(super) fn of_kubernetes<'a>(
     input: Input<'a>,
@@ -45,6 +45,7 @@ pub(super) fn of_kubernetes<'a>(
         is_external: false,
         is_passthrough: false,
         subject_names: &[],
+        prefers: localities::preferred(meta, &service.spec.traffic_distribution),
         workloads: backends_of(input, service),
     }
 }
@@ -73,10 +74,14 @@ fn backends_of(input: Input<'_>, service: &Resource<KubernetesService>) -> Vec<B
         let ready = slice.spec.endpoints.iter();
         for endpoint in ready.filter(|endpoint| endpoint.conditions.ready != Some(false)) {
             let pod = pod(endpoint.target_ref.as_ref());
+            let at = At {
+                node: &endpoint.node_name,
+                zone: &endpoint.zone,
+            };
             backends.extend(endpoint.addresses.first().map(|address| Backend {
                 ports: named(&slice.spec.ports),
                 only_these: true,
-                ..of_pod(address, pod)
+                ..of_pod(kubernetes, address, pod, at)
             }));
         }
     }
@@ -87,10 +92,21 @@ fn backends_of(input: Input<'_>, service: &Resource<KubernetesService>) -> Vec<B
         endpoints.meta.namespace() == namespace && endpoints.meta.name == service.meta.name
     });
     for subset in own.flat_map(|endpoints| &endpoints.spec.subsets) {
-        backends.extend(subset.addresses.iter().map(|address| Backend {
-            ports: named(&subset.ports),
-            only_these: true,
-            ..of_pod(&address.ip, pod(address.target_ref.as_ref()))
+        backends.extend(subset.addresses.iter().map(|address| {
+            let at = At {
+                node: &address.node_name,
+                zone: "",
+            };
+            Backend {
+                ports: named(&subset.ports),
+                only_these: true,
+                ..of_pod(
+                    kubernetes,
+                    &address.ip,
+                    pod(address.target_ref.as_ref()),
+                    at,
+                )
+            }
         }));
     }
     backends
@@ -135,25 +151,39 @@ pub(super) fn of_entry<'a>(
         is_external: spec.location == Location::External,
         is_passthrough: matches!(spec.resolution, Resolution::None | Resolution::DynamicDns),
         subject_names: &spec.subject_alt_names,
+        prefers: localities::preferred(&entry.meta, ""),
         workloads,
     }
 }
 
 fn pod<'a>(input: Input<'a>, namespace: &str, name: &str) -> Option<&'a Resource<Pod>> {
-    let mut pods = input.resources.kubernetes.pods.iter();
-    pods.find(|pod| pod.meta.namespace() == namespace && pod.meta.name == name)
+    input.resources.kubernetes.pods.find(namespace, name)
+}
+
+/// Where an address is, as those say that list it.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    node: &'a str,
+    zone: &'a str,
 }
 
 /// What is at an address, with what its Pod says.
-fn of_pod(address: &str, pod: Option<&Resource<Pod>>) -> Backend {
+fn of_pod(of: &Kubernetes, address: &str, pod: Option<&Resource<Pod>>, at: At<'_>) -> Backend {
     let account = pod.and_then(|pod| account(pod.meta.namespace(), &pod.spec.service_account_name));
+    let locality = pod.and_then(|pod| localities::of_pod(of, pod));
+    let locality = locality.or_else(|| localities::of_address(of, at.node, at.zone));
+    let node = pod.map(|pod| pod.spec.node_name.as_str());
+    let node = node.filter(|node| !node.is_empty()).unwrap_or(at.node);
+    let none = BTreeMap::new();
+    let labels = pod.map_or(&none, |pod| &pod.meta.labels);
     Backend {
         address: address.to_owned(),
-        labels: pod.map(|pod| pod.meta.labels.clone()).unwrap_or_default(),
+        labels: localities::added(labels, locality.as_ref(), node, ""),
         weight: None,
         ports: BTreeMap::new(),
         only_these: false,
         account,
+        locality,
     }
 }
 
@@ -163,15 +193,20 @@ fn account(namespace: &str, name: &str) -> Option<String> {
 
 fn of_workload_entry(namespace: &str, entry: &WorkloadEntry) -> Backend {
     let ports = entry.ports.iter();
+    let locality = match entry.locality.as_str() {
+        "" => localities::of_labels(&entry.labels),
+        text => Locality::read(text),
+    };
     Backend {
         address: entry.address.clone(),
-        labels: entry.labels.clone(),
+        labels: localities::added(&entry.labels, locality.as_ref(), "", &entry.network),
         weight: (entry.weight > 0).then_some(entry.weight),
         ports: ports
             .filter_map(|(name, &port)| Some((name.clone(), u16::try_from(port).ok()?)))
             .collect(),
         only_these: false,
         account: account(namespace, &entry.service_account),
+        locality,
     }
 }
 
@@ -194,7 +229,12 @@ fn selected(input: Input<'_>, namespace: &str, labels: &BTreeMap<String, String>
             let target = endpoint.target_ref.as_ref()?;
             let pod = pod(input, namespace, &target.name)?;
             let address = endpoint.addresses.first()?;
-            has_labels(&pod.meta.labels).then(|| of_pod(address, Some(pod)))
+            let at = At {
+                node: &endpoint.node_name,
+                zone: &endpoint.zone,
+            };
+            has_labels(&pod.meta.labels)
+                .then(|| of_pod(&input.resources.kubernetes, address, Some(pod), at))
         })
         .filter(|backend| backend.address.parse::<IpAddr>().is_ok());
     entries.chain(pods).collect()

@@ -27,6 +27,7 @@ impl<'a, 'g> Policies<'a, 'g> {
         gateway: &'g Resource<MeshGateway>,
     ) -> Self {
         let routes = of_mesh(&input.resources.mesh_http_routes, &gateway.meta.mesh);
+        let routes = routes.filter(|route| !route.meta.is_shadow());
         let mut policies = Self {
             gateway,
             all: routes.collect(),

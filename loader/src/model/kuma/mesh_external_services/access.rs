@@ -38,7 +38,7 @@ pub(in crate::model::kuma) fn permission(
     )
     .filter(|policy| {
         let target = policy.spec.target_ref.as_ref();
-        target.is_some_and(|target| is_meant(service, target))
+        !policy.meta.is_shadow() && target.is_some_and(|target| is_meant(service, target))
     })
     .collect();
     if policies.is_empty() {

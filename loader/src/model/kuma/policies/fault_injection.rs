@@ -37,15 +37,40 @@ fn fault(conf: &HttpFault) -> Fault {
     }
 }
 
-/// `<n> kbps` and so on. Kuma gives Envoy, which counts KiB/s, the number of kbit/s (`ConvertBandwidthToKbps` at
-/// 2.14.3), and whoever has measured what comes of it wants the same again.
+/// `<n> kbps` and so on, with one space or none (`BandwidthRegex` in `pkg/core/validators` at 2.14.3). Kuma gives Envoy,
+/// which counts KiB/s, the number of kbit/s (`ConvertBandwidthToKbps`), and whoever has measured what comes of it wants
+/// the same again.
 pub(crate) fn kibibytes(limit: &str) -> Option<u64> {
-    let (number, unit) = limit.split_once(' ')?;
-    let factor = match unit.trim() {
+    let (number, unit) = limit.split_at(limit.find(|c: char| !c.is_ascii_digit())?);
+    let factor = match unit.strip_prefix(' ').unwrap_or(unit) {
         "kbps" => 1,
         "Mbps" => 1_000,
         "Gbps" => 1_000_000,
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kibibytes;
+
+    #[test]
+    fn bandwidths_are_read_as_kuma_reads_them() {
+        for (text, expected) in [
+            ("50 Mbps", Some(50_000)),
+            ("100Mbps", Some(100_000)),
+            ("5 kbps", Some(5)),
+            ("1Gbps", Some(1_000_000)),
+            ("1  kbps", None),
+            ("kbps", None),
+            ("1 bps", None),
+            ("1", None),
+            ("", None),
+            ("99999999999999999999 kbps", None),
+            ("18446744073709551615 Gbps", None),
+        ] {
+            assert_eq!(kibibytes(text), expected, "{text}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
 use crate::resources::kuma::mesh_http_route::TargetRef;
 use crate::resources::kuma::policy::{ClientMatch, Connection, Overlay, Policy};
-use crate::resources::{Meta, Resource, Resources};
+use crate::resources::{Resource, Resources};
 
 /// The policies of a proxy's mesh, seen from a listener.
 pub(in crate::model::kuma) struct Policies<'a> {
@@ -232,7 +232,7 @@ impl<'a> Policies<'a> {
         route: Option<&str>,
     ) -> Vec<&'p Resource<T>> {
         let mut matched: Vec<_> = of_mesh(all, self.side.mesh())
-            .filter(|policy| !is_shadow(&policy.meta))
+            .filter(|policy| !policy.meta.is_shadow())
             .filter_map(|policy| {
                 let rank = self.rank(target(&policy.spec), &policy.meta.mesh, route)?;
                 Some((rank, policy))
@@ -389,11 +389,4 @@ fn is_for(target: &TargetRef, mesh: &str, to: To<'_>) -> bool {
 
 fn route_name(mesh: &str, target: &TargetRef) -> String {
     format!("MeshHTTPRoute/{mesh}/{}", target.name)
-}
-
-/// Kuma computes what such a policy would change, for its inspection API, and does not apply it.
-fn is_shadow(meta: &Meta) -> bool {
-    meta.labels
-        .get("kuma.io/effect")
-        .is_some_and(|effect| effect == "shadow")
 }

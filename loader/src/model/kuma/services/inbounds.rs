@@ -144,6 +144,7 @@ pub(super) fn endpoints(
             priority: 0,
             tls: None,
             weight: None,
+            locality: None,
         };
         Some((inbound, endpoint))
     })

@@ -141,6 +141,7 @@ fn endpoint(
         priority: 0,
         tls: None,
         weight: None,
+        locality: None,
     })
 }
 

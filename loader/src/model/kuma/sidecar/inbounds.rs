@@ -140,6 +140,7 @@ fn service(
             priority: 0,
             tls: None,
             weight: None,
+            locality: None,
         }],
         tls: None,
         origination: None,
@@ -184,7 +185,11 @@ fn listener(inbound: &Inbound, cluster: String, origin: Origin) -> Listener {
         origin: origin.clone(),
     };
     if protocol(inbound) == Protocol::Tcp {
-        listener.connections = vec![Connections { clusters, origin }];
+        listener.connections = vec![Connections {
+            tunnel: None,
+            clusters,
+            origin,
+        }];
         return listener;
     }
     let forward = Action::Forward(Forward {

@@ -181,6 +181,7 @@ fn open(places: BTreeMap<(String, u16), Destination>) -> Others {
                 priority: 0,
                 tls: None,
                 weight: None,
+                locality: None,
             }],
             tls: None,
             origination: None,

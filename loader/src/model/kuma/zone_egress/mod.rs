@@ -277,7 +277,11 @@ fn listener(cluster: &Cluster, is_http: bool) -> Listener {
     };
     if !is_http {
         let origin = origin.clone();
-        listener.connections = vec![Connections { clusters, origin }];
+        listener.connections = vec![Connections {
+            tunnel: None,
+            clusters,
+            origin,
+        }];
         return listener;
     }
     let forward = Forward {

@@ -93,6 +93,7 @@ fn behind<'a>(ways: &Ways<'a>, mesh: &str, findings: &mut Vec<Diagnostic>) -> Ve
                 priority: 0,
                 tls: None,
                 weight: Some(service.instances.max(1)),
+                locality: None,
             },
         }));
     }

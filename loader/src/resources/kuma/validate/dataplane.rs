@@ -127,11 +127,15 @@ fn networking(report: &mut Report<'_>, root: &Path, net: &Networking) {
         .as_ref()
         .and_then(|transparent| transparent.reachable_backends.as_ref());
     if let Some(backends) = backends {
+        let place = root.field("transparentProxying");
         // Kuma's own spelling.
-        let path = root.join(&Path::of("transparentProxing.reachableBackends.refs"));
-        for (index, backend) in backends.refs.iter().enumerate() {
-            reachable(report, &path.index(index), backend);
-        }
+        let name = root.field("transparentProxing");
+        let path = place.join(&Path::of("reachableBackends.refs"));
+        report.calling(&place, &name, |report| {
+            for (index, backend) in backends.refs.iter().enumerate() {
+                reachable(report, &path.index(index), backend);
+            }
+        });
     }
 }
 

@@ -40,16 +40,19 @@ fn mtls(report: &mut Report<'_>, mtls: &Mtls) {
     }
     let names = mtls.backends.iter().map(|backend| backend.name.as_str());
     let names = unique(report, &path, names);
-    for backend in &mtls.backends {
+    for (index, backend) in mtls.backends.iter().enumerate() {
         let expiration = backend
             .dp_cert
             .as_ref()
             .map(|cert| &cert.rotation.expiration);
         if expiration.is_some_and(|expiration| !is_duration(expiration)) {
-            report.violation(
-                &Path::of("mtls.dpcert.rotation.expiration"),
-                "has to be a valid format",
-            );
+            let place = path
+                .index(index)
+                .join(&Path::of("dpCert.rotation.expiration"));
+            let name = Path::of("mtls.dpcert.rotation.expiration");
+            report.calling(&place, &name, |report| {
+                report.violation(&place, "has to be a valid format");
+            });
         }
     }
     let enabled = mtls.enabled_backend.as_str();
@@ -65,7 +68,11 @@ fn mtls(report: &mut Report<'_>, mtls: &Mtls) {
 fn logging(report: &mut Report<'_>, logging: &Logging) {
     let path = Path::of("logging.backends");
     for (index, backend) in logging.backends.iter().enumerate() {
-        logging_backend(report, &path.index(index), backend);
+        let path = path.index(index);
+        // Kuma's own paths say `config`.
+        report.calling(&path.field("conf"), &path.field("config"), |report| {
+            logging_backend(report, &path, backend);
+        });
     }
     let names = logging.backends.iter().map(|backend| backend.name.as_str());
     let names = unique(report, &path, names);
@@ -82,7 +89,7 @@ fn logging_backend(report: &mut Report<'_>, path: &Path, backend: &LoggingBacken
     if backend.name.is_empty() {
         report.violation(&path.field("name"), EMPTY);
     }
-    let conf = path.field("config");
+    let conf = path.field("conf");
     match backend.kind.as_str() {
         "file" if backend.conf.path.is_empty() => report.violation(&conf.field("path"), EMPTY),
         "file" => {}
@@ -106,7 +113,11 @@ fn logging_backend(report: &mut Report<'_>, path: &Path, backend: &LoggingBacken
 fn tracing(report: &mut Report<'_>, tracing: &Tracing) {
     let path = Path::of("tracing.backends");
     for (index, backend) in tracing.backends.iter().enumerate() {
-        tracing_backend(report, &path.index(index), backend);
+        let path = path.index(index);
+        // Kuma's own paths say `config`.
+        report.calling(&path.field("conf"), &path.field("config"), |report| {
+            tracing_backend(report, &path, backend);
+        });
     }
     let names = tracing.backends.iter().map(|backend| backend.name.as_str());
     let names = unique(report, &path, names);
@@ -126,7 +137,7 @@ fn tracing_backend(report: &mut Report<'_>, path: &Path, backend: &TracingBacken
     if !(0.0..=100.0).contains(&backend.sampling) {
         report.violation(&path.field("sampling"), "has to be in [0.0 - 100.0] range");
     }
-    let conf = path.field("config");
+    let conf = path.field("conf");
     match backend.kind.as_str() {
         "zipkin" => zipkin(report, &conf, &backend.conf),
         "datadog" => {

@@ -167,16 +167,18 @@ fn matches(report: &mut Report<'_>, path: &Path, entry: &Match) {
         report.violation(path, "cannot be empty");
     }
     if let Some(entry) = &entry.path {
-        let place = path.field("value");
-        match entry.kind {
-            PathMatchKind::Regex if entry.value.is_empty() => {
-                report.violation(&place, "cannot be empty");
+        let place = path.field("path").field("value");
+        let text = match entry.kind {
+            PathMatchKind::Regex if entry.value.is_empty() => "cannot be empty",
+            PathMatchKind::Exact | PathMatchKind::Prefix if !entry.value.starts_with('/') => {
+                "must be an absolute path"
             }
-            PathMatchKind::Regex => {}
-            _ if !entry.value.starts_with('/') => {
-                report.violation(&place, "must be an absolute path");
-            }
-            _ => {}
+            _ => "",
+        };
+        if !text.is_empty() {
+            // Kuma's own paths leave `path` out.
+            let name = path.field("value");
+            report.calling(&place, &name, |report| report.violation(&place, text));
         }
     }
     for (index, header) in entry.headers.iter().enumerate() {
@@ -192,9 +194,12 @@ fn matches(report: &mut Report<'_>, path: &Path, entry: &Match) {
         }
     }
     for (index, query) in entry.query_parameters.iter().enumerate() {
-        let path = path.field("query_parameters").index(index);
-        not_empty(report, &path.field("name"), &query.name);
-        not_empty(report, &path.field("value"), &query.value);
+        let name = path.field("query_parameters").index(index);
+        let path = path.field("queryParameters").index(index);
+        report.calling(&path, &name, |report| {
+            not_empty(report, &path.field("name"), &query.name);
+            not_empty(report, &path.field("value"), &query.value);
+        });
     }
 }
 
@@ -206,7 +211,11 @@ fn filter(
     rewrites_host: bool,
 ) {
     if let Some(filter) = &filter.request_header {
-        header_filter(report, &path.field("request_header"), filter, rewrites_host);
+        let name = path.field("request_header");
+        let path = path.field("requestHeader");
+        report.calling(&path, &name, |report| {
+            header_filter(report, &path, filter, rewrites_host);
+        });
     }
     if let Some(redirect) = &filter.redirect {
         let path = path.field("redirect");

@@ -47,7 +47,7 @@ impl Validate for MeshMultiZoneService {
             if !PROTOCOLS.contains(&port.app_protocol.as_str()) {
                 report.violation(
                     &path.field("appProtocol"),
-                    r#""appProtocol" must be one of ["grpc", "http", "http2", "kafka", "tcp"]"#,
+                    "appProtocol must be one of: grpc, http, http2, kafka, tcp",
                 );
             }
         }

@@ -9,8 +9,8 @@ use crate::resources::kuma::traffic_permission::TrafficPermission;
 use crate::resources::report::{Report, Validate};
 use crate::source::Path;
 
-use super::target_ref::target_ref;
-use super::{SUBDOMAIN, is_domain, tags};
+use super::target_ref::{target_ref, target_ref_at_top};
+use super::{matches, tags};
 
 impl Validate for TrafficPermission {
     fn validate(&self, report: &mut Report<'_>) {
@@ -24,17 +24,12 @@ impl Validate for MeshTrafficPermission {
         let clients = ["Mesh", "MeshSubset", "MeshService", "MeshServiceSubset"];
         let is_inbound = !self.from.is_empty() || !self.rules.is_empty();
         if let Some(target) = &self.target_ref {
-            let mut target = target.clone();
-            // A policy about what comes in may name the port.
-            if is_inbound && target.kind == "Dataplane" {
-                target.section_name = String::new();
-            }
             let mut kinds = [&clients[..], &["Dataplane"]].concat();
             // Beyond Kuma: who may reach a service outside of the mesh.
             if self.from.is_empty() {
                 kinds.push("MeshExternalService");
             }
-            target_ref(report, &Path::of("targetRef"), &target, &kinds);
+            target_ref_at_top(report, &Path::of("targetRef"), target, &kinds, is_inbound);
         }
         if !self.from.is_empty() && !self.rules.is_empty() {
             let text = "field 'from' must be empty when 'rules' is defined";
@@ -56,12 +51,13 @@ impl Validate for MeshTrafficPermission {
                     "at least one of 'allow', 'allowWithShadowDeny', 'deny' has to be defined";
                 report.violation(&path, text);
             }
-            for (field, matches) in lists {
-                for (index, entry) in matches.iter().enumerate() {
-                    client(report, &path.field(field).index(index), entry);
+            for (field, entries) in lists {
+                for (index, entry) in entries.iter().enumerate() {
                     // Kuma's own paths leave `default` out.
-                    let path = path.field("default").field(field).index(index);
-                    beyond_kuma(report, &path, entry, self.target_ref.as_ref());
+                    let place = path.field("default").field(field).index(index);
+                    let name = path.field(field).index(index);
+                    report.calling(&place, &name, |report| client(report, &place, entry));
+                    beyond_kuma(report, &place, entry, self.target_ref.as_ref());
                 }
             }
         }
@@ -76,31 +72,12 @@ impl Validate for MeshTrafficPermission {
     }
 }
 
-/// `ValidateMatch`.
 fn client(report: &mut Report<'_>, path: &Path, entry: &Match) {
-    if let Some(id) = &entry.spiffe_id
-        && let Err(why) = spiffe_id(&id.value)
-    {
-        let text = format!("must be a valid Spiffe ID: {why}");
-        report.violation(&path.field("spiffeID"), text);
-    }
-    let Some(sni) = &entry.sni else {
-        return;
-    };
-    let path = path.field("sni");
-    match sni.kind.as_str() {
-        "Exact" => {}
-        "" => report.violation(&path.field("type"), "must be set"),
-        kind => {
-            let text = format!("unrecognized type \"{kind}\", supported values are: Exact");
-            report.violation(&path.field("type"), text);
-        }
-    }
-    if sni.value.is_empty() {
-        report.violation(&path.field("value"), "must be set");
-    } else if !is_domain(&sni.value) {
-        report.violation(&path.field("value"), SUBDOMAIN);
-    }
+    let id = entry.spiffe_id.as_ref().map(|id| id.value.as_str());
+    matches::spiffe_id(report, &path.field("spiffeID"), id);
+    let sni = entry.sni.as_ref();
+    let sni = sni.map(|sni| (sni.kind.as_str(), sni.value.as_str()));
+    matches::sni(report, &path.field("sni"), sni);
 }
 
 /// What only permissions for services outside of the mesh have. Elsewhere it would be left out, and that would let in
@@ -144,43 +121,4 @@ fn beyond_kuma(report: &mut Report<'_>, path: &Path, entry: &Match, target: Opti
             report.violation(&path.field("pathPrefixes").index(index), text);
         }
     }
-}
-
-/// The rules of a SPIFFE ID, in the words of go-spiffe (`spiffeid.FromString`).
-fn spiffe_id(id: &str) -> Result<(), &'static str> {
-    if id.is_empty() {
-        return Err("cannot be empty");
-    }
-    let rest = id
-        .strip_prefix("spiffe://")
-        .ok_or("scheme is missing or invalid")?;
-    let (domain, path) = rest
-        .find('/')
-        .map_or((rest, ""), |slash| rest.split_at(slash));
-    if domain.is_empty() {
-        return Err("trust domain is missing");
-    }
-    let is_domain_byte = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_');
-    if !domain.bytes().all(is_domain_byte) {
-        return Err(
-            "trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores",
-        );
-    }
-    if path.ends_with('/') {
-        return Err("path cannot have a trailing slash");
-    }
-    for segment in path.split('/').skip(1) {
-        match segment {
-            "" => return Err("path cannot contain empty segments"),
-            "." | ".." => return Err("path cannot contain dot segments"),
-            _ => {}
-        }
-        let is_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-        if !segment.bytes().all(is_byte) {
-            return Err(
-                "path segment characters are limited to letters, numbers, dots, dashes, and underscores",
-            );
-        }
-    }
-    Ok(())
 }

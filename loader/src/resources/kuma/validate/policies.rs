@@ -2,8 +2,10 @@
 //! at 2.14.3).
 
 mod breaker;
+mod connection;
 mod fault;
 mod health;
+mod legacy_retry;
 mod log;
 mod rate;
 mod retry;
@@ -12,14 +14,24 @@ mod tls;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::kuma::mesh_http_route::TargetRef;
-use crate::resources::kuma::policy::{Connection, Duration, Fraction, Policy};
+use crate::resources::kuma::policy::{ClientMatch, Duration, Fraction, Policy};
 use crate::resources::report::Report;
 use crate::source::Path;
 
-use super::tags;
-use super::target_ref::target_ref;
+use super::matches;
+use super::target_ref::{target_ref, target_ref_at_top};
 
-const TOP: [&str; 7] = [
+/// Whose proxies a policy may be for.
+const TOP: [&str; 6] = [
+    "Mesh",
+    "MeshSubset",
+    "Dataplane",
+    "MeshGateway",
+    "MeshService",
+    "MeshServiceSubset",
+];
+/// The same, and some of their routes.
+const TOP_OR_ROUTES: [&str; 7] = [
     "Mesh",
     "MeshSubset",
     "Dataplane",
@@ -31,12 +43,48 @@ const TOP: [&str; 7] = [
 
 /// What a policy allows in its parts.
 struct Shape {
+    /// Kinds of `targetRef`.
+    top: &'static [&'static str],
     /// Kinds of `to[].targetRef` below a MeshGateway or MeshHTTPRoute.
     to_of_gateway: &'static [&'static str],
     /// Kinds of it elsewhere.
     to: &'static [&'static str],
-    /// Whether it has `from` and `rules`.
-    is_inbound: bool,
+    /// Kinds of `from[].targetRef`; none for policies without `from` and `rules`.
+    from: &'static [&'static str],
+    /// What there is for gateways.
+    gateways: Gateways,
+    /// Whether one of `to`, `from` and `rules` has to be there.
+    is_never_empty: bool,
+    /// Whether `rules` and `to` may stand together.
+    mixes_rules_and_to: bool,
+    /// Whether each of `rules[].matches` has to say something, and how identities are compared.
+    has_strict_matches: bool,
+}
+
+/// Which parts are for gateways.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gateways {
+    /// Whatever proxies next to services have.
+    All,
+    /// No `from`, of policies that name gateways or routes.
+    NoFrom,
+    /// Only `to`, which is for nobody else.
+    OnlyTo,
+    /// The same, and the policy has no `rules` for them either.
+    OnlyToWithoutRules,
+}
+
+/// Whether gateways are among those that a policy is for (`IncludesGateways` in `api/common/v1alpha1/targetref.go`).
+fn includes_gateways(target: Option<&TargetRef>) -> bool {
+    let Some(target) = target else { return true };
+    match target.kind.as_str() {
+        "MeshGateway" | "MeshHTTPRoute" => true,
+        "Mesh" | "MeshSubset" => {
+            let types = target.proxy_types.as_deref().unwrap_or_default();
+            types.is_empty() || types.iter().any(|kind| kind == "Gateway")
+        }
+        _ => false,
+    }
 }
 
 /// The rules for `targetRef`, `to`, `from` and `rules`; `conf` has those for each configuration.
@@ -46,67 +94,157 @@ fn policy<C>(
     shape: &Shape,
     conf: impl Fn(&mut Report<'_>, &Path, &C, &str),
 ) {
-    let top = policy
-        .target_ref
-        .as_ref()
-        .map_or("Mesh", |target| target.kind.as_str());
-    if let Some(target) = &policy.target_ref {
-        let is_inbound = policy.to.is_empty() && shape.is_inbound;
-        let section = if is_inbound {
-            ""
-        } else {
-            target.section_name.as_str()
-        };
-        let target = TargetRef {
-            section_name: section.to_owned(),
-            ..target.clone()
-        };
-        target_ref(report, &Path::of("targetRef"), &target, &TOP);
+    let target = policy.target_ref.as_ref();
+    let top = target.map_or("Mesh", |target| target.kind.as_str());
+    let is_inbound = !shape.from.is_empty() && !(policy.rules.is_empty() && policy.from.is_empty());
+    if let Some(target) = target {
+        target_ref_at_top(
+            report,
+            &Path::of("targetRef"),
+            target,
+            shape.top,
+            is_inbound,
+        );
     }
+    together(report, policy, shape);
+    let reaches_gateways = includes_gateways(target);
+    let is_of_gateway = matches!(top, "MeshGateway" | "MeshHTTPRoute");
+    if let Some(text) = no_from(shape, reaches_gateways, is_of_gateway)
+        && !policy.from.is_empty()
+    {
+        report.violation(&Path::of("from"), text);
+    } else {
+        for (index, entry) in policy.from.iter().enumerate() {
+            let path = Path::of("from").index(index);
+            target_ref(
+                report,
+                &path.field("targetRef"),
+                &entry.target_ref,
+                shape.from,
+            );
+            conf(report, &path.field("default"), &entry.conf, top);
+        }
+    }
+    let only_to = matches!(
+        shape.gateways,
+        Gateways::OnlyTo | Gateways::OnlyToWithoutRules
+    );
+    if only_to && !reaches_gateways && !policy.to.is_empty() {
+        report.violation(&Path::of("to"), "must not be defined");
+    } else {
+        for (index, entry) in policy.to.iter().enumerate() {
+            let path = Path::of("to").index(index);
+            let kinds = if is_of_gateway {
+                shape.to_of_gateway
+            } else {
+                shape.to
+            };
+            target_ref(report, &path.field("targetRef"), &entry.target_ref, kinds);
+            conf(report, &path.field("default"), &entry.conf, top);
+        }
+    }
+    let has_rules = !policy.rules.is_empty();
+    if shape.gateways == Gateways::OnlyToWithoutRules && reaches_gateways && has_rules {
+        return report.violation(&Path::of("rules"), "must not be defined");
+    }
+    for (index, rule) in policy.rules.iter().enumerate() {
+        let path = Path::of("rules").index(index);
+        for (index, entry) in rule.matches.iter().enumerate() {
+            client(report, &path.field("matches").index(index), entry, shape);
+        }
+        conf(report, &path.field("default"), &rule.conf, top);
+    }
+}
+
+/// Which of `to`, `from` and `rules` go together.
+fn together<C>(report: &mut Report<'_>, policy: &Policy<C>, shape: &Shape) {
     let root = Path::root();
+    if shape.from.is_empty() {
+        for (field, is_there) in [
+            ("from", !policy.from.is_empty()),
+            ("rules", !policy.rules.is_empty()),
+        ] {
+            if is_there {
+                let finding = Diagnostic::error(Code::InvalidValue, "must not be defined");
+                report.beyond(&Path::of(field), finding.help("the policy has only `to`"));
+            }
+        }
+        return;
+    }
+    let has_rules = !policy.rules.is_empty();
     let has_others = !policy.to.is_empty() || !policy.from.is_empty();
-    if !policy.rules.is_empty() && has_others {
+    if has_rules && shape.mixes_rules_and_to && !policy.from.is_empty() {
+        report.violation(&root, "field 'from' must be empty when 'rules' is defined");
+    } else if has_rules && !shape.mixes_rules_and_to && has_others {
         report.violation(
             &root,
             "fields 'to' and 'from' must be empty when 'rules' is defined",
         );
     }
-    if policy.rules.is_empty() && !has_others {
+    if shape.is_never_empty && !has_rules && !has_others {
         report.violation(
             &root,
             "at least one of 'from', 'to' or 'rules' has to be defined",
         );
     }
-    let is_gateway = matches!(top, "MeshGateway" | "MeshHTTPRoute");
-    if (is_gateway || !shape.is_inbound) && !policy.from.is_empty() {
-        report.violation(&Path::of("from"), "must not be defined");
-    } else {
-        for (index, entry) in policy.from.iter().enumerate() {
-            let path = Path::of("from").index(index);
-            let kinds = ["Mesh", "MeshSubset", "MeshService", "MeshServiceSubset"];
-            target_ref(report, &path.field("targetRef"), &entry.target_ref, &kinds);
-            conf(report, &path.field("default"), &entry.conf, top);
+}
+
+/// Why there may be no `from`, if there may be none.
+fn no_from(shape: &Shape, reaches_gateways: bool, is_of_gateway: bool) -> Option<&'static str> {
+    match shape.gateways {
+        Gateways::NoFrom if is_of_gateway => Some("must not be defined"),
+        Gateways::OnlyTo | Gateways::OnlyToWithoutRules if reaches_gateways => Some(
+            "must not be defined when the scope includes a Gateway, select only proxyType Sidecar or select only gateways and use spec.to",
+        ),
+        _ => None,
+    }
+}
+
+fn client(report: &mut Report<'_>, path: &Path, entry: &ClientMatch, shape: &Shape) {
+    let id = entry.spiffe_id.as_ref();
+    matches::spiffe_id(
+        report,
+        &path.field("spiffeID"),
+        id.map(|id| id.value.as_str()),
+    );
+    let sni = entry.sni.as_ref();
+    let sni = sni.map(|sni| (sni.kind.as_str(), sni.value.as_str()));
+    matches::sni(report, &path.field("sni"), sni);
+    if !shape.has_strict_matches {
+        return;
+    }
+    if id.is_none() && sni.is_none() {
+        report.violation(path, "must specify at least one of 'spiffeID' or 'sni'");
+    }
+    let kind = id.map(|id| id.kind.as_str());
+    let path = path.field("spiffeID").field("type");
+    match kind {
+        None | Some("Exact" | "Prefix") => {}
+        Some("") => report.violation(&path, "must be set"),
+        Some(kind) => {
+            let text = format!("unrecognized type \"{kind}\", supported values are: Exact, Prefix");
+            report.violation(&path, text);
         }
     }
-    for (index, entry) in policy.to.iter().enumerate() {
-        let path = Path::of("to").index(index);
-        let kinds = if is_gateway {
-            shape.to_of_gateway
-        } else {
-            shape.to
-        };
-        target_ref(report, &path.field("targetRef"), &entry.target_ref, kinds);
-        conf(report, &path.field("default"), &entry.conf, top);
-    }
+}
+
+/// Names fields of rules for some clients that hold for a whole port or connection, before any client is known.
+fn conditioned<C>(
+    report: &mut Report<'_>,
+    policy: &Policy<C>,
+    fields: impl Fn(&C) -> Vec<&'static str>,
+) {
     for (index, rule) in policy.rules.iter().enumerate() {
-        let path = Path::of("rules").index(index);
-        for (index, entry) in rule.matches.iter().enumerate() {
-            if entry.spiffe_id.is_none() && entry.sni.is_none() {
-                let path = path.field("matches").index(index);
-                report.violation(&path, "must specify at least one of 'spiffeID' or 'sni'");
-            }
+        if !rule.matches.iter().any(|entry| entry.spiffe_id.is_some()) {
+            continue;
         }
-        conf(report, &path.field("default"), &rule.conf, top);
+        let path = Path::of("rules").index(index).field("default");
+        for field in fields(&rule.conf) {
+            report.violation(
+                &path.join(&Path::of(field)),
+                "can't be specified when matches contain spiffeID because this field cannot be conditioned on source identity",
+            );
+        }
     }
 }
 
@@ -130,11 +268,8 @@ fn for_one_service<C>(
     field: impl Fn(&C) -> &'static str,
 ) {
     let target = policy.target_ref.as_ref();
-    let types = target.and_then(|target| target.proxy_types.as_deref());
-    let types = types.unwrap_or_default();
     let kind = target.map_or("Mesh", |target| target.kind.as_str());
-    let reaches_gateways = matches!(kind, "Mesh" | "MeshSubset")
-        && (types.is_empty() || types.iter().any(|kind| kind == "Gateway"));
+    let reaches_gateways = matches!(kind, "Mesh" | "MeshSubset") && includes_gateways(target);
     for (index, entry) in policy.to.iter().enumerate() {
         let fields = field(&entry.conf);
         if !reaches_gateways || entry.target_ref.kind != "MeshService" || fields.is_empty() {
@@ -151,35 +286,19 @@ fn for_one_service<C>(
     }
 }
 
-/// The rules for `sources` and `destinations`.
-fn connection<C>(report: &mut Report<'_>, policy: &Connection<C>) {
-    for (field, selectors) in [
-        ("sources", &policy.sources),
-        ("destinations", &policy.destinations),
-    ] {
-        let path = Path::of(field);
-        if selectors.is_empty() {
-            report.violation(&path, "must have at least one element");
-        }
-        for (index, selector) in selectors.iter().enumerate() {
-            tags::required(report, &path.index(index).field("match"), &selector.tags);
-        }
-    }
+/// What Kuma accepts and Envoy refuses.
+fn refused_by_envoy(report: &mut Report<'_>, path: &Path, text: &str) {
+    report.beyond(path, Diagnostic::error(Code::InvalidValue, text));
 }
 
-/// The same, for destinations that are services and nothing narrower (`OnlyServiceTagAllowed`).
-fn connection_by_service<C>(report: &mut Report<'_>, policy: &Connection<C>) {
-    connection(report, policy);
-    for (index, selector) in policy.destinations.iter().enumerate() {
-        let path = Path::of("destinations").index(index).field("match");
-        for (name, _) in selector
-            .tags
-            .iter()
-            .filter(|(name, _)| *name != tags::SERVICE)
-        {
-            let text = format!("tag \"{name}\" is not allowed");
-            report.violation(&path.key(name), text);
+/// A duration that Kuma does not look at, where Envoy takes none that is zero or negative.
+fn positive_for_envoy(report: &mut Report<'_>, path: &Path, value: Option<&Duration>) {
+    match value {
+        Some(Duration::Negative) => refused_by_envoy(report, path, "must be greater than zero"),
+        Some(Duration::Of(time)) if time.is_zero() => {
+            refused_by_envoy(report, path, "must be greater than zero");
         }
+        value => duration(report, path, value, true),
     }
 }
 
@@ -214,7 +333,7 @@ fn percentage(report: &mut Report<'_>, path: &Path, value: Option<&Fraction>) {
             );
         }
         Some(Fraction::Of(number)) if !(0.0..=100.0).contains(number) => {
-            report.violation(path, "must be in inclusive range [0, 100]");
+            report.violation(path, "must be in inclusive range [0.0, 100.0]");
         }
         _ => {}
     }

@@ -39,6 +39,38 @@ pub(super) fn any_selectors(report: &mut Report<'_>, path: &Path, selectors: &[S
     }
 }
 
+/// `ValidateSelectors` where at least one tag and the service are required.
+pub(super) fn selectors_with_service(report: &mut Report<'_>, path: &Path, selectors: &[Selector]) {
+    if selectors.is_empty() {
+        report.violation(path, "must have at least one element");
+    }
+    for (index, selector) in selectors.iter().enumerate() {
+        required(report, &path.index(index).field("match"), &selector.tags);
+    }
+}
+
+/// `ValidateSelectors` with `OnlyServiceTagAllowed`.
+pub(super) fn only_services(report: &mut Report<'_>, path: &Path, selectors: &[Selector]) {
+    if selectors.is_empty() {
+        report.violation(path, "must have at least one element");
+    }
+    for (index, selector) in selectors.iter().enumerate() {
+        let path = path.index(index).field("match");
+        let tags = &selector.tags;
+        if tags.iter().count() != 1 || tags.get(SERVICE).is_none() {
+            let text = format!("must consist of exactly one tag \"{SERVICE}\"");
+            report.violation(&path, text);
+        }
+        for (name, _) in tags.iter().filter(|(name, _)| *name != SERVICE) {
+            report.violation(&path.key(name), format!("tag \"{name}\" is not allowed"));
+        }
+        self::selector(report, &path, tags);
+        if tags.get(SERVICE).is_none() {
+            report.violation(&path, MISSING_SERVICE);
+        }
+    }
+}
+
 /// `ValidateSelector` where at least one tag is required.
 pub(super) fn at_least_one(report: &mut Report<'_>, path: &Path, tags: &Tags) {
     if tags.is_empty() {

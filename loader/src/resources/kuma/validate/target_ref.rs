@@ -9,6 +9,21 @@ use super::tags;
 /// Kuma's name for a backend that was not found when it made the route.
 const UNRESOLVED: &str = "kuma.io/unresolved-backend";
 
+/// The `targetRef` of a whole policy; one about what comes in may name a port of a Dataplane.
+pub(super) fn target_ref_at_top(
+    report: &mut Report<'_>,
+    path: &Path,
+    target: &TargetRef,
+    kinds: &[&str],
+    is_inbound: bool,
+) {
+    let mut target = target.clone();
+    if is_inbound && target.kind == "Dataplane" {
+        target.section_name = String::new();
+    }
+    target_ref(report, path, &target, kinds);
+}
+
 pub(super) fn target_ref(report: &mut Report<'_>, path: &Path, target: &TargetRef, kinds: &[&str]) {
     let kind = target.kind.as_str();
     if kind.is_empty() {
@@ -74,7 +89,7 @@ pub(super) fn target_ref(report: &mut Report<'_>, path: &Path, target: &TargetRe
         "MeshServiceSubset" | "MeshGateway" => {
             tags::selector(report, &path.field("tags"), &target.tags);
         }
-        "MeshService" | "MeshExternalService" => {
+        "MeshService" | "MeshExternalService" | "MeshHTTPRoute" => {
             if target.labels.is_empty() && target.name.is_empty() {
                 report.violation(
                     path,
@@ -83,23 +98,25 @@ pub(super) fn target_ref(report: &mut Report<'_>, path: &Path, target: &TargetRe
             }
             if !target.labels.is_empty() && by_name {
                 let text = match kind {
-                    "MeshService" => "either labels or name and namespace must be specified",
-                    _ => "either labels or name must be specified",
+                    "MeshExternalService" => "either labels or name must be specified",
+                    _ => "either labels or name and namespace must be specified",
                 };
                 report.violation(&path.field("labels"), text);
             }
         }
-        "Dataplane" if !target.labels.is_empty() && by_name => {
-            report.violation(
-                &path.field("labels"),
-                "either labels or name and namespace must be specified",
-            );
-        }
-        "Dataplane" if !target.section_name.is_empty() => {
-            report.violation(
-                &path.field("sectionName"),
-                "can only be used with inbound policies",
-            );
+        "Dataplane" => {
+            if !target.labels.is_empty() && by_name {
+                report.violation(
+                    &path.field("labels"),
+                    "either labels or name and namespace must be specified",
+                );
+            }
+            if !target.section_name.is_empty() {
+                report.violation(
+                    &path.field("sectionName"),
+                    "can only be used with inbound policies",
+                );
+            }
         }
         _ => {}
     }

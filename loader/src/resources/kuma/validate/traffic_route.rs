@@ -11,8 +11,8 @@ use super::tags;
 
 impl Validate for TrafficRoute {
     fn validate(&self, report: &mut Report<'_>) {
-        tags::any_selectors(report, &Path::of("sources"), &self.sources);
-        tags::any_selectors(report, &Path::of("destinations"), &self.destinations);
+        tags::selectors_with_service(report, &Path::of("sources"), &self.sources);
+        tags::only_services(report, &Path::of("destinations"), &self.destinations);
         let path = Path::of("conf");
         let Some(conf) = &self.conf else {
             return report.violation(&path, "cannot be empty");

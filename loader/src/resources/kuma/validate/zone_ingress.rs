@@ -34,7 +34,9 @@ impl Validate for ZoneIngress {
             ("advertisedAddress", &net.advertised_address),
         ] {
             if !text.is_empty() {
-                address(report, &path.field(field), text);
+                let place = path.field(field);
+                let name = place.field("address");
+                report.calling(&place, &name, |report| address(report, &place, text));
             }
         }
         port(report, &path.field("port"), net.port);
@@ -42,8 +44,12 @@ impl Validate for ZoneIngress {
             port(report, &path.field("advertisedPort"), net.advertised_port);
         }
         for (index, service) in self.available_services.iter().enumerate() {
-            let path = Path::of("availableServices").index(index).field("tags");
-            tags::own_with_service(report, &path, &service.tags);
+            // Kuma's own paths call the list `availableService`.
+            let place = Path::of("availableServices").index(index).field("tags");
+            let name = Path::of("availableService").index(index).field("tags");
+            report.calling(&place, &name, |report| {
+                tags::own_with_service(report, &place, &service.tags);
+            });
         }
     }
 }

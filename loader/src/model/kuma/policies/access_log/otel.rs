@@ -41,6 +41,7 @@ pub(super) fn endpoint<'a>(
         priority: 0,
         tls: None,
         weight: None,
+        locality: None,
     })
 }
 
@@ -77,6 +78,7 @@ fn parse(text: &str) -> Endpoint {
         priority: 0,
         tls: None,
         weight: None,
+        locality: None,
     }
 }
 

@@ -8,17 +8,25 @@ use crate::resources::kuma::mesh_health_check::{MeshChecks, MeshHealthCheck};
 use crate::resources::report::{Report, Validate};
 use crate::source::Path;
 
-use super::{Shape, connection_by_service, duration, percentage, policy};
+use super::connection::{connection, has_conf};
+use super::{Gateways, Shape, TOP, duration, percentage, policy};
+
+const SERVICES: [&str; 4] = [
+    "Mesh",
+    "MeshService",
+    "MeshMultiZoneService",
+    "MeshExternalService",
+];
 
 const SHAPE: Shape = Shape {
-    to_of_gateway: &["Mesh"],
-    to: &[
-        "Mesh",
-        "MeshService",
-        "MeshMultiZoneService",
-        "MeshExternalService",
-    ],
-    is_inbound: false,
+    top: &TOP,
+    to_of_gateway: &SERVICES,
+    to: &SERVICES,
+    from: &[],
+    gateways: Gateways::All,
+    is_never_empty: false,
+    mixes_rules_and_to: false,
+    has_strict_matches: false,
 };
 
 impl Validate for MeshHealthCheck {
@@ -29,7 +37,7 @@ impl Validate for MeshHealthCheck {
 
 fn conf(report: &mut Report<'_>, path: &Path, conf: &MeshChecks, _: &str) {
     if conf.tcp.is_none() && conf.http.is_none() && conf.grpc.is_none() {
-        report.violation(path, "must have at least one defined: tcp, http, grpc");
+        report.violation(path, "must have at least one defined: http, tcp, grpc");
     }
     for (field, value) in [
         ("interval", &conf.interval),
@@ -45,14 +53,32 @@ fn conf(report: &mut Report<'_>, path: &Path, conf: &MeshChecks, _: &str) {
         ("healthyThreshold", conf.healthy_threshold),
     ] {
         if value == Some(0) {
-            report.violation(&path.field(field), "must be greater than 0");
+            report.violation(&path.field(field), "must be greater than zero when defined");
         }
+    }
+    if conf
+        .interval_jitter_percent
+        .is_some_and(|percent| percent > 100)
+    {
+        report.violation(
+            &path.field("intervalJitterPercent"),
+            "must be in inclusive range [0, 100]",
+        );
     }
     percentage(
         report,
         &path.field("healthyPanicThreshold"),
         conf.healthy_panic_threshold.as_ref(),
     );
+    let log = conf.event_log_path.as_deref();
+    if log.is_some_and(|log| !log.starts_with('/')) {
+        let path = path.field("eventLogPath");
+        report.violation(&path, "must be a valid path when defined");
+    }
+    let http = conf.http.as_ref();
+    if http.is_some_and(|http| http.path.as_deref() == Some("")) {
+        report.violation(&path.field("http").field("path"), "must be defined");
+    }
     let statuses = conf
         .http
         .iter()
@@ -67,7 +93,10 @@ fn conf(report: &mut Report<'_>, path: &Path, conf: &MeshChecks, _: &str) {
 
 impl Validate for HealthCheck {
     fn validate(&self, report: &mut Report<'_>) {
-        connection_by_service(report, self);
+        connection(report, self);
+        if !has_conf(report, "has to be defined") {
+            return;
+        }
         let path = Path::of("conf");
         let conf = &self.conf;
         for (field, value, is_required) in [

@@ -9,9 +9,11 @@ use crate::resources::report::{Report, Validate};
 use crate::source::Path;
 
 use super::super::{host_port, is_dns_name, is_ip, must_be_one_of};
-use super::{Shape, connection_by_service, for_one_service, policy};
+use super::connection::connection;
+use super::{Gateways, Shape, TOP, for_one_service, policy};
 
 const SHAPE: Shape = Shape {
+    top: &TOP,
     to_of_gateway: &["Mesh"],
     to: &[
         "Mesh",
@@ -20,7 +22,11 @@ const SHAPE: Shape = Shape {
         "MeshMultiZoneService",
         "MeshHTTPRoute",
     ],
-    is_inbound: true,
+    from: &["Mesh"],
+    gateways: Gateways::All,
+    is_never_empty: true,
+    mixes_rules_and_to: false,
+    has_strict_matches: false,
 };
 
 impl Validate for MeshAccessLog {
@@ -85,12 +91,13 @@ fn backend(report: &mut Report<'_>, path: &Path, backend: &LogBackend) {
             if let Some(tcp) = &backend.tcp {
                 let path = path.field("tcp");
                 format(report, &path.field("format"), tcp.format.as_ref());
-                if !is_address(&tcp.address) {
-                    report.advise(
-                        &path.field("address"),
-                        "tcp backend requires valid address",
-                        "write `host:port`",
-                    );
+                let path = path.field("address");
+                let text = "tcp backend requires valid address";
+                if !is_url(&tcp.address) {
+                    report.advise(&path, text, "write `host:port`");
+                } else if !is_address(&tcp.address) {
+                    let finding = Diagnostic::error(Code::InvalidValue, text);
+                    report.beyond(&path, finding.help("write `host:port`"));
                 }
             }
         }
@@ -100,6 +107,18 @@ fn backend(report: &mut Report<'_>, path: &Path, backend: &LogBackend) {
             }
         }
     }
+}
+
+/// `govalidator.IsURL`, as far as addresses are concerned: any scheme, user, port and path.
+fn is_url(text: &str) -> bool {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    let is_host = |host: &str| is_ip(host) || is_dns_name(host);
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    text.len() > 3
+        && (is_host(rest)
+            || host_port(rest).is_some_and(|(host, port)| is_host(host) && is_port(port)))
 }
 
 /// `host:port`. Kuma takes other URLs too, and then finds nobody to connect to.
@@ -213,6 +232,6 @@ fn format(report: &mut Report<'_>, path: &Path, format: Option<&LogFormat>) {
 
 impl Validate for TrafficLog {
     fn validate(&self, report: &mut Report<'_>) {
-        connection_by_service(report, self);
+        connection(report, self);
     }
 }

@@ -4,9 +4,14 @@ use crate::resources::kuma::mesh_timeout::{HttpTimeouts, MeshTimeout, MeshTimeou
 use crate::resources::report::{Report, Validate};
 use crate::source::Path;
 
-use super::{Shape, connection, duration, for_one_service, ignored, policy};
+use super::connection::{above_zero, connection, has_conf};
+use super::{
+    Gateways, Shape, TOP_OR_ROUTES, conditioned, duration, for_one_service, ignored, policy,
+    positive_for_envoy,
+};
 
 const SHAPE: Shape = Shape {
+    top: &TOP_OR_ROUTES,
     to_of_gateway: &["Mesh", "MeshExternalService"],
     to: &[
         "Mesh",
@@ -15,12 +20,34 @@ const SHAPE: Shape = Shape {
         "MeshMultiZoneService",
         "MeshHTTPRoute",
     ],
-    is_inbound: true,
+    from: &["Mesh"],
+    gateways: Gateways::NoFrom,
+    is_never_empty: true,
+    mixes_rules_and_to: false,
+    has_strict_matches: true,
 };
 
 impl Validate for MeshTimeout {
     fn validate(&self, report: &mut Report<'_>) {
         policy(report, self, &SHAPE, conf);
+        conditioned(report, self, |conf| {
+            let http = conf.http.clone().unwrap_or_default();
+            let fields = [
+                ("connectionTimeout", conf.connection_timeout.is_some()),
+                ("idleTimeout", conf.idle_timeout.is_some()),
+                (
+                    "http.requestHeadersTimeout",
+                    http.request_headers_timeout.is_some(),
+                ),
+                ("http.maxStreamDuration", http.max_stream_duration.is_some()),
+                (
+                    "http.maxConnectionDuration",
+                    http.max_connection_duration.is_some(),
+                ),
+            ];
+            let set = fields.into_iter().filter(|(_, is_set)| *is_set);
+            set.map(|(field, _)| field).collect()
+        });
     }
 
     fn pitfalls(&self, report: &mut Report<'_>) {
@@ -101,27 +128,42 @@ fn requests(report: &mut Report<'_>, path: &Path, http: &HttpTimeouts) {
 impl Validate for Timeout {
     fn validate(&self, report: &mut Report<'_>) {
         connection(report, self);
+        if !has_conf(report, "has to be defined") {
+            return;
+        }
         let path = Path::of("conf");
-        duration(
-            report,
-            &path.field("connectTimeout"),
-            self.conf.connect_timeout.as_ref(),
-            true,
-        );
-        for (field, times) in [
-            ("tcp", &self.conf.tcp),
-            ("http", &self.conf.http),
-            ("grpc", &self.conf.grpc),
+        let connect = self.conf.connect_timeout.as_ref();
+        positive_for_envoy(report, &path.field("connectTimeout"), connect);
+        for (protocol, times, fields) in [
+            ("tcp", &self.conf.tcp, &["idleTimeout"][..]),
+            ("http", &self.conf.http, &["requestTimeout", "idleTimeout"]),
+            (
+                "grpc",
+                &self.conf.grpc,
+                &["streamIdleTimeout", "maxStreamDuration"],
+            ),
         ] {
             let Some(times) = times else { continue };
-            let path = path.field(field);
-            for (field, value) in [
+            let path = path.field(protocol);
+            let all = [
                 ("requestTimeout", &times.request_timeout),
                 ("idleTimeout", &times.idle_timeout),
                 ("streamIdleTimeout", &times.stream_idle_timeout),
                 ("maxStreamDuration", &times.max_stream_duration),
-            ] {
-                duration(report, &path.field(field), value.as_ref(), false);
+            ];
+            let is_own = |field: &str| fields.contains(&field);
+            let mut own = all.iter().filter(|(field, _)| is_own(field));
+            if own.all(|(_, value)| value.is_none()) {
+                report.violation(&path, "at least one timeout in section has to be defined");
+                continue;
+            }
+            for (field, value) in all {
+                let path = path.field(field);
+                if is_own(field) {
+                    above_zero(report, &path, value.as_ref());
+                } else {
+                    duration(report, &path, value.as_ref(), false);
+                }
             }
         }
     }

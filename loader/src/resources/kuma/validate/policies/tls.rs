@@ -1,11 +1,12 @@
 //! `MeshTLS` (Kuma `pkg/plugins/policies/meshtls/api/v1alpha1/validator.go` at 2.14.3).
 
-use super::super::target_ref::target_ref;
+use super::super::target_ref::{target_ref, target_ref_at_top};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::kuma::mesh_tls::{MeshTls, TlsConf, TlsVersion};
 use crate::resources::report::{Report, Validate};
 use crate::source::Path;
 
-const MODES: [&str; 2] = ["Permissive", "Strict"];
+const MODES: [&str; 2] = ["Strict", "Permissive"];
 /// From the oldest; the first one is no version.
 const VERSIONS: [&str; 5] = ["TLSAuto", "TLS10", "TLS11", "TLS12", "TLS13"];
 const CIPHERS: [&str; 6] = [
@@ -23,10 +24,11 @@ impl Validate for MeshTls {
         let top = target.map_or("Mesh", |target| target.kind.as_str());
         if let Some(target) = target {
             let kinds = ["Mesh", "MeshSubset", "Dataplane"];
-            target_ref(report, &Path::of("targetRef"), target, &kinds);
+            let is_inbound = !self.from.is_empty() || !self.rules.is_empty();
+            target_ref_at_top(report, &Path::of("targetRef"), target, &kinds, is_inbound);
         }
         if !self.to.is_empty() {
-            report.violation(&Path::of("to"), "must not be defined");
+            none_here(report, &Path::of("to"));
         }
         if !self.rules.is_empty() && !self.from.is_empty() {
             report.violation(
@@ -47,11 +49,19 @@ impl Validate for MeshTls {
         for (index, rule) in self.rules.iter().enumerate() {
             let path = Path::of("rules").index(index);
             if !rule.matches.is_empty() {
-                report.violation(&path.field("matches"), "must not be defined");
+                none_here(report, &path.field("matches"));
             }
             conf(report, &path.field("default"), &rule.conf, top);
         }
     }
+}
+
+/// A field that other policies have. Kuma drops it.
+fn none_here(report: &mut Report<'_>, path: &Path) {
+    report.beyond(
+        path,
+        Diagnostic::error(Code::InvalidValue, "must not be defined"),
+    );
 }
 
 fn conf(report: &mut Report<'_>, path: &Path, conf: &TlsConf, top: &str) {
