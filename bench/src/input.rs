@@ -6,10 +6,16 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::{Context, ensure};
+use meshgate::check::{self, Made};
 use meshgate::envoy::{self, EnvoyRange, Format, Options};
 use meshgate::model::kuma::Input;
-use meshgate::{check, resources, source};
+use meshgate::{resources, source};
+use mimalloc::MiMalloc;
 use policy::config::{Mode, Reasons};
+
+/// The one of the command, which is what is measured.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The numbers of hostnames that requests are decided among.
 pub(crate) const HOSTNAMES: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
@@ -84,11 +90,11 @@ pub(crate) fn bootstrap(file: &Path, wasm: &Path, format: Format) -> anyhow::Res
             resources: &resources,
             sources: &sources,
         };
-        let (more, proxy) = check::with_gateway(input);
-        findings.extend(more);
+        let mut made = Made::default();
+        findings.extend(check::with_proxies(input, &mut made));
         findings.extend(check::certificates(input, SystemTime::now().into()));
         ensure!(findings.is_empty(), "{}", findings[0].message);
-        proxy.context("no proxy")?.1
+        made.into_dataplane().context("no proxy")?.1
     };
     let options = Options {
         admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

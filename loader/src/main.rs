@@ -6,6 +6,10 @@ use clap::Parser;
 use meshgate::cli::Cli;
 use meshgate::commands;
 use meshgate::output::Output;
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

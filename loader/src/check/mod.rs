@@ -2,6 +2,7 @@
 
 mod certificates;
 mod istio;
+mod made;
 mod meshes;
 mod passthrough;
 mod permissions;
@@ -14,27 +15,27 @@ use policy::Tags;
 use self::shadowed::Shadowed;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::{self, Input};
-use crate::model::{Listener, Port, Proxy};
+use crate::model::{Listener, Port};
+use crate::resources::Resource;
 use crate::resources::kuma::dataplane::{Dataplane, Inbound, ZoneListenerType};
 use crate::resources::kuma::mesh_gateway::MeshGateway;
-use crate::resources::{Meta, Resource};
 use crate::source::Path;
 
 pub use certificates::certificates;
 pub use istio::unnamed;
+pub use made::Made;
 pub use meshes::authorities;
 
 /// Everything that is wrong with the resources together.
 ///
-/// Each built-in gateway is made as it would be served, so that what is said here and what is served cannot differ.
+/// Each proxy is made as it would be served, so that what is said here and what is served cannot differ.
 pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
-    with_gateway(input).0
+    with_proxies(input, &mut Made::default())
 }
 
-/// [`all`], and the first built-in gateway, which most often is the one to be served: for whoever would make it again.
-pub fn with_gateway(input: Input<'_>) -> (Vec<Diagnostic>, Option<(Meta, Proxy)>) {
+/// [`all`], with the proxies that are made on the way.
+pub fn with_proxies(input: Input<'_>, made: &mut Made) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
-    let mut first = None;
     let mut served = Served::default();
     for dataplane in input
         .resources
@@ -48,7 +49,7 @@ pub fn with_gateway(input: Input<'_>) -> (Vec<Diagnostic>, Option<(Meta, Proxy)>
         }
         if let Some(proxy) = kuma::gateway(input, dataplane, &mut findings) {
             served.add(&proxy.ports);
-            first.get_or_insert_with(|| (dataplane.meta.clone(), proxy));
+            made.add_dataplane(&dataplane.meta, proxy);
         }
     }
     // A Dataplane of a service says where it is called; that a proxy of ours is next to it shows in what it calls, and,
@@ -61,11 +62,13 @@ pub fn with_gateway(input: Input<'_>) -> (Vec<Diagnostic>, Option<(Meta, Proxy)>
     {
         if let Some(proxy) = kuma::proxy(input, dataplane, &mut findings) {
             served.add(&proxy.ports);
+            made.add_dataplane(&dataplane.meta, proxy);
         }
     }
     for egress in &input.resources.zone_egresses {
-        // Only what it finds is wanted: no route is bound to it.
-        let _ = kuma::zone_egress(input, egress, &mut findings);
+        if let Some(proxy) = kuma::zone_egress(input, egress, &mut findings) {
+            made.add_egress(&egress.meta, proxy);
+        }
     }
     for gateway in &input.resources.mesh_gateways {
         if !served.gateways.contains(&gateway.meta.to_string()) {
@@ -83,11 +86,11 @@ pub fn with_gateway(input: Input<'_>) -> (Vec<Diagnostic>, Option<(Meta, Proxy)>
     permissions::without_requests(input, &mut findings);
     passthrough::unused(input, &mut findings);
     served.shadowed.report(input, &mut findings);
-    findings.extend(istio::all(input));
+    findings.extend(istio::all(input, made));
     // Several Dataplanes of one gateway find the same.
     let mut seen = HashSet::new();
     findings.retain(|f| seen.insert((f.code, f.span, f.message.clone())));
-    (findings, first)
+    findings
 }
 
 fn is_sidecar(input: Input<'_>, dataplane: &Resource<Dataplane>) -> bool {
@@ -176,17 +179,14 @@ fn unattached(input: Input<'_>, served: &Served, findings: &mut Vec<Diagnostic>)
             );
         }
     }
+    let http = input.resources.mesh_http_routes.iter();
+    let http = http.filter(|route| served.routes.contains(&route.meta.to_string()));
+    let replacing: BTreeSet<&str> = http.map(|route| route.meta.mesh.as_str()).collect();
     for route in &input.resources.mesh_gateway_routes {
         if served.routes.contains(&route.meta.to_string()) {
             continue;
         }
-        let mesh = &route.meta.mesh;
-        let replaced = input
-            .resources
-            .mesh_http_routes
-            .iter()
-            .any(|r| r.meta.mesh == *mesh && served.routes.contains(&r.meta.to_string()));
-        let help = if replaced {
+        let help = if replacing.contains(route.meta.mesh.as_str()) {
             "a MeshHTTPRoute for a gateway switches all its MeshGatewayRoutes off: write this one as a MeshHTTPRoute"
         } else {
             "compare `selectors` and `hostnames` with the listeners of the MeshGateway and their merged tags"

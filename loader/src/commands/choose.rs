@@ -1,9 +1,11 @@
 //! The one proxy that `bootstrap` and `run` are about.
 
+use std::collections::HashSet;
+
 use anyhow::bail;
 use time::OffsetDateTime;
 
-use super::load::{Loaded, is_same, load};
+use super::load::{Loaded, identity, load_for};
 use super::workloads;
 use crate::cli::ProxyArgs;
 use crate::diagnostic::{Code, Diagnostic};
@@ -27,7 +29,7 @@ pub(super) struct Chosen {
 /// The proxy that the arguments name, with an identity if its mesh has mTLS; nothing if its resources have errors. All
 /// findings are printed.
 pub(super) fn proxy(args: &ProxyArgs, output: &Output) -> anyhow::Result<Option<Chosen>> {
-    let mut loaded = load(&args.paths, false, output)?;
+    let mut loaded = load_for(args, output)?;
     let chosen = loaded.choose(args);
     loaded.print(output);
     let mut chosen = chosen?;
@@ -56,7 +58,7 @@ impl Loaded {
         } else if self.has_fatal_errors() {
             return Ok(None);
         }
-        let made = self.gateway.take();
+        let mut made = std::mem::take(&mut self.made);
         let input = Input {
             resources: &self.resources,
             sources: &self.sources,
@@ -64,17 +66,19 @@ impl Loaded {
         let mut more = Vec::new();
         let (proxy, nothing) = match choose(args, self)? {
             Candidate::Dataplane(dataplane) => (
-                made.filter(|(whose, _)| *whose == dataplane.meta)
-                    .map(|(_, proxy)| proxy)
+                made.take_dataplane(&dataplane.meta)
                     .or_else(|| kuma::proxy(input, dataplane, &mut more)),
                 format!("{}: no MeshGateway selects it", dataplane.meta),
             ),
             Candidate::ZoneEgress(egress) => (
-                kuma::zone_egress(input, egress, &mut more),
+                made.take_egress(&egress.meta)
+                    .or_else(|| kuma::zone_egress(input, egress, &mut more)),
                 format!("{}: it has no address", egress.meta),
             ),
             Candidate::Workload(workload) => {
-                let proxy = istio::gateway(input, &workload, &mut more);
+                let proxy = made
+                    .take_workload(&workload)
+                    .or_else(|| istio::gateway(input, &workload, &mut more));
                 more = check::unnamed(more, &self.findings);
                 (
                     proxy,
@@ -112,13 +116,11 @@ impl Loaded {
     /// What is wrong with a workload that only selectors tell of, or that there is none, is nothing to somebody who names
     /// one.
     fn forget_other_workloads(&mut self) {
-        let others = istio::check(Input {
-            resources: &self.resources,
-            sources: &self.sources,
-        });
-        let is_about_other = |f: &Diagnostic| others.iter().any(|other| is_same(f, other));
+        let others: HashSet<_> = self.made.of_workloads.iter().map(identity).collect();
+        let is_about_other = |f: &Diagnostic| others.contains(&identity(f));
         let is_none = |f: &Diagnostic| f.code == Code::SelectorWithoutWorkload;
         self.findings.retain(|f| !is_about_other(f) && !is_none(f));
+        self.made.forget();
     }
 }
 

@@ -1,18 +1,19 @@
 //! What all commands about resources begin with: the resources, and what is wrong with them.
 
+use std::collections::HashSet;
+
 use anyhow::bail;
 use time::OffsetDateTime;
 
-use crate::check;
-use crate::cli::Paths;
+use crate::check::{self, Made};
+use crate::cli::{Paths, ProxyArgs};
 use crate::diagnostic::{Code, Diagnostic, Severity, render};
 use crate::files;
-use crate::model::Proxy;
 use crate::model::kuma::Input;
 use crate::output::Output;
 use crate::resources::kuma::mesh_http_route::TargetRef;
-use crate::resources::{self, Meta, Resources};
-use crate::source::{self, Sources};
+use crate::resources::{self, Resources};
+use crate::source::{self, Sources, Span};
 use crate::vips::{self, Range};
 
 /// Resources and all that is wrong with them.
@@ -21,8 +22,8 @@ pub(super) struct Loaded {
     pub(super) resources: Resources,
     /// In the order of files and lines.
     pub(super) findings: Vec<Diagnostic>,
-    /// The first built-in gateway, as the checks have made it, and whose proxy it is.
-    pub(super) gateway: Option<(Meta, Proxy)>,
+    /// The proxies that the checks have made and one of which is probably to be served.
+    pub(super) made: Made,
 }
 
 impl Loaded {
@@ -51,6 +52,7 @@ impl Loaded {
         if self.resources.mesh_external_services.is_empty() {
             return Ok(());
         }
+        self.made.forget();
         let resources = &mut self.resources;
         let give = |kept: &mut vips::Kept| vips::give(resources, &range, kept);
         match vips::store::keep(&files::work_dir()?, &range, give)? {
@@ -62,7 +64,8 @@ impl Loaded {
 
     /// Adds findings that are not there yet.
     pub(super) fn add(&mut self, more: Vec<Diagnostic>) {
-        let is_new = |f: &Diagnostic| !self.findings.iter().any(|known| is_same(f, known));
+        let known: HashSet<_> = self.findings.iter().map(identity).collect();
+        let is_new = |f: &Diagnostic| !known.contains(&identity(f));
         let more: Vec<_> = more.into_iter().filter(is_new).collect();
         self.findings.extend(more);
         render::sort(&mut self.findings);
@@ -87,7 +90,7 @@ impl Loaded {
         let http = http.filter(|route| is_of_gateway(&route.spec.target_ref));
         let tcp = self.resources.mesh_tcp_routes.iter();
         let tcp = tcp.filter(|route| is_of_gateway(&route.spec.target_ref));
-        let elsewhere: Vec<_> = http
+        let elsewhere: HashSet<_> = http
             .map(|route| route.meta.to_string())
             .chain(tcp.map(|route| route.meta.to_string()))
             .collect();
@@ -101,6 +104,20 @@ impl Loaded {
 
 /// Reads resources, and checks each by itself; unless `resource_only`, also together.
 pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow::Result<Loaded> {
+    load_with(args, resource_only, None, output)
+}
+
+/// The same for whoever goes on to one proxy.
+pub(super) fn load_for(args: &ProxyArgs, output: &Output) -> anyhow::Result<Loaded> {
+    load_with(&args.paths, false, args.dataplane.as_deref(), output)
+}
+
+fn load_with(
+    args: &Paths,
+    resource_only: bool,
+    wanted: Option<&str>,
+    output: &Output,
+) -> anyhow::Result<Loaded> {
     let (sources, documents, mut findings) = source::read(&args.paths);
     let (unread, rest): (Vec<_>, Vec<_>) = findings
         .into_iter()
@@ -118,7 +135,7 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
     }
     let (mut resources, more) = resources::load(documents, resource_only);
     findings.extend(more);
-    let mut gateway = None;
+    let mut made = Made::wanting(wanted);
     if !resource_only {
         // Those that are kept come with a proxy: whoever only checks resources writes nothing.
         match vip_range() {
@@ -132,9 +149,7 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
             resources: &resources,
             sources: &sources,
         };
-        let (more, first) = check::with_gateway(input);
-        findings.extend(more);
-        gateway = first;
+        findings.extend(check::with_proxies(input, &mut made));
         let now = OffsetDateTime::now_utc();
         findings.extend(check::certificates(input, now));
         findings.extend(check::authorities(input, now));
@@ -150,7 +165,7 @@ pub(super) fn load(args: &Paths, resource_only: bool, output: &Output) -> anyhow
         sources,
         resources,
         findings,
-        gateway,
+        made,
     })
 }
 
@@ -158,9 +173,9 @@ fn is_fatal(finding: &Diagnostic) -> bool {
     finding.severity == Severity::Error && !finding.code.is_isolated()
 }
 
-/// Whether two findings are one.
-pub(super) fn is_same(one: &Diagnostic, other: &Diagnostic) -> bool {
-    (one.code, one.span, &one.message) == (other.code, other.span, &other.message)
+/// What two findings share that are one.
+pub(super) fn identity(finding: &Diagnostic) -> (Code, Option<Span>, &str) {
+    (finding.code, finding.span, &finding.message)
 }
 
 /// The range of virtual addresses.

@@ -35,7 +35,7 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
     };
     let mut load = |named: &mut Option<Named>| {
         let failed = |error| Refusal::new(&error);
-        let mut loaded = load::load(&args.proxy.paths, false, output).map_err(failed)?;
+        let mut loaded = load::load_for(&args.proxy, output).map_err(failed)?;
         let files = loaded.resources.named_files();
         *named = Some(Named::now(files.iter().cloned()));
         let Some(chosen) = loaded.choose(&args.proxy).map_err(failed)? else {

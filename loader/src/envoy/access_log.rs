@@ -3,7 +3,7 @@
 mod otel;
 mod whose;
 
-pub(super) use whose::{Whose, asks_whose};
+pub(super) use whose::{Whose, asks_whose, logs_ask_whose};
 
 use std::fmt;
 

@@ -27,18 +27,19 @@ use envoy_types::util::pack_any;
 
 use super::access_log::{Whose, access_logs};
 use super::filter as gateway;
+use super::port_facts::PortFacts;
 use super::{Options, policy, proto};
 use crate::model::policy::ListenerPolicy;
 use crate::model::{Dialect, Listener, Outside, Permission, Port, Proxy};
 
 /// The connection manager of a port, or on TLS that of one of its filter chains.
 pub(super) fn connection_manager(
-    proxy: &Proxy,
-    port: &Port,
+    facts: &PortFacts<'_>,
     chain: Option<&Listener>,
     routes: RouteConfiguration,
     options: &Options,
 ) -> Filter {
+    let (proxy, port) = (facts.proxy, facts.port);
     // On a port without TLS all listeners have the same policies for it.
     let policy = chain
         .or(port.listeners.first())
@@ -50,12 +51,12 @@ pub(super) fn connection_manager(
         Dialect::Kuma => kuma(proxy),
         Dialect::Istio => istio(port),
     };
-    let own = gateway::filter(proxy, port, chain, options);
+    let own = gateway::filter(facts, chain, options);
     let manager = HttpConnectionManager {
         route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
         http_filters: match proxy.dialect {
-            Dialect::Kuma => kuma_filters(own, port),
-            Dialect::Istio => istio_filters(own, port, policy),
+            Dialect::Kuma => kuma_filters(own, facts),
+            Dialect::Istio => istio_filters(own, facts, policy),
         },
         common_http_protocol_options: Some(HttpProtocolOptions {
             idle_timeout: time(|policy| policy.idle, Duration::from_mins(5)),
@@ -132,13 +133,17 @@ fn istio(port: &Port) -> HttpConnectionManager {
 }
 
 /// The gateway's filter comes first here too, and of Istio's those that do something.
-fn istio_filters(own: HttpFilter, port: &Port, policy: Option<&ListenerPolicy>) -> Vec<HttpFilter> {
+fn istio_filters(
+    own: HttpFilter,
+    facts: &PortFacts<'_>,
+    policy: Option<&ListenerPolicy>,
+) -> Vec<HttpFilter> {
     let mut filters = vec![own];
     if policy.is_some_and(|policy| policy.grpc_web) {
         filters.push(http_filter("envoy.filters.http.grpc_web", GrpcWeb {}));
     }
-    filters.extend(policy::fault_filters(&port.listeners));
-    if policy::has_cors(port) {
+    filters.extend(policy::fault_filters(facts.faults));
+    if facts.has_cors {
         filters.push(http_filter(policy::CORS, Cors {}));
     }
     filters.push(http_filter("envoy.filters.http.router", Router::default()));
@@ -173,7 +178,7 @@ pub(super) fn paths(outside: Option<&Outside>) -> HttpConnectionManager {
 
 /// The gateway's filter comes first: no other filter answers, counts or compresses for a request that it refuses. A
 /// filter after it that chose another route could get round it, but the others leave requests as they are.
-fn kuma_filters(own: HttpFilter, port: &Port) -> Vec<HttpFilter> {
+fn kuma_filters(own: HttpFilter, facts: &PortFacts<'_>) -> Vec<HttpFilter> {
     // Without limits, as on Kuma, whose policies give them to routes.
     let rate_limit = LocalRateLimit {
         stat_prefix: "rate_limit".to_owned(),
@@ -187,13 +192,13 @@ fn kuma_filters(own: HttpFilter, port: &Port) -> Vec<HttpFilter> {
         }),
         ..Compressor::default()
     };
-    let mut filters: Vec<_> = gateway::client(port).into_iter().collect();
+    let mut filters: Vec<_> = gateway::client(facts).into_iter().collect();
     filters.extend([
         own,
         http_filter(policy::RATE_LIMIT, rate_limit),
         http_filter("gzip-compress", compressor),
     ]);
-    filters.extend(policy::fault_filters(&port.listeners));
+    filters.extend(policy::fault_filters(facts.faults));
     filters.push(http_filter("envoy.filters.http.router", Router::default()));
     filters
 }

@@ -14,6 +14,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
 
 use super::access_log::{Whose, access_logs};
 use super::connection_manager::{self, http_filter, stat_name};
+use super::port_facts::PortFacts;
 use super::tcp_proxy::tcp_proxy;
 use super::{Options, filter, mesh_tls, policy, proto, rbac, route};
 use crate::model::role::{Egress, TlsEnd, WayOut};
@@ -26,6 +27,7 @@ pub(super) fn chains(
     egress: &Egress,
     options: &Options,
 ) -> Vec<FilterChain> {
+    let facts = PortFacts::new(proxy, port);
     let chain = |listener: &Listener| {
         let way = egress.ways.get(&listener.name)?;
         Some(FilterChain {
@@ -33,7 +35,7 @@ pub(super) fn chains(
             filter_chain_match: Some(chain_match(way)),
             metadata: Some(proto::metadata(&listener.origin)),
             ..match &way.end {
-                Some(end) => ends(proxy, port, listener, egress, end, options),
+                Some(end) => ends(&facts, listener, egress, end, options),
                 None => FilterChain {
                     filters: forward(proxy, port, listener, options),
                     ..FilterChain::default()
@@ -56,8 +58,7 @@ fn chain_match(way: &WayOut) -> FilterChainMatch {
 
 /// Who the client is has been proved; whether it may is asked first.
 fn ends(
-    proxy: &Proxy,
-    port: &Port,
+    facts: &PortFacts<'_>,
     listener: &Listener,
     egress: &Egress,
     end: &TlsEnd,
@@ -79,9 +80,9 @@ fn ends(
         }
     };
     let last = if is_http {
-        vec![manager(proxy, port, listener, end, requests, options)]
+        vec![manager(facts, listener, end, requests, options)]
     } else {
-        forward(proxy, port, listener, options)
+        forward(facts.proxy, facts.port, listener, options)
     };
     FilterChain {
         filters: connections.into_iter().chain(last).collect(),
@@ -111,8 +112,7 @@ fn forward(proxy: &Proxy, port: &Port, listener: &Listener, options: &Options) -
 }
 
 fn manager(
-    proxy: &Proxy,
-    port: &Port,
+    facts: &PortFacts<'_>,
     listener: &Listener,
     end: &TlsEnd,
     permission: Vec<HttpFilter>,
@@ -121,7 +121,7 @@ fn manager(
     let mut filters = permission;
     if end.outside.is_some() {
         filters.push(filter::client_of_connection());
-        filters.push(filter::filter(proxy, port, Some(listener), options));
+        filters.push(filter::filter(facts, Some(listener), options));
     }
     let hosts = listener.virtual_hosts.iter();
     let mut routes = hosts.flat_map(|host| &host.routes);
@@ -132,7 +132,9 @@ fn manager(
         };
         filters.push(http_filter(policy::RATE_LIMIT, rate_limit));
     }
-    filters.extend(policy::fault_filters(std::slice::from_ref(listener)));
+    filters.extend(policy::fault_filters(policy::most_faults(
+        std::slice::from_ref(listener),
+    )));
     filters.push(http_filter("envoy.filters.http.router", Router::default()));
     connection_manager::filter(HttpConnectionManager {
         stat_prefix: stat_name(&listener.name),

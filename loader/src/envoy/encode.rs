@@ -6,6 +6,7 @@
 
 mod binary;
 mod tree;
+mod well_known;
 mod wire;
 mod yaml;
 

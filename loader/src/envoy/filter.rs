@@ -27,10 +27,12 @@ use envoy_types::pb::google::protobuf::StringValue;
 use envoy_types::util::pack_any;
 
 use super::access_log::asks_whose;
+use super::hosts::Hosts;
+use super::port_facts::PortFacts;
 use super::{EnvoyRange, Options, connection_manager, proto};
 use crate::model::role::OtherHost;
 use crate::model::{
-    CrossMeshGateway, Listener, Outbound, Outside, Permission, Port, Protocol, Proxy, Role,
+    CrossMeshGateway, Listener, Outbound, Outside, Permission, Port, Protocol, Role,
 };
 
 /// The name of the filter, of its plugin and of its virtual machine. All filters of an Envoy share one machine for each
@@ -68,18 +70,17 @@ pub const OUTBOUND_CAPABILITIES: [&str; 4] = [
 
 /// The filter of a port, or on TLS that of one of its filter chains.
 pub(super) fn filter(
-    proxy: &Proxy,
-    port: &Port,
+    facts: &PortFacts<'_>,
     chain: Option<&Listener>,
     options: &Options,
 ) -> HttpFilter {
-    let config = Some(plugin(proxy, port, chain, options));
+    let config = Some(plugin(facts, chain, options));
     connection_manager::http_filter(NAME, Wasm { config })
 }
 
 /// The same for connections.
-pub(super) fn of_connections(proxy: &Proxy, port: &Port, options: &Options) -> Filter {
-    let config = Some(plugin(proxy, port, None, options));
+pub(super) fn of_connections(facts: &PortFacts<'_>, options: &Options) -> Filter {
+    let config = Some(plugin(facts, None, options));
     Filter {
         name: NAME.to_owned(),
         config_type: Some(filter::ConfigType::TypedConfig(pack_any(NetworkWasm {
@@ -88,8 +89,8 @@ pub(super) fn of_connections(proxy: &Proxy, port: &Port, options: &Options) -> F
     }
 }
 
-fn plugin(proxy: &Proxy, port: &Port, chain: Option<&Listener>, options: &Options) -> WasmPlugin {
-    let is_in_meshes = proxy.ports.iter().any(asks_for_more);
+fn plugin(facts: &PortFacts<'_>, chain: Option<&Listener>, options: &Options) -> WasmPlugin {
+    let is_in_meshes = facts.is_in_meshes();
     let code = async_data_source::Specifier::Local(proto::file(&options.wasm));
     let mut machine = VmConfig {
         vm_id: if is_in_meshes { NAME_IN_MESHES } else { NAME }.to_owned(),
@@ -102,7 +103,7 @@ fn plugin(proxy: &Proxy, port: &Port, chain: Option<&Listener>, options: &Option
     let mut plugin = WasmPlugin {
         name: NAME.to_owned(),
         configuration: Some(pack_any(StringValue {
-            value: json(&plugin_config(port, chain, options)),
+            value: json(&plugin_config(facts, chain, options)),
         })),
         // After a failure it answers 503 until it is reloaded; nothing passes it by.
         failure_policy: FailurePolicy::FailReload.into(),
@@ -134,7 +135,8 @@ fn capabilities(is_in_meshes: bool) -> CapabilityRestrictionConfig {
     }
 }
 
-fn asks_for_more(port: &Port) -> bool {
+/// Whether the filter of a port has to call more than others.
+pub(super) fn asks_for_more(port: &Port) -> bool {
     match &port.role {
         Role::Outbound(outbound) => is_decided(outbound),
         Role::Egress(egress) => {
@@ -150,14 +152,15 @@ pub(super) fn is_decided(outbound: &Outbound) -> bool {
     !outbound.gateways.is_empty() || outbound.outside.is_some()
 }
 
-fn has_permissions(port: &Port) -> bool {
+/// Whether it matters to a listener of the port who its client is.
+pub(super) fn has_permissions(port: &Port) -> bool {
     let mut listeners = port.listeners.iter();
     listeners.any(|listener| listener.permission.is_some())
 }
 
 /// What the port's filter needs to be told before it is asked: who the client is, where that decides.
-pub(super) fn client(port: &Port) -> Option<HttpFilter> {
-    has_permissions(port).then(client_of_connection)
+pub(super) fn client(facts: &PortFacts<'_>) -> Option<HttpFilter> {
+    facts.has_permissions.then(client_of_connection)
 }
 
 /// Gives the filter the URIs of the client's certificate.
@@ -184,7 +187,12 @@ pub(super) fn client_of_connection() -> HttpFilter {
 /// Each filter chain of a TLS port brings what it needs for its own hosts: its listener, and those that take some of
 /// its hosts away. The first one brings all, for the others to tell which further hosts are on the port; all in each
 /// would grow with the square of the listeners.
-fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> PluginConfig {
+fn plugin_config(
+    facts: &PortFacts<'_>,
+    chain: Option<&Listener>,
+    options: &Options,
+) -> PluginConfig {
+    let port = facts.port;
     if let Role::Outbound(outbound) = &port.role {
         return PluginConfig {
             mode: options.mode,
@@ -216,7 +224,7 @@ fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> Pl
         .map(|listener| &listener.name);
     let table = (port.protocol == Protocol::Https).then(|| port.name.clone());
     let (listeners, table, elsewhere) = match chain {
-        Some(chain) if Some(&chain.name) != first => (of_chain(port, chain), None, table),
+        Some(chain) if Some(&chain.name) != first => (of_chain(&facts.hosts, chain), None, table),
         _ => (port.listeners.iter().map(listener).collect(), table, None),
     };
     PluginConfig {
@@ -224,7 +232,7 @@ fn plugin_config(port: &Port, chain: Option<&Listener>, options: &Options) -> Pl
         reasons: options.reasons,
         port: Some(port.number),
         table,
-        publish: if asks_whose(port, chain, options) {
+        publish: if asks_whose(facts, chain, options) {
             Publish::All
         } else {
             Publish::Refused
@@ -288,18 +296,12 @@ fn chain_of(outside: &Outside) -> Option<String> {
     service.map(|service| service.name.clone())
 }
 
-fn of_chain(port: &Port, chain: &Listener) -> Vec<ListenerConfig> {
+fn of_chain(hosts: &Hosts<'_>, chain: &Listener) -> Vec<ListenerConfig> {
     let is_exact = |name: &HostPattern| matches!(name, HostPattern::Exact(_));
     if chain.hostnames().all(is_exact) {
         return vec![listener(chain)];
     }
-    let takes = |name: &HostPattern| chain.hostnames().any(|own| own.contains(name));
-    let is_inside = |other: &&Listener| other.hostnames().any(takes);
-    port.listeners
-        .iter()
-        .filter(is_inside)
-        .map(listener)
-        .collect()
+    hosts.inside(chain).into_iter().map(listener).collect()
 }
 
 fn listener(listener: &Listener) -> ListenerConfig {

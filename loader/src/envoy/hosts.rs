@@ -3,7 +3,7 @@
 //! Envoy chooses a virtual host by the narrowest domain, and knows nothing of listeners. So that it cannot choose
 //! wider than the filter decides, a listener has no virtual host for hosts that a narrower listener owns.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use ::policy::HostPattern;
 
@@ -11,7 +11,10 @@ use crate::model::{Listener, Port, VirtualHost, with_wider};
 
 /// The listeners of a port by hostname.
 pub(super) struct Hosts<'a> {
+    all: &'a [Listener],
     listeners: HashMap<String, &'a Listener>,
+    /// The places of the listeners that take hosts of a hostname, in the order of the port.
+    inside: HashMap<String, Vec<usize>>,
     narrower: HashMap<String, Vec<(&'a HostPattern, &'a Listener)>>,
 }
 
@@ -25,16 +28,25 @@ impl<'a> Hosts<'a> {
             .map(|(name, listener)| (name.to_string(), listener))
             .collect();
         let mut narrower: HashMap<String, Vec<_>> = HashMap::new();
-        for (hostname, listener) in hostnames() {
-            for pattern in with_wider(hostname).skip(1) {
-                if listeners.contains_key(&pattern) {
-                    let list = narrower.entry(pattern).or_default();
-                    list.push((hostname, listener));
+        let mut inside: HashMap<String, Vec<usize>> = HashMap::new();
+        for (place, listener) in port.listeners.iter().enumerate() {
+            for hostname in listener.hostnames() {
+                for (distance, pattern) in with_wider(hostname).enumerate() {
+                    if !listeners.contains_key(&pattern) {
+                        continue;
+                    }
+                    if distance > 0 {
+                        let list = narrower.entry(pattern.clone()).or_default();
+                        list.push((hostname, listener));
+                    }
+                    inside.entry(pattern).or_default().push(place);
                 }
             }
         }
         Self {
+            all: &port.listeners,
             listeners,
+            inside,
             narrower,
         }
     }
@@ -46,6 +58,16 @@ impl<'a> Hosts<'a> {
                 with_wider(&virtual_host.domain).find_map(|pattern| self.listeners.get(&pattern));
             owner.is_some_and(|owner| std::ptr::eq(*owner, listener))
         })
+    }
+
+    /// The listeners with a hostname that `listener` takes: itself, and those that have some of its hosts.
+    pub(super) fn inside(&self, listener: &Listener) -> Vec<&'a Listener> {
+        let lists = listener
+            .hostnames()
+            .filter_map(|hostname| self.inside.get(&hostname.to_string()));
+        let places: BTreeSet<usize> = lists.flatten().copied().collect();
+        let listeners = places.into_iter();
+        listeners.filter_map(|place| self.all.get(place)).collect()
     }
 
     /// The hostnames of other listeners that `listener` would have without them.

@@ -12,7 +12,7 @@ use envoy_types::util::pack_any;
 
 use super::access_log::Whose;
 use super::connection_manager::connection_manager;
-use super::hosts::Hosts;
+use super::port_facts::PortFacts;
 use super::tcp_proxy::tcp_proxy;
 use super::{Options, egress, mesh_tls, proto, route, sidecar, tls};
 use crate::model::transparent::Direction;
@@ -101,13 +101,14 @@ fn address(port: &Port) -> Address {
 }
 
 fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterChain> {
-    let hosts = Hosts::new(port);
+    let facts = PortFacts::new(proxy, port);
+    let hosts = &facts.hosts;
     match port.protocol {
         Protocol::Http => {
             let whose = Whose::of(proxy.dialect, port, None, options);
-            let routes = route::shared(proxy.dialect, port, &hosts, whose);
+            let routes = route::shared(proxy.dialect, port, hosts, whose);
             vec![FilterChain {
-                filters: vec![connection_manager(proxy, port, None, routes, options)],
+                filters: vec![connection_manager(&facts, None, routes, options)],
                 ..client_chain(proxy, port, options)
             }]
         }
@@ -116,8 +117,8 @@ fn filter_chains(proxy: &Proxy, port: &Port, options: &Options) -> Vec<FilterCha
                 if !port.takes_requests(listener) {
                     return tls_chain(proxy, port, listener, options);
                 }
-                let routes = route::of_chain(proxy.dialect, port, listener, &hosts);
-                let manager = connection_manager(proxy, port, Some(listener), routes, options);
+                let routes = route::of_chain(proxy.dialect, port, listener, hosts);
+                let manager = connection_manager(&facts, Some(listener), routes, options);
                 FilterChain {
                     name: listener.name.clone(),
                     filter_chain_match: Some(chain_match(listener)),

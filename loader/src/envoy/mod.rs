@@ -18,6 +18,7 @@
 //! - `health`, `outliers`: when an endpoint is left out
 //! - [`mesh_tls`]: mTLS between proxies of meshes
 //! - `hosts`: which listener owns which hosts, for Envoy's own matching
+//! - `port_facts`: what all filter chains of a port ask, looked up once
 //! - `filter`: meshgate's own filter and its configuration
 //! - `proto`: short forms of Envoy's wrappers
 //! - [`encode()`]: the written forms
@@ -35,6 +36,7 @@ mod listener;
 pub mod mesh_tls;
 mod outliers;
 mod policy;
+mod port_facts;
 mod process;
 mod proto;
 mod rbac;

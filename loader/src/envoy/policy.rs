@@ -145,12 +145,16 @@ pub(super) fn hash_key(key: &HashKey) -> HashPolicy {
 }
 
 /// As many fault filters as the route with the most of them needs. They do nothing where a route does not say.
-pub(super) fn fault_filters(listeners: &[Listener]) -> impl Iterator<Item = HttpFilter> {
+pub(super) fn fault_filters(most: usize) -> impl Iterator<Item = HttpFilter> {
+    (0..most).map(|index| connection_manager::http_filter(&fault_name(index), HttpFault::default()))
+}
+
+/// How many faults the route with the most of them has.
+pub(super) fn most_faults(listeners: &[Listener]) -> usize {
     let hosts = listeners.iter().flat_map(|l| &l.virtual_hosts);
     let routes = hosts.flat_map(|host| &host.routes);
     let most = routes.map(|route| route.policy.faults.len()).max();
-    (0..most.unwrap_or(0))
-        .map(|index| connection_manager::http_filter(&fault_name(index), HttpFault::default()))
+    most.unwrap_or(0)
 }
 
 fn fault_name(index: usize) -> String {

@@ -19,7 +19,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
 
 use super::access_log::{Whose, access_logs};
 use super::connection_manager::{self, http_filter, internal_addresses, stat_name};
-use super::hosts::Hosts;
+use super::port_facts::PortFacts;
 use super::tcp_proxy::tcp_proxy;
 use super::{Options, filter, mesh_tls, policy, proto, rbac, route};
 use crate::model::{
@@ -87,6 +87,7 @@ fn filters(
     options: &Options,
 ) -> Vec<Filter> {
     let is_http = port.protocol == Protocol::Http;
+    let facts = PortFacts::new(proxy, port);
     let (connections, requests) = match permission {
         None => (Vec::new(), Vec::new()),
         Some(permission) if is_http && permission.refusal == Refusal::Answer => {
@@ -96,19 +97,20 @@ fn filters(
     };
     let decided = match &port.role {
         Role::Outbound(outbound) if !is_http && filter::is_decided(outbound) => {
-            Some(filter::of_connections(proxy, port, options))
+            Some(filter::of_connections(&facts, options))
         }
         _ => None,
     };
     let last = if is_http {
-        Some(manager(proxy, port, requests, options))
+        Some(manager(&facts, requests, options))
     } else {
         tcp_proxy(proxy, port, &port.listeners, options)
     };
     connections.into_iter().chain(decided).chain(last).collect()
 }
 
-fn manager(proxy: &Proxy, port: &Port, permission: Vec<HttpFilter>, options: &Options) -> Filter {
+fn manager(facts: &PortFacts<'_>, permission: Vec<HttpFilter>, options: &Options) -> Filter {
+    let port = facts.port;
     let policy = port.listeners.first().map(|listener| &listener.policy);
     let time = |duration: Option<Duration>| Some(proto::duration(duration.unwrap_or_default()));
     let is_inbound = matches!(port.role, Role::Inbound(_));
@@ -121,9 +123,9 @@ fn manager(proxy: &Proxy, port: &Port, permission: Vec<HttpFilter>, options: &Op
         stat_prefix: stat_name(name(port)),
         route_specifier: Some(RouteSpecifier::RouteConfig(route::of_sidecar(
             port,
-            &Hosts::new(port),
+            &facts.hosts,
         ))),
-        http_filters: http_filters(proxy, port, permission, options),
+        http_filters: http_filters(facts, permission, options),
         common_http_protocol_options: Some(HttpProtocolOptions {
             idle_timeout: time(policy.and_then(|policy| policy.idle)),
             ..HttpProtocolOptions::default()
@@ -188,14 +190,14 @@ fn leaves_the_mesh(port: &Port) -> bool {
 
 /// Permissions come first; requests to gateways of other meshes are meshgate's to decide about.
 fn http_filters(
-    proxy: &Proxy,
-    port: &Port,
+    facts: &PortFacts<'_>,
     permission: Vec<HttpFilter>,
     options: &Options,
 ) -> Vec<HttpFilter> {
+    let port = facts.port;
     let mut filters = permission;
     if matches!(&port.role, Role::Outbound(outbound) if filter::is_decided(outbound)) {
-        filters.push(filter::filter(proxy, port, None, options));
+        filters.push(filter::filter(facts, None, options));
     }
     let hosts = port.listeners.iter().flat_map(|l| &l.virtual_hosts);
     let mut routes = hosts.flat_map(|host| &host.routes);
@@ -206,7 +208,7 @@ fn http_filters(
         };
         filters.push(http_filter(policy::RATE_LIMIT, rate_limit));
     }
-    filters.extend(policy::fault_filters(&port.listeners));
+    filters.extend(policy::fault_filters(facts.faults));
     filters.push(http_filter("envoy.filters.http.router", Router::default()));
     filters
 }

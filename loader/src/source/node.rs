@@ -108,12 +108,13 @@ impl Node {
 
 /// The other spelling that Kuma takes for `camelCase` fields.
 pub(crate) fn snake_case(name: &str) -> String {
-    let mut out = String::with_capacity(name.len() + 4);
-    for c in name.chars() {
-        if c.is_ascii_uppercase() {
-            out.push('_');
-        }
-        out.push(c.to_ascii_lowercase());
-    }
-    out
+    snake_letters(name).collect()
+}
+
+/// Its letters, for comparing.
+pub(crate) fn snake_letters(name: &str) -> impl Iterator<Item = char> {
+    name.chars().flat_map(|c| {
+        let hump = c.is_ascii_uppercase().then_some('_');
+        hump.into_iter().chain([c.to_ascii_lowercase()])
+    })
 }

@@ -2,7 +2,7 @@
 //! `mergeGateways` of `pilot/pkg/model/gateway.go`), and certificates of several gateways
 //! (`analyzers/gateway/certificate.go`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::istio::gateway::{Gateway, Server, ServerTls};
@@ -31,9 +31,19 @@ pub(super) fn check(resources: &Resources, findings: &mut Vec<Diagnostic>) {
         }
     }
     for (port, found) in &by_port {
+        let mut by_host: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (place, one) in found.iter().enumerate() {
+            for host in &one.server.hosts {
+                by_host.entry(host).or_default().push(place);
+            }
+        }
         for one in found {
-            let others: Vec<_> = found
-                .iter()
+            let hosts = one.server.hosts.iter();
+            let same = hosts.filter_map(|host| by_host.get(host.as_str()));
+            let same: BTreeSet<usize> = same.flatten().copied().collect();
+            let others: Vec<_> = same
+                .into_iter()
+                .filter_map(|place| found.get(place))
                 .filter(|other| conflicts(resources, one, other))
                 .collect();
             if let Some(first) = others.first() {
@@ -54,12 +64,11 @@ struct Found<'r> {
     path: Path,
 }
 
+/// Whether two servers that have a host in common are in each other's way.
 fn conflicts(resources: &Resources, one: &Found<'_>, other: &Found<'_>) -> bool {
     let is_same_gateway = std::ptr::eq(one.gateway, other.gateway);
-    let hosts = &other.server.hosts;
     !is_same_gateway
         && one.server.bind == other.server.bind
-        && one.server.hosts.iter().any(|host| hosts.contains(host))
         && share_a_workload(resources, &one.gateway.spec, &other.gateway.spec)
 }
 

@@ -1,5 +1,7 @@
 //! Secrets of gateways (`analyzers/gateway/secret.go`), and whether they hold at this time.
 
+use std::collections::HashSet;
+
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -125,6 +127,8 @@ fn namespaces<'r>(of: &'r Kubernetes, gateway: &'r Resource<Gateway>) -> Vec<&'r
         found.push(gateway.meta.namespace());
         found.extend(of.secrets.namespaces());
     }
+    let mut seen = HashSet::new();
+    found.retain(|namespace| seen.insert(*namespace));
     found
 }
 

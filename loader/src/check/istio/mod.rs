@@ -19,6 +19,7 @@ use std::collections::HashSet;
 
 use time::OffsetDateTime;
 
+use super::Made;
 use crate::diagnostic::Diagnostic;
 use crate::model::istio;
 use crate::model::kuma::Input;
@@ -26,7 +27,7 @@ use crate::resources::Resources;
 
 /// Everything that is wrong with the resources together: what the analyzers say, and of what is found while each
 /// gateway is made as it would be served, what they do not say.
-pub(super) fn all(input: Input<'_>) -> Vec<Diagnostic> {
+pub(super) fn all(input: Input<'_>, made: &mut Made) -> Vec<Diagnostic> {
     let resources = input.resources;
     let mut findings = Vec::new();
     credentials::check(resources, &mut findings);
@@ -39,8 +40,8 @@ pub(super) fn all(input: Input<'_>) -> Vec<Diagnostic> {
     delegates::check(resources, &mut findings);
     subsets::check(resources, &mut findings);
     entries::check(resources, &mut findings);
-    let more = unnamed(istio::check(input), &findings);
-    findings.extend(more);
+    made.of_workloads = istio::check(input, |workload, proxy| made.add_workload(workload, proxy));
+    findings.extend(unnamed(made.of_workloads.clone(), &findings));
     findings
 }
 

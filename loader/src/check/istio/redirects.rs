@@ -1,8 +1,7 @@
 //! Redirects to HTTPS that lead nowhere.
 
-use policy::istio::matches;
-
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::istio::host_index::HostIndex;
 use crate::resources::Resources;
 use crate::resources::istio::gateway::{Protocol, Server};
 use crate::source::Path;
@@ -10,22 +9,21 @@ use crate::source::Path;
 /// Names hosts with `httpsRedirect` for which no server speaks TLS: where something in front ends TLS, Envoy sees every
 /// request without it and redirects for ever (issues 16778 and 23674 of Istio).
 pub(super) fn check(resources: &Resources, findings: &mut Vec<Diagnostic>) {
-    let secure: Vec<_> = resources
-        .istio
-        .gateways
-        .iter()
-        .flat_map(|gateway| {
-            let servers = gateway.spec.servers.iter().filter(|server| is_tls(server));
-            servers
-                .flat_map(|server| &server.hosts)
-                .map(|host| name(host))
-        })
-        .collect();
+    let mut secure = HostIndex::default();
+    let servers = resources.istio.gateways.iter();
+    let servers = servers.flat_map(|gateway| &gateway.spec.servers);
+    for (place, server) in servers.enumerate().filter(|(_, server)| is_tls(server)) {
+        for host in &server.hosts {
+            secure.add(name(host), place);
+        }
+    }
     for gateway in &resources.istio.gateways {
         for (index, server) in gateway.spec.servers.iter().enumerate() {
-            let is_secure = |host: &String| secure.iter().any(|other| matches(other, name(host)));
-            let lost = server.hosts.iter().position(|host| !is_secure(host));
-            let Some(at) = lost.filter(|_| redirects(server)) else {
+            if !redirects(server) {
+                continue;
+            }
+            let is_lost = |host: &String| secure.meeting(name(host)).is_empty();
+            let Some(at) = server.hosts.iter().position(is_lost) else {
                 continue;
             };
             let path = Path::of("servers").index(index).field("hosts").index(at);

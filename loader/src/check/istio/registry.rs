@@ -1,6 +1,6 @@
 //! The services that routes can name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use policy::istio::subset_of;
 
@@ -54,7 +54,12 @@ pub(super) fn full(host: &str, namespace: &str) -> String {
 }
 
 /// All services of the input.
-pub(super) struct Registry<'r>(Vec<Service<'r>>);
+pub(super) struct Registry<'r> {
+    all: Vec<Service<'r>>,
+    /// The places of those with a name, and of those whose name stands for several.
+    by_host: HashMap<String, Vec<usize>>,
+    wildcards: Vec<usize>,
+}
 
 impl<'r> Registry<'r> {
     pub(super) fn new(resources: &'r Resources) -> Self {
@@ -81,23 +86,45 @@ impl<'r> Registry<'r> {
                 });
             }
         }
-        Self(all)
+        let mut by_host: HashMap<_, Vec<_>> = HashMap::new();
+        let mut wildcards = Vec::new();
+        for (place, service) in all.iter().enumerate() {
+            by_host.entry(service.host.clone()).or_default().push(place);
+            if service.host.starts_with('*') {
+                wildcards.push(place);
+            }
+        }
+        Self {
+            all,
+            by_host,
+            wildcards,
+        }
     }
 
     /// The services that resources of one of these namespaces may name, their own ones first.
     pub(super) fn visible(&self, users: &[&str]) -> Vec<&Service<'r>> {
-        let all = self.0.iter().filter(|service| service.is_visible(users));
-        let (mut own, others): (Vec<_>, Vec<_>) =
-            all.partition(|service| users.contains(&service.namespace));
-        own.extend(others);
-        own
+        own_first(self.all.iter(), users)
     }
 
     /// The service with this whole name, as namespaces see it; names before wildcards.
     pub(super) fn find(&self, host: &str, users: &[&str]) -> Option<&Service<'r>> {
-        let all = self.visible(users);
-        let named = all.iter().find(|service| service.host == host);
-        let wider = || all.iter().find(|service| subset_of(host, &service.host));
-        named.or_else(wider).copied()
+        let first = |places: &[usize]| {
+            let services = places.iter().filter_map(|place| self.all.get(*place));
+            let holding = services.filter(|service| subset_of(host, &service.host));
+            own_first(holding, users).into_iter().next()
+        };
+        let named = self.by_host.get(host).and_then(|places| first(places));
+        named.or_else(|| first(&self.wildcards))
     }
+}
+
+fn own_first<'s, 'r>(
+    services: impl Iterator<Item = &'s Service<'r>>,
+    users: &[&str],
+) -> Vec<&'s Service<'r>> {
+    let visible = services.filter(|service| service.is_visible(users));
+    let (mut own, others): (Vec<_>, Vec<_>) =
+        visible.partition(|service| users.contains(&service.namespace));
+    own.extend(others);
+    own
 }

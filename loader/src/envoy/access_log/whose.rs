@@ -15,6 +15,7 @@ use envoy_types::pb::google::protobuf::value::Kind;
 
 use super::expression;
 use crate::envoy::Options;
+use crate::envoy::port_facts::PortFacts;
 use crate::envoy::proto::{self, METADATA};
 use crate::model::policy::{AccessLog, LogFormat, LogTarget};
 use crate::model::{Dialect, Listener, Origin, Port};
@@ -164,10 +165,16 @@ fn is_asked(options: &Options) -> bool {
 /// Whether a log of a gateway's port, or of this filter chain of it, asks the filter whose requests those that pass
 /// are.
 pub(in crate::envoy) fn asks_whose(
-    port: &Port,
+    facts: &PortFacts<'_>,
     chain: Option<&Listener>,
     options: &Options,
 ) -> bool {
+    let own_asks = options.access_log.is_some() && chain.is_none() && is_asked(options);
+    own_asks || facts.logs_ask_whose
+}
+
+/// Whether a log of any policy on the port does.
+pub(in crate::envoy) fn logs_ask_whose(port: &Port) -> bool {
     let names_state = |text: &str| {
         let mut keys = [state::LISTENER, state::TAGS].iter();
         keys.any(|key| text.contains(key))
@@ -180,7 +187,6 @@ pub(in crate::envoy) fn asks_whose(
         // Wherever in the record it may be.
         LogTarget::OpenTelemetry(log) => names_state(&format!("{log:?}")),
     };
-    let own_asks = options.access_log.is_some() && chain.is_none() && is_asked(options);
-    let logs = port.listeners.iter().flat_map(|l| &l.policy.access_logs);
-    own_asks || logs.into_iter().any(asks)
+    let mut logs = port.listeners.iter().flat_map(|l| &l.policy.access_logs);
+    logs.any(asks)
 }

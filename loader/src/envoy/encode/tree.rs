@@ -1,13 +1,11 @@
 //! A configuration as names and values, in the order in which a person would write them.
 
-use envoy_types::pb::google::protobuf::value::Kind as JsonKind;
-use envoy_types::pb::google::protobuf::{Struct, Value as JsonValue};
-use prost::{Message as _, Name as _};
 use prost_reflect::{Kind, MapKey, MessageDescriptor, Value};
 use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
 use serde_json::Value as Json;
 
 use super::EncodeError;
+use super::well_known::{self, from_json, is_well_known};
 use super::wire::{Field, Message};
 
 /// JSON with ordered fields, of which only what is looked at is made.
@@ -33,15 +31,8 @@ pub(super) fn open<'a>(message: &Message<'a>) -> Result<Tree<'a>, EncodeError> {
             value => Tree::Map(vec![url, ("value".to_owned(), value)]),
         });
     }
-    if message.descriptor.full_name() == Struct::full_name() {
-        let own = Struct::decode(message.bytes).map_err(|error| message.error(error))?;
-        return of_struct(own);
-    }
     if is_well_known(&message.descriptor) {
-        let json = serde_json::to_value(message.decoded()?);
-        return Ok(from_json(
-            json.map_err(|error| EncodeError::Value(error.to_string()))?,
-        ));
+        return well_known::tree(message);
     }
     let mut fields = message.fields()?;
     // The last part of a path is the place among the fields of the message.
@@ -55,11 +46,6 @@ pub(super) fn open<'a>(message: &Message<'a>) -> Result<Tree<'a>, EncodeError> {
         .map(entry)
         .collect::<Result<_, _>>()
         .map(Tree::Map)
-}
-
-/// Whether a message has a JSON form of its own, such as `5s`.
-fn is_well_known(descriptor: &MessageDescriptor) -> bool {
-    descriptor.package_name() == "google.protobuf"
 }
 
 fn field<'a>(field: &Field<'a>) -> Result<Tree<'a>, EncodeError> {
@@ -172,63 +158,6 @@ fn map_key(key: &MapKey) -> String {
         MapKey::U32(key) => key.to_string(),
         MapKey::U64(key) => key.to_string(),
         MapKey::String(key) => key.clone(),
-    }
-}
-
-/// What there is most of among the well-known: each route and each host has its metadata.
-fn of_struct(own: Struct) -> Result<Tree<'static>, EncodeError> {
-    let fields = own.fields.into_iter();
-    let fields = fields.map(|(name, value)| Ok((name, of_value(value)?)));
-    let mut fields = fields.collect::<Result<Vec<_>, EncodeError>>()?;
-    fields.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(Tree::Map(fields))
-}
-
-fn of_value(value: JsonValue) -> Result<Tree<'static>, EncodeError> {
-    Ok(match value.kind {
-        Some(JsonKind::NullValue(_)) => Tree::Leaf(Json::Null),
-        Some(JsonKind::BoolValue(value)) => Tree::Leaf(value.into()),
-        Some(JsonKind::StringValue(text)) => Tree::Leaf(text.into()),
-        Some(JsonKind::NumberValue(float)) => {
-            let number = serde_json::Number::from_f64(float);
-            let number = number.ok_or_else(|| EncodeError::Value(float.to_string()))?;
-            Tree::Leaf(Json::Number(whole(number)))
-        }
-        Some(JsonKind::StructValue(inner)) => of_struct(inner)?,
-        Some(JsonKind::ListValue(list)) => {
-            let items = list.values.into_iter().map(of_value);
-            Tree::List(items.collect::<Result<_, _>>()?)
-        }
-        None => return Err(EncodeError::Value("a value that is nothing".to_owned())),
-    })
-}
-
-/// Objects are `google.protobuf.Struct`s, whose fields have no order but the alphabet's, and whose numbers are all
-/// floating.
-fn from_json(json: Json) -> Tree<'static> {
-    match json {
-        Json::Array(items) => Tree::List(items.into_iter().map(from_json).collect()),
-        Json::Object(fields) => {
-            let fields = fields.into_iter().map(|(k, v)| (k, from_json(v)));
-            let mut fields: Vec<_> = fields.collect();
-            fields.sort_by(|(a, _), (b, _)| a.cmp(b));
-            Tree::Map(fields)
-        }
-        Json::Number(number) => Tree::Leaf(Json::Number(whole(number))),
-        leaf => Tree::Leaf(leaf),
-    }
-}
-
-/// `12` for `12.0`, as far as floating numbers count without gaps.
-fn whole(number: serde_json::Number) -> serde_json::Number {
-    const GAPLESS: f64 = 9_007_199_254_740_992.0;
-    match number.as_f64() {
-        Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < GAPLESS => {
-            format!("{float:.0}")
-                .parse::<i64>()
-                .map_or(number, Into::into)
-        }
-        _ => number,
     }
 }
 

@@ -75,6 +75,13 @@ impl<'a> Message<'a> {
         let own = fields
             .iter()
             .find(|own| own.descriptor.number() == field.number());
+        if field.kind() == Kind::String {
+            let text = own
+                .and_then(|own| own.contents().last())
+                .unwrap_or_default();
+            let text = String::from_utf8_lossy(text).into_owned();
+            return Ok(Some(MapKey::String(text)));
+        }
         let value = own.map_or_else(
             || Ok(Value::default_value_for_field(&field)),
             Field::decoded,

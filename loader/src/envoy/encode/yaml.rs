@@ -87,15 +87,24 @@ fn flow(tree: &Tree<'_>, indent: usize, out: &mut String) {
 }
 
 fn start_line(indent: usize, out: &mut String) {
-    out.extend(std::iter::repeat_n(' ', indent));
+    const SPACES: &str = "                                                                ";
+    let mut rest = indent;
+    while rest > 0 {
+        let some = SPACES.get(..rest).unwrap_or(SPACES);
+        out.push_str(some);
+        rest -= some.len();
+    }
 }
 
 fn scalar(text: &str, out: &mut String) {
     if is_plain(text) {
         out.push_str(text);
-    } else if text.chars().all(is_printable) {
+    } else if text.bytes().all(|byte| is_printable(byte.into())) {
         out.push('\'');
-        out.push_str(&text.replace('\'', "''"));
+        for (index, part) in text.split('\'').enumerate() {
+            out.push_str(if index > 0 { "''" } else { "" });
+            out.push_str(part);
+        }
         out.push('\'');
     } else {
         quote(text, out);
@@ -104,17 +113,22 @@ fn scalar(text: &str, out: &mut String) {
 
 /// Whether nothing but text can be meant, wherever in a block it stands.
 fn is_plain(text: &str) -> bool {
+    let mut previous = b' ';
+    let mut is_text = |b: u8| {
+        let begins_value = previous == b':' && b == b' ';
+        previous = b;
+        let may_be = b.is_ascii_alphanumeric()
+            || matches!(
+                b,
+                b' ' | b'_' | b'.' | b'/' | b':' | b';' | b'=' | b'+' | b'-'
+            );
+        may_be && !begins_value
+    };
+    let is_word = || WORDS.iter().any(|word| text.eq_ignore_ascii_case(word));
     let word = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '_'))
+        && text.bytes().all(&mut is_text)
         && !text.ends_with([' ', ':'])
-        && !text.contains(": ")
-        && text.bytes().all(|b| {
-            b.is_ascii_alphanumeric()
-                || matches!(
-                    b,
-                    b' ' | b'_' | b'.' | b'/' | b':' | b';' | b'=' | b'+' | b'-'
-                )
-        })
-        && !WORDS.iter().any(|word| text.eq_ignore_ascii_case(word));
+        && !is_word();
     word || is_duration(text)
 }
 

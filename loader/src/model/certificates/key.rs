@@ -1,6 +1,10 @@
 //! Private keys, and whether they belong to a certificate.
 
 use p256::elliptic_curve::sec1::ToEncodedPoint as _;
+use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
+};
 use rsa::RsaPrivateKey;
 use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPrivateKey as _};
 use rsa::pkcs8::{ObjectIdentifier, PrivateKeyInfo};
@@ -135,6 +139,12 @@ fn elliptic(der: &[u8], curve: Option<ObjectIdentifier>) -> Result<PrivateKey, &
     // To read the key is to compare it with its point, if that is there: made of the key once more, it would take as
     // long again.
     let written = key.public_key.and_then(|point| uncompressed(curve, point));
+    let belongs = written
+        .as_ref()
+        .is_some_and(|point| is_pair(curve, key.private_key, point));
+    if belongs && let Some(point) = written {
+        return Ok(PrivateKey::Elliptic { curve, point });
+    }
     let point = match curve {
         P256 => p256::SecretKey::try_from(key).map(|key| {
             written.unwrap_or_else(|| key.public_key().to_encoded_point(false).as_bytes().to_vec())
@@ -149,6 +159,18 @@ fn elliptic(der: &[u8], curve: Option<ObjectIdentifier>) -> Result<PrivateKey, &
     };
     let point = point.map_err(|_| UNREADABLE)?;
     Ok(PrivateKey::Elliptic { curve, point })
+}
+
+/// Whether a private number and a point are a pair for sure. The crates that know all curves say so too, and take many
+/// times as long, which counts where there are thousands of certificates.
+fn is_pair(curve: ObjectIdentifier, number: &[u8], point: &[u8]) -> bool {
+    let algorithm = match curve {
+        P256 => &ECDSA_P256_SHA256_ASN1_SIGNING,
+        P384 => &ECDSA_P384_SHA384_ASN1_SIGNING,
+        _ => return false,
+    };
+    let random = SystemRandom::new();
+    EcdsaKeyPair::from_private_key_and_public_key(algorithm, number, point, &random).is_ok()
 }
 
 /// The uncompressed form of a point, which certificates may have in the other one.

@@ -1,10 +1,11 @@
 //! Which VirtualServices serve at which servers, and in which order.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use policy::istio;
 
 use super::delegates::{self, Entry};
+use super::host_index::HostIndex;
 use super::names;
 use super::servers::{GatewayServer, Slot};
 use super::workload::Workload;
@@ -63,6 +64,8 @@ pub(super) fn lists(gateways: &[String], namespace: &str, server: &GatewayServer
 #[derive(Debug)]
 pub(super) struct Bindings<'a> {
     all: Vec<Binding<'a>>,
+    /// The places of those with a host.
+    by_host: HostIndex,
 }
 
 impl<'a> Bindings<'a> {
@@ -99,17 +102,27 @@ impl<'a> Bindings<'a> {
                 gateways,
             })
         };
-        Self {
-            all: visible.into_iter().filter_map(&mut binding).collect(),
+        let all: Vec<_> = visible.into_iter().filter_map(&mut binding).collect();
+        let mut by_host = HostIndex::default();
+        for (place, binding) in all.iter().enumerate() {
+            for host in &binding.hosts {
+                by_host.add(host, place);
+            }
         }
+        Self { all, by_host }
     }
 
-    /// Those that name the gateway of a server.
+    /// Those that name the gateway of a server and have a host that is one of its hosts.
     pub(super) fn of<'b>(
         &'b self,
         server: &'b GatewayServer<'_>,
     ) -> impl Iterator<Item = &'b Binding<'a>> {
-        self.all.iter().filter(move |binding| binding.names(server))
+        let hosts = server.hosts().into_iter();
+        let places: BTreeSet<usize> = hosts
+            .flat_map(|host| self.by_host.meeting(host.host))
+            .collect();
+        let meeting = places.into_iter().filter_map(|place| self.all.get(place));
+        meeting.filter(move |binding| binding.names(server))
     }
 
     /// Names those that name a gateway of the workload and got no request or connection.

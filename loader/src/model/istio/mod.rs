@@ -16,6 +16,7 @@ mod connections;
 pub mod credentials;
 mod delegates;
 mod destination_rules;
+pub(crate) mod host_index;
 mod http;
 mod identities;
 mod localities;
@@ -100,12 +101,13 @@ fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -
     Some(proxy)
 }
 
-/// Everything that is wrong with the gateways of all workloads that the resources hold.
-pub fn check(input: Input<'_>) -> Vec<Diagnostic> {
+/// Everything that is wrong with the gateways of all workloads that the resources hold; `keep` gets what was made.
+pub fn check(input: Input<'_>, mut keep: impl FnMut(Workload, Proxy)) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     for workload in workloads(input.resources) {
-        if gateway(input, &workload, &mut findings).is_none() {
-            findings.extend(nothing_left(input, &workload));
+        match gateway(input, &workload, &mut findings) {
+            Some(proxy) => keep(workload, proxy),
+            None => findings.extend(nothing_left(input, &workload)),
         }
     }
     findings

@@ -2,7 +2,7 @@
 
 mod services;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use self::services::{of_entry, of_kubernetes};
 use super::destination_rules::Labelled;
@@ -78,6 +78,8 @@ pub(super) struct Target {
 pub(super) struct Registry<'a> {
     input: Input<'a>,
     all: Vec<Service<'a>>,
+    /// The places of those with a name.
+    by_host: HashMap<String, Vec<usize>>,
 }
 
 impl<'a> Registry<'a> {
@@ -90,17 +92,23 @@ impl<'a> Registry<'a> {
             let hosts = entry.spec.hosts.iter();
             services.extend(hosts.map(|host| of_entry(input, entry, host)));
         }
+        let mut by_host: HashMap<_, Vec<_>> = HashMap::new();
+        for (place, service) in services.iter().enumerate() {
+            by_host.entry(service.host.clone()).or_default().push(place);
+        }
         Self {
             input,
             all: services,
+            by_host,
         }
     }
 
     /// The service with this name that a namespace may use: its own before others'.
     pub(super) fn find(&self, host: &str, user: &str) -> Option<&Service<'a>> {
-        let visible = self.all.iter().filter(|service| {
-            service.host == host
-                && names::visibility(service.export_to, service.namespace, user).is_some()
+        let places = self.by_host.get(host).into_iter().flatten();
+        let named = places.filter_map(|place| self.all.get(*place));
+        let visible = named.filter(|service| {
+            names::visibility(service.export_to, service.namespace, user).is_some()
         });
         visible.min_by_key(|service| {
             let visibility = names::visibility(service.export_to, service.namespace, user);

@@ -5,7 +5,7 @@ mod merge;
 mod outbound;
 mod policies;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use policy::HostPattern;
 
@@ -84,9 +84,12 @@ pub(super) fn attach<'a>(
     for listener in &mut port.listeners {
         let rules = merge::rules(&policies.of(listener), |_| true);
         let mut domains: Vec<HostPattern> = Vec::new();
-        for (host, _) in &rules {
+        let mut seen: HashSet<&HostPattern> = HashSet::new();
+        let mut by_host: HashMap<String, Vec<usize>> = HashMap::new();
+        for (place, (host, _)) in rules.iter().enumerate() {
+            by_host.entry(host.to_string()).or_default().push(place);
             if let Some(domain) = host.intersect(&listener.hostname)
-                && !domains.contains(domain)
+                && seen.insert(domain)
                 && !with_wider(domain).any(|wider| narrower.contains(&wider))
             {
                 domains.push(domain.clone());
@@ -95,10 +98,11 @@ pub(super) fn attach<'a>(
         domains.sort_by(|a, b| a.exactness_order().cmp(&b.exactness_order()));
         let mut hosts = Vec::with_capacity(domains.len());
         for domain in &domains {
-            let mut own: Vec<_> = rules
-                .iter()
-                .filter(|(host, _)| host.contains(domain))
-                .collect();
+            let containing = with_wider(domain).filter_map(|wider| by_host.get(&wider));
+            let mut containing: Vec<usize> = containing.flatten().copied().collect();
+            containing.sort_unstable();
+            let own = containing.into_iter();
+            let mut own: Vec<_> = own.filter_map(|place| rules.get(place)).collect();
             own.sort_by(|(a, _), (b, _)| a.exactness_order().cmp(&b.exactness_order()));
             let routes = own
                 .into_iter()

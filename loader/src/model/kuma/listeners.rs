@@ -1,6 +1,7 @@
 //! The ports of a gateway: listeners that share a port become one Envoy listener.
 
-use std::collections::BTreeMap;
+use std::cell::LazyCell;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use policy::{HostPattern, Tags};
@@ -110,6 +111,7 @@ fn attach_routes<'a>(
     let policies = http_routes::Policies::new(input, gateway);
     let by_http_route = policies.any_attaches(ports);
     let by_tcp_route = connections::any_attaches(input, gateway, ports);
+    let places = LazyCell::new(|| places(gateway));
     for port in ports {
         if connections::takes_connections(port.protocol) {
             if by_tcp_route {
@@ -118,7 +120,7 @@ fn attach_routes<'a>(
                 connections::attach_gateway_routes(input, gateway, port, backends, findings);
             }
             let idle = port.listeners.iter().filter(|l| l.connections.is_empty());
-            findings.extend(idle.map(|listener| without_route(gateway, listener, true)));
+            findings.extend(idle.map(|listener| without_route(gateway, &places, listener, true)));
             continue;
         }
         if by_http_route {
@@ -129,25 +131,33 @@ fn attach_routes<'a>(
         for listener in &port.listeners {
             let mut routes = listener.virtual_hosts.iter().flat_map(|host| &host.routes);
             if !routes.any(|route| !matches!(route.action, Action::Respond { status: 404, .. })) {
-                findings.push(without_route(gateway, listener, false));
+                findings.push(without_route(gateway, &places, listener, false));
             }
         }
     }
 }
 
+/// Where the listeners stand in their MeshGateway, by name.
+fn places(gateway: &Resource<MeshGateway>) -> HashMap<String, usize> {
+    let conf = gateway.spec.conf.as_ref();
+    let listeners = conf.map_or(&[][..], |conf| &conf.listeners);
+    let mut places = HashMap::with_capacity(listeners.len());
+    for (index, spec) in listeners.iter().enumerate() {
+        if let Ok(hostname) = spec.hostname.parse::<HostPattern>() {
+            let name = format!("{}/{}/{hostname}", gateway.meta.name, spec.port);
+            places.entry(name).or_insert(index);
+        }
+    }
+    places
+}
+
 fn without_route(
     gateway: &Resource<MeshGateway>,
+    places: &HashMap<String, usize>,
     listener: &Listener,
     takes_connections: bool,
 ) -> Diagnostic {
-    let conf = gateway.spec.conf.as_ref();
-    let index = conf.and_then(|conf| {
-        conf.listeners.iter().position(|spec| {
-            let hostname = spec.hostname.parse::<HostPattern>();
-            hostname
-                .is_ok_and(|h| listener.name == format!("{}/{}/{h}", gateway.meta.name, spec.port))
-        })
-    });
+    let index = places.get(&listener.name).copied();
     let path = Path::of("conf.listeners").index(index.unwrap_or(0));
     let (kind, what) = if takes_connections {
         ("MeshTCPRoute", "every connection to it is closed")

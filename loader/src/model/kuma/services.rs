@@ -1,9 +1,14 @@
 //! What a mesh offers: endpoints, by the name of the service that they belong to.
 
+mod inbounds;
+mod index;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use policy::Tags;
 
+use self::inbounds::{Inbounds, endpoints};
+use self::index::Index;
 use super::{
     Input, PROTOCOL_TAG, SERVICE_TAG, egress, external, has_mtls, mesh_external_services, of_mesh,
     sni,
@@ -12,10 +17,9 @@ use crate::diagnostic::Diagnostic;
 use crate::model::identity::TlsParams;
 use crate::model::{Endpoint, MeshTls, SpiffeIds, Trust};
 use crate::resources::Resource;
-use crate::resources::kuma::dataplane::{Dataplane, Inbound};
 use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::resources::kuma::mesh_http_route::BackendRef;
-use crate::resources::kuma::mesh_service::{IdentityKind, MeshService, Port, Selector};
+use crate::resources::kuma::mesh_service::{MeshMultiZoneService, MeshService, Port};
 
 /// Kuma's name for a backend that does not exist; no cluster has it.
 pub(super) const UNRESOLVED: &str = "kuma.io/unresolved-backend";
@@ -51,6 +55,9 @@ pub(super) struct Services<'a> {
     through_egress: BTreeSet<String>,
     /// What `MeshExternalService`s speak.
     protocols: BTreeMap<String, &'a str>,
+    mesh_services: Index<'a, MeshService>,
+    multi_zone_services: Index<'a, MeshMultiZoneService>,
+    external_services: Index<'a, MeshExternalService>,
 }
 
 impl<'a> Services<'a> {
@@ -96,6 +103,7 @@ impl<'a> Services<'a> {
         for (name, own) in internal {
             offers.entry(name).or_insert(own);
         }
+        let resources = input.resources;
         let mut services = Self {
             input,
             mesh,
@@ -104,6 +112,9 @@ impl<'a> Services<'a> {
             external,
             through_egress,
             protocols: BTreeMap::new(),
+            mesh_services: Index::new(of_mesh(&resources.mesh_services, mesh)),
+            multi_zone_services: Index::new(of_mesh(&resources.mesh_multi_zone_services, mesh)),
+            external_services: Index::new(of_mesh(&resources.mesh_external_services, mesh)),
         };
         services.add_resources();
         services.add_external(findings);
@@ -174,20 +185,17 @@ impl<'a> Services<'a> {
     fn resource(&self, backend: &BackendRef) -> Option<String> {
         match backend.kind.as_str() {
             "MeshService" => {
-                let all = of_mesh(&self.input.resources.mesh_services, self.mesh);
-                let service = chosen(all, backend)?;
+                let service = chosen(&self.mesh_services, backend)?;
                 let port = port(&service.spec.ports, backend)?;
                 Some(port_name(service, "msvc", port.port))
             }
             "MeshMultiZoneService" => {
-                let all = of_mesh(&self.input.resources.mesh_multi_zone_services, self.mesh);
-                let service = chosen(all, backend)?;
+                let service = chosen(&self.multi_zone_services, backend)?;
                 let port = port(&service.spec.ports, backend)?;
                 Some(port_name(service, "mzsvc", port.port))
             }
             "MeshExternalService" => {
-                let all = of_mesh(&self.input.resources.mesh_external_services, self.mesh);
-                let service = chosen(all, backend)?;
+                let service = chosen(&self.external_services, backend)?;
                 let port = service.spec.matching.port;
                 // It has one port only, which outbounds need not name.
                 let is_meant = backend.port.is_none_or(|other| other == 0 || other == port);
@@ -229,84 +237,41 @@ impl<'a> Services<'a> {
     }
 
     fn add_resources(&mut self) {
-        let resources = self.input.resources;
-        for service in of_mesh(&resources.mesh_services, self.mesh) {
+        if self.mesh_services.all().is_empty() && self.multi_zone_services.all().is_empty() {
+            return;
+        }
+        let inbounds = Inbounds::new(of_mesh(&self.input.resources.dataplanes, self.mesh));
+        for service in self.mesh_services.all() {
             for port in &service.spec.ports {
-                let offers = self.of_port(service, port);
-                let name = port_name(service, "msvc", port.port);
                 let named = Named {
                     sni: sni::of_mesh_service(&service.meta, port.port),
-                    peers: self.identities(service),
+                    peers: inbounds.identities(self.mesh, service),
                 };
-                self.named.insert(name.clone(), named);
-                self.offers.insert(name, offers);
+                let name = port_name(service, "msvc", port.port);
+                self.offers
+                    .insert(name.clone(), inbounds.of_port(service, port));
+                self.named.insert(name, named);
             }
         }
-        for service in of_mesh(&resources.mesh_multi_zone_services, self.mesh) {
+        for service in self.multi_zone_services.all() {
             let selector = &service.spec.selector.mesh_service;
+            let parts: Vec<_> = self.mesh_services.labelled(&selector.match_labels);
             for port in &service.spec.ports {
-                let services = of_mesh(&resources.mesh_services, self.mesh)
-                    .filter(|part| selector.matches(&part.meta.labels));
-                let offers = services.flat_map(|part| {
+                let offers = parts.iter().flat_map(|part| {
                     let own = part.spec.ports.iter().filter(|p| p.port == port.port);
-                    own.flat_map(|own| self.of_port(part, own))
+                    own.flat_map(|own| inbounds.of_port(part, own))
                 });
-                let offers = offers.collect();
-                let name = port_name(service, "mzsvc", port.port);
-                let parts = of_mesh(&resources.mesh_services, self.mesh)
-                    .filter(|part| selector.matches(&part.meta.labels));
+                let peers = parts.iter();
+                let peers = peers.flat_map(|part| inbounds.identities(self.mesh, part));
                 let named = Named {
                     sni: sni::of_multi_zone_service(&service.meta, port.port),
-                    peers: parts.flat_map(|part| self.identities(part)).collect(),
+                    peers: peers.collect(),
                 };
-                self.named.insert(name.clone(), named);
-                self.offers.insert(name, offers);
+                let name = port_name(service, "mzsvc", port.port);
+                self.offers.insert(name.clone(), offers.collect());
+                self.named.insert(name, named);
             }
         }
-    }
-
-    /// Who the endpoints of a MeshService are: what it says, or what a control plane would write there (Kuma
-    /// `buildIdentities` in `pkg/core/resources/apis/meshservice/status/updater.go` at 2.14.3).
-    fn identities(&self, service: &Resource<MeshService>) -> BTreeSet<SpiffeIds> {
-        let mut peers: BTreeSet<_> = service
-            .spec
-            .identities
-            .iter()
-            .map(|identity| match identity.kind {
-                IdentityKind::ServiceTag => SpiffeIds::service(self.mesh, &identity.value),
-                IdentityKind::SpiffeId => SpiffeIds::Exact(identity.value.clone()),
-            })
-            .collect();
-        if peers.is_empty() {
-            let selector = &service.spec.selector;
-            let dataplanes = of_mesh(&self.input.resources.dataplanes, self.mesh);
-            let inbounds = dataplanes.flat_map(|dataplane| {
-                endpoints(dataplane)
-                    .filter(move |(inbound, _)| selects(selector, dataplane, inbound))
-            });
-            let services = inbounds.filter_map(|(inbound, _)| inbound.tags.get(SERVICE_TAG));
-            peers = services
-                .map(|name| SpiffeIds::service(self.mesh, name))
-                .collect();
-        }
-        peers
-    }
-
-    /// The inbounds behind a port of a MeshService.
-    fn of_port(&self, service: &Resource<MeshService>, port: &'a Port) -> Vec<Offer<'a>> {
-        let selector = &service.spec.selector;
-        of_mesh(&self.input.resources.dataplanes, self.mesh)
-            .flat_map(|dataplane| {
-                endpoints(dataplane).filter(move |(inbound, _)| {
-                    selects(selector, dataplane, inbound) && is_target(port, inbound)
-                })
-            })
-            .map(|(_, endpoint)| Offer {
-                tags: None,
-                protocol: &port.app_protocol,
-                endpoint,
-            })
-            .collect()
     }
 }
 
@@ -331,47 +296,16 @@ fn through(tags: &Tags, endpoint: Endpoint) -> Offer<'_> {
     }
 }
 
-fn selects(selector: &Selector, dataplane: &Resource<Dataplane>, inbound: &Inbound) -> bool {
-    if let Some(tags) = &selector.dataplane_tags {
-        return inbound.tags.matched_by(tags);
-    }
-    if let Some(reference) = &selector.dataplane_ref {
-        return dataplane.meta.name == reference.name;
-    }
-    let labels = selector.dataplane_labels.as_ref();
-    labels.is_some_and(|labels| labels.matches(&dataplane.meta.labels))
-}
-
-fn is_target(port: &Port, inbound: &Inbound) -> bool {
-    let number = match &port.target_port {
-        None => return inbound.port == port.port,
-        Some(target) => target.0.parse::<u32>(),
-    };
-    match (number, &port.target_port) {
-        (Ok(number), _) => inbound.port == number,
-        (Err(_), Some(name)) => inbound.name == name.0,
-        (Err(_), None) => false,
-    }
-}
-
 /// The resource with the name, or the first by name with the labels.
-fn chosen<'a, T>(
-    all: impl Iterator<Item = &'a Resource<T>>,
-    backend: &BackendRef,
-) -> Option<&'a Resource<T>> {
-    let is_meant = |resource: &&Resource<T>| {
-        let meta = &resource.meta;
-        let namespace = meta.namespace.as_deref().unwrap_or_default();
-        let by_name = meta.name == backend.name
-            && (backend.namespace.is_empty() || backend.namespace == namespace);
-        if backend.labels.is_empty() {
-            return by_name;
-        }
-        let mut labels = backend.labels.iter();
-        labels.all(|(name, value)| meta.labels.get(name) == Some(value))
-    };
-    all.filter(is_meant)
-        .min_by_key(|resource| &resource.meta.name)
+fn chosen<'a, T>(all: &Index<'a, T>, backend: &BackendRef) -> Option<&'a Resource<T>> {
+    if !backend.labels.is_empty() {
+        let labelled = all.labelled(&backend.labels).into_iter();
+        return labelled.min_by_key(|resource| &resource.meta.name);
+    }
+    let mut named = all.named(&backend.name);
+    named.find(|resource| {
+        backend.namespace.is_empty() || backend.namespace == resource.meta.namespace()
+    })
 }
 
 fn port<'a>(ports: &'a [Port], backend: &BackendRef) -> Option<&'a Port> {
@@ -401,29 +335,4 @@ pub(super) fn port_name<T>(resource: &Resource<T>, kind: &str, port: u32) -> Str
 /// The name of a service outside of the mesh.
 pub(super) fn external_name(service: &Resource<MeshExternalService>) -> String {
     port_name(service, "extsvc", service.spec.matching.port)
-}
-
-/// What others reach a Dataplane's services at (Kuma `ToInboundInterface` in
-/// `api/mesh/v1alpha1/dataplane_helpers.go` at 2.14.3). Inbounds that take no requests are left out.
-fn endpoints(dataplane: &Resource<Dataplane>) -> impl Iterator<Item = (&Inbound, Endpoint)> {
-    let networking = &dataplane.spec.networking;
-    let inbounds = networking.inbound.iter().filter(|i| i.takes_requests());
-    inbounds.filter_map(|inbound| {
-        let address = [
-            &networking.advertised_address,
-            &inbound.address,
-            &networking.address,
-        ]
-        .into_iter()
-        .find(|address| !address.is_empty())?;
-        let endpoint = Endpoint {
-            address: address.clone(),
-            port: u16::try_from(inbound.port).ok()?,
-            priority: 0,
-            tls: None,
-            weight: None,
-            locality: None,
-        };
-        Some((inbound, endpoint))
-    })
 }

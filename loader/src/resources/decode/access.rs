@@ -7,7 +7,7 @@ use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::source::node::snake_case;
+use crate::source::node::{snake_case, snake_letters};
 use crate::source::{Key, Node, Path};
 
 use super::deserializer::DecodeError;
@@ -99,8 +99,8 @@ pub(super) struct Fields<'p> {
     parent: &'p Decoder<'p>,
     names: &'static [&'static str],
     entries: Iter<'p, (Key, Node)>,
-    /// Fields that were given, in the spelling that both spellings have in common.
-    given: Vec<String>,
+    /// The keys of the fields that were given.
+    given: Vec<&'p str>,
     value: Option<(&'p str, &'p Node)>,
 }
 
@@ -138,10 +138,10 @@ impl<'p> Fields<'p> {
     }
 
     /// Of two spellings of one field the other one: `crossMesh` and `cross_mesh`.
-    fn is_second_spelling(&mut self, key: &Key) -> bool {
-        let common = snake_case(&key.name);
-        let is_second = self.given.contains(&common);
-        self.given.push(common);
+    fn is_second_spelling(&mut self, key: &'p Key) -> bool {
+        let mut given = self.given.iter();
+        let is_second = given.any(|other| snake_letters(other).eq(snake_letters(&key.name)));
+        self.given.push(&key.name);
         is_second
     }
 

@@ -1,14 +1,17 @@
 //! The tree of a document, out of the parser's events.
 
+mod aliases;
+mod tags;
+
 use std::collections::HashMap;
 use std::ops::Range;
 
-use granit_parser::{Event, ScalarStyle, StructureStyle, Tag};
+use granit_parser::{Event, ScalarStyle, StructureStyle};
 
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::source::{FileId, Key, Node, Span, Value};
 
-use super::{MAX_DEPTH, entries};
+use super::entries;
 
 /// How much a file may grow to: a node counts 1, and each 64 bytes of copied text another 1.
 /// Some 100 bytes of memory stand behind each.
@@ -272,115 +275,6 @@ impl<'a> Builder<'a> {
                 Pending::Ignored => {}
             },
         }
-    }
-
-    fn alias(&mut self, id: usize, range: &Range<usize>) {
-        let null = Size { cost: 1, depth: 0 };
-        let Some(Anchored { size, .. }) = self.anchors.get(&id) else {
-            self.error(
-                Code::Alias,
-                "an alias inside of what it stands for has no end".to_owned(),
-                range,
-                None,
-            );
-            return self.close(Value::Null, range, 0, null, false);
-        };
-        let size = *size;
-        if self.open.len() + size.depth > MAX_DEPTH * 2 {
-            self.error(
-                Code::TooMuch,
-                format!("aliases nest deeper than {} levels", MAX_DEPTH * 2),
-                range,
-                None,
-            );
-            return self.close(Value::Null, range, 0, null, false);
-        }
-        let copy = if self.spend(size.cost, range) {
-            self.anchors.get(&id).map(|anchored| anchored.node.clone())
-        } else {
-            None
-        };
-        match copy {
-            Some(node) => self.place(Built {
-                node,
-                size,
-                merges: false,
-            }),
-            None => self.close(Value::Null, range, 0, null, false),
-        }
-    }
-
-    /// Takes from the budget, and says once that it is spent.
-    fn spend(&mut self, cost: usize, range: &Range<usize>) -> bool {
-        match self.budget.checked_sub(cost) {
-            Some(rest) if self.budget > 0 => {
-                self.budget = rest;
-                true
-            }
-            _ => {
-                if self.budget > 0 {
-                    self.budget = 0;
-                    self.error(
-                        Code::TooMuch,
-                        format!("the file has more than {BUDGET} values; the rest is not read"),
-                        range,
-                        Some("aliases count as often as they are used; split the file"),
-                    );
-                }
-                false
-            }
-        }
-    }
-
-    fn scalar(
-        &mut self,
-        text: String,
-        plain: bool,
-        tag: Option<&Tag>,
-        range: &Range<usize>,
-    ) -> Value {
-        // A plain `!` means: as if quoted.
-        let tag = match tag {
-            None => None,
-            Some(tag) if tag.original() == "!" => Some("str"),
-            Some(tag) => {
-                let known = tag
-                    .core_suffix()
-                    .filter(|name| matches!(*name, "str" | "int" | "float" | "bool" | "null"));
-                if known.is_none() {
-                    self.unknown_tag(tag, range);
-                }
-                known
-            }
-        };
-        let plain = match tag {
-            Some("null") => return Value::Null,
-            Some("str") => false,
-            Some(_) => true,
-            None => plain,
-        };
-        match text.as_str() {
-            "" | "~" | "null" | "Null" | "NULL" if plain => Value::Null,
-            _ => Value::Scalar { text, plain },
-        }
-    }
-
-    fn check_tag(&mut self, tag: Option<&Tag>, allowed: &str, range: &Range<usize>) {
-        if let Some(tag) = tag
-            && tag.original() != "!"
-            && tag.core_suffix() != Some(allowed)
-        {
-            self.unknown_tag(tag, range);
-        }
-    }
-
-    fn unknown_tag(&mut self, tag: &Tag, range: &Range<usize>) {
-        self.error(
-            Code::UnknownTag,
-            format!("the tag `{}` does not belong here", tag.original()),
-            range,
-            Some("leave it out: resources are plain texts, numbers, lists and maps"),
-        );
     }
 
     fn error(&mut self, code: Code, message: String, range: &Range<usize>, help: Option<&str>) {

@@ -16,6 +16,9 @@ pub(super) fn settle(
     merged: Vec<Node>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<(Key, Node)> {
+    if merged.is_empty() && are_unique(&entries) {
+        return entries;
+    }
     let mut names = HashMap::with_capacity(entries.len());
     let mut kept: Vec<(Key, Node)> = Vec::with_capacity(entries.len());
     for (key, value) in entries {
@@ -64,6 +67,19 @@ pub(super) fn settle(
         }
     }
     kept
+}
+
+/// Whether each name is there once, as nearly always. Of a few names each is compared with each: to hash them takes
+/// longer.
+fn are_unique(entries: &[(Key, Node)]) -> bool {
+    const FEW: usize = 16;
+    let names = || entries.iter().map(|(key, _)| key.name.as_str());
+    if entries.len() > FEW {
+        let mut seen = HashSet::with_capacity(entries.len());
+        return names().all(|name| seen.insert(name));
+    }
+    let is_new = |(at, name)| !names().take(at).any(|other| other == name);
+    names().enumerate().all(is_new)
 }
 
 /// The address in `[fd00::, 10.0.0.0]`, which is a map of `fd00:` and nothing to YAML 1.2. To go-yaml, which reads for
