@@ -61,7 +61,7 @@ const OTHERS: [(&str, &str); 12] = [
     ),
     (
         "auth",
-        "AuthorizationPolicy and RequestAuthentication are not served, and an error says so",
+        "AuthorizationPolicy is not served, and an error says so; the others look at settings of istiod",
     ),
     (
         "telemetry.",

@@ -27,7 +27,7 @@ use envoy_types::util::pack_any;
 
 use super::access_log::{Whose, access_logs};
 use super::filter as gateway;
-use super::{Options, policy, proto};
+use super::{Options, policy, proto, tokens};
 use crate::model::policy::ListenerPolicy;
 use crate::model::{Dialect, Listener, Outside, Permission, Port, Proxy};
 
@@ -48,14 +48,14 @@ pub(super) fn connection_manager(
     };
     let of_dialect = match proxy.dialect {
         Dialect::Kuma => kuma(proxy),
-        Dialect::Istio => istio(port),
+        Dialect::Istio => istio(proxy, port),
     };
     let own = gateway::filter(proxy, port, chain, options);
     let manager = HttpConnectionManager {
         route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
         http_filters: match proxy.dialect {
             Dialect::Kuma => kuma_filters(own, port),
-            Dialect::Istio => istio_filters(own, port, policy),
+            Dialect::Istio => istio_filters(own, proxy, port, policy),
         },
         common_http_protocol_options: Some(HttpProtocolOptions {
             idle_timeout: time(|policy| policy.idle, Duration::from_mins(5)),
@@ -114,8 +114,11 @@ fn kuma(proxy: &Proxy) -> HttpConnectionManager {
 }
 
 /// What Istio's gateway has (`buildGatewayConnectionManager` in `pilot/pkg/networking/core/gateway.go` at 1.32).
-fn istio(port: &Port) -> HttpConnectionManager {
+fn istio(proxy: &Proxy, port: &Port) -> HttpConnectionManager {
     HttpConnectionManager {
+        early_header_mutation_extensions: tokens::early_mutation(&proxy.tokens)
+            .into_iter()
+            .collect(),
         stat_prefix: format!("outbound_{}", port.name),
         server_name: "istio-envoy".to_owned(),
         forward_client_cert_details: ForwardClientCertDetails::SanitizeSet.into(),
@@ -132,8 +135,14 @@ fn istio(port: &Port) -> HttpConnectionManager {
 }
 
 /// The gateway's filter comes first here too, and of Istio's those that do something.
-fn istio_filters(own: HttpFilter, port: &Port, policy: Option<&ListenerPolicy>) -> Vec<HttpFilter> {
+fn istio_filters(
+    own: HttpFilter,
+    proxy: &Proxy,
+    port: &Port,
+    policy: Option<&ListenerPolicy>,
+) -> Vec<HttpFilter> {
     let mut filters = vec![own];
+    filters.extend(tokens::filter(&proxy.tokens));
     if policy.is_some_and(|policy| policy.grpc_web) {
         filters.push(http_filter("envoy.filters.http.grpc_web", GrpcWeb {}));
     }

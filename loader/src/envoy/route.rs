@@ -1,6 +1,7 @@
 //! Virtual hosts and routes.
 
 mod action;
+mod claims;
 mod matches;
 
 use ::policy::HostPattern;

@@ -13,6 +13,7 @@ pub mod policy;
 pub mod role;
 pub mod route;
 pub mod tls;
+pub mod token;
 pub mod transparent;
 pub mod upstream;
 mod wider;
@@ -37,6 +38,7 @@ pub use route::{
     WeightedCluster,
 };
 pub use tls::{CertificateFiles, ClientValidation, ServerTls, Source, TlsOrigination, TlsVersion};
+pub use token::{ClaimMatch, TokenKeys, TokenRule};
 pub use transparent::Transparent;
 pub(crate) use wider::with_wider;
 
@@ -59,6 +61,8 @@ pub struct Proxy {
     pub ports: Vec<Port>,
     /// Clusters, by name.
     pub clusters: Vec<Cluster>,
+    /// Whose tokens requests to it may carry.
+    pub tokens: Vec<TokenRule>,
     /// Where it answers DNS queries for the names of its outbounds, if it does.
     pub dns: Option<Dns>,
     /// What happens to connections that the network redirects to it, if it does.

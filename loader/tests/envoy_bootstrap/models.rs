@@ -85,6 +85,7 @@ fn case(name: &'static str, ports: Vec<Port>) -> Case {
             clusters: clusters(),
             dns: None,
             transparent: None,
+            tokens: Vec::new(),
         },
         options: Options {
             log_pipe: None,

@@ -14,3 +14,5 @@ mod seeds;
 mod simulation;
 mod tls;
 mod tls_contexts;
+mod token_keys;
+mod tokens;

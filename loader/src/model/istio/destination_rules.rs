@@ -4,6 +4,8 @@
 mod balancing;
 mod tls;
 
+pub(super) use tls::system;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -4,6 +4,7 @@
 //! workload ─selectors─▶ Gateways ─servers─▶ ports ─┬─ tls, credentials
 //!                                                  ├─ http: VirtualServices, in Istio's order
 //!                                                  └─ connections: routes for TLS and TCP
+//! RequestAuthentications ─tokens─▶ issuers, whose claims routes may ask for
 //! destinations ─registry─▶ clusters ─destination_rules─▶ the same, with what DestinationRules say
 //! ```
 //!
@@ -26,12 +27,14 @@ mod registry;
 mod secrets;
 mod servers;
 mod tls;
+mod tokens;
 mod workload;
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use self::bindings::Bindings;
 use self::clusters::Clusters;
+use self::ports::Maker;
 use self::registry::Registry;
 use super::kuma::Input;
 use super::{Dialect, Proxy};
@@ -78,7 +81,18 @@ fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -
     let slots = servers::merge(selected, findings);
     let bindings = Bindings::new(input, workload, findings);
     let mut clusters = Clusters::new(input, &registry, workload);
-    let ports = ports::ports(input, workload, &slots, &bindings, &mut clusters, findings);
+    let tokens = tokens::of_workload(input, workload, &mut clusters, findings);
+    let ports = ports::ports(
+        Maker {
+            input,
+            workload,
+            bindings: &bindings,
+            knows_claims: !tokens.is_empty(),
+            clusters: &mut clusters,
+            findings,
+        },
+        &slots,
+    );
     bindings.report(&slots, &ports, findings);
     if ports.is_empty() {
         return None;
@@ -94,6 +108,7 @@ fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -
         clusters: clusters.into_clusters(),
         dns: None,
         transparent: None,
+        tokens,
     };
     proxy.identity = identities::of_proxy(input, workload, &proxy, findings);
     Some(proxy)
@@ -102,11 +117,13 @@ fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -
 /// Everything that is wrong with the gateways of all workloads that the resources hold.
 pub fn check(input: Input<'_>) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
-    for workload in workloads(input.resources) {
-        if gateway(input, &workload, &mut findings).is_none() {
-            findings.extend(nothing_left(input, &workload));
+    let workloads = workloads(input.resources);
+    for workload in &workloads {
+        if gateway(input, workload, &mut findings).is_none() {
+            findings.extend(nothing_left(input, workload));
         }
     }
+    tokens::unused(input, &workloads, &mut findings);
     findings
 }
 

@@ -180,6 +180,7 @@ pub fn gateway(
         clusters,
         dns: None,
         transparent: None,
+        tokens: Vec::new(),
     })
 }
 

@@ -12,6 +12,7 @@ mod locality;
 mod names;
 mod overlap;
 mod redirect;
+mod request_authentication;
 mod retry;
 mod server_tls;
 mod service_entry;
@@ -22,7 +23,7 @@ mod virtual_service;
 mod workload_entry;
 
 pub(crate) use fault::grpc_status;
-pub(crate) use headers::is_claim;
+pub(crate) use headers::claim;
 pub(crate) use server_tls::{CIPHERS, is_cipher};
 
 use std::collections::BTreeMap;

@@ -33,7 +33,7 @@ pub(super) const KINDS: &[Kind] = &[
     kind(NETWORKING, "WorkloadGroup", LeftOut(Warning, "it has a control plane make WorkloadEntries")),
     kind(SECURITY, "AuthorizationPolicy", LeftOut(Error, "requests that it refuses would get in")),
     kind(SECURITY, "PeerAuthentication", LeftOut(Warning, "Istio does not apply it to gateways either")),
-    kind(SECURITY, "RequestAuthentication", LeftOut(Error, "requests with invalid tokens would get in")),
+    kind(SECURITY, "RequestAuthentication", Served),
     kind(EXTENSIONS, "WasmPlugin", LeftOut(Error, "requests that it refuses would get in")),
     kind("telemetry.istio.io", "Telemetry", LeftOut(Warning, SIGNALS)),
     kind("", "ConfigMap", Served),

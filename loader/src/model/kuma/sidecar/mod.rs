@@ -137,6 +137,7 @@ pub(super) fn sidecar(
         ports,
         clusters,
         transparent,
+        tokens: Vec::new(),
     })
 }
 

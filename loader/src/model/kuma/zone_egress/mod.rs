@@ -107,6 +107,7 @@ pub fn zone_egress(
         clusters,
         dns: None,
         transparent: None,
+        tokens: Vec::new(),
     })
 }
 
