@@ -47,9 +47,8 @@ pub(super) fn filter(rules: &[TokenRule]) -> Option<HttpFilter> {
             .map(|(index, rule)| (provider_name(index), provider(rule)))
             .collect(),
         rules: vec![RequirementRule {
-            // Everything begins with nothing: `OPTIONS *` and CONNECT have no path that begins with `/`.
             r#match: Some(RouteMatch {
-                path_specifier: Some(PathSpecifier::Prefix(String::new())),
+                path_specifier: Some(PathSpecifier::Prefix("/".to_owned())),
                 ..RouteMatch::default()
             }),
             requirement_type: Some(RequirementType::Requires(requirement)),

@@ -4,6 +4,7 @@ use serde_json::json;
 use system_tests::outside::{self, Ca};
 use system_tests::token::{Signer, keys, serve_keys};
 use system_tests::{envoy, on_each_envoy};
+use tokio_rustls::rustls::SupportedProtocolVersion;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 
 use crate::gateway::served;
@@ -12,6 +13,8 @@ use crate::tokens::{bearing, claims, send, setup};
 on_each_envoy! { keys_come_from_where_the_uri_leads }
 
 const WEB: &str = "web.default.svc.cluster.local:80";
+
+static VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
 /// TLS with the authority in the gateway's folder.
 fn rule(host: &str) -> String {
@@ -34,7 +37,7 @@ async fn keys_come_from_where_the_uri_leads(version: &str) -> anyhow::Result<()>
         Ok::<_, anyhow::Error>(outside::Tls {
             identity: ca.sign(&[name], false)?,
             clients: None,
-            versions: &[&TLS12, &TLS13],
+            versions: &VERSIONS,
             alpn: &["http/1.1"],
         })
     };
