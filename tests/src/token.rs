@@ -95,6 +95,9 @@ impl Signer {
     }
 
     /// A token with these claims.
+    ///
+    /// # Panics
+    /// If the machine has no random numbers.
     pub fn token(&self, claims: &Value) -> String {
         let algorithm = match &self.key {
             Key::Rsa(_) => "RS256",

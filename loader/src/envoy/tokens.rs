@@ -142,10 +142,8 @@ fn keys(keys: &TokenKeys) -> JwksSourceSpecifier {
 /// With one rule: its token, or none. With several: a token of any of them, or none at all; the last part refuses
 /// tokens that none of them takes.
 fn requirement(rules: &[TokenRule]) -> Option<JwtRequirement> {
-    let names = (0..rules.len()).map(provider_name);
-    let named: Vec<_> = { names }
-        .map(|name| required(RequiresType::ProviderName(name)))
-        .collect();
+    let by_name = |index| required(RequiresType::ProviderName(provider_name(index)));
+    let named: Vec<_> = (0..rules.len()).map(by_name).collect();
     if let ([rule], [named]) = (rules, named.as_slice()) {
         return Some(if rule.is_required {
             named.clone()

@@ -20,6 +20,7 @@ mod reload;
 mod resources;
 mod soak;
 mod terminal;
+mod tokens;
 mod upgrade;
 mod wrapper;
 mod zone_egress;

@@ -34,7 +34,7 @@ pub(super) fn matches(claim: &ClaimMatch) -> MetadataMatcher {
 /// A list has to hold the value, anything else has to be it.
 fn value(test: &HeaderTest) -> ValueMatcher {
     let pattern = match test {
-        HeaderTest::Exact(text) => Text::Exact(text.clone()),
+        HeaderTest::Exact(whole) => Text::Exact(whole.clone()),
         HeaderTest::Prefix(start) if !start.is_empty() => Text::Prefix(start.clone()),
         HeaderTest::Regex(expression) => Text::SafeRegex(regex(expression)),
         HeaderTest::Prefix(_) | HeaderTest::Present => return of(Value::PresentMatch(true)),

@@ -41,10 +41,10 @@ pub(super) fn of_workload<'a>(
         written.extend(rules.map(|(index, rule)| Rule {
             resource,
             path: Path::of("jwtRules").index(index),
-            rule,
+            spec: rule,
         }));
     }
-    written.sort_by(|a, b| a.rule.issuer.cmp(&b.rule.issuer));
+    written.sort_by(|a, b| a.spec.issuer.cmp(&b.spec.issuer));
     only_one_if_required(&written, findings);
     hidden_tokens(&written, findings);
     let rules = written.iter();
@@ -123,7 +123,7 @@ pub(super) fn unused(input: Input<'_>, workloads: &[Workload], findings: &mut Ve
 struct Rule<'a> {
     resource: &'a Resource<RequestAuthentication>,
     path: Path,
-    rule: &'a JwtRule,
+    spec: &'a JwtRule,
 }
 
 impl<'a> Rule<'a> {
@@ -134,7 +134,7 @@ impl<'a> Rule<'a> {
         clusters: &mut Clusters<'a>,
         findings: &mut Vec<Diagnostic>,
     ) -> Option<TokenRule> {
-        let rule = self.rule;
+        let rule = self.spec;
         let mut lists: Vec<_> = rule.space_delimited_claims.clone();
         lists.extend(LISTS.map(str::to_owned));
         lists.sort();
@@ -166,7 +166,7 @@ impl<'a> Rule<'a> {
         clusters: &mut Clusters<'a>,
         findings: &mut Vec<Diagnostic>,
     ) -> Option<TokenKeys> {
-        let rule = self.rule;
+        let rule = self.spec;
         if !rule.jwks.is_empty() {
             let keys = Jwks::parse(&rule.jwks).ok()?;
             return Some(TokenKeys::Inline(keys.public(&rule.jwks)));
@@ -185,7 +185,7 @@ impl<'a> Rule<'a> {
 /// With another rule Envoy would take a token of that one for enough.
 fn only_one_if_required(rules: &[Rule<'_>], findings: &mut Vec<Diagnostic>) {
     for own in rules.iter().filter(|_| rules.len() > 1) {
-        if own.rule.presence == Presence::Required {
+        if own.spec.presence == Presence::Required {
             let path = own.path.field("presence");
             let text = "not served beside other rules of the gateway: a token of another issuer would be enough";
             let finding = own.resource.error(Code::NotServedField, &path, text);
@@ -200,12 +200,12 @@ fn only_one_if_required(rules: &[Rule<'_>], findings: &mut Vec<Diagnostic>) {
 fn hidden_tokens(rules: &[Rule<'_>], findings: &mut Vec<Diagnostic>) {
     let read: Vec<_> = rules
         .iter()
-        .flat_map(|own| own.rule.token_headers())
+        .flat_map(|own| own.spec.token_headers())
         .collect();
     for own in rules {
-        let whole = &own.rule.output_payload_to_header;
+        let whole = &own.spec.output_payload_to_header;
         let whole = (own.path.field("outputPayloadToHeader"), whole);
-        let claims = own.rule.output_claim_to_headers.iter().enumerate();
+        let claims = own.spec.output_claim_to_headers.iter().enumerate();
         let claims = claims.map(|(index, to)| {
             let path = own.path.field("outputClaimToHeaders").index(index);
             (path.field("header"), &to.header)
