@@ -69,7 +69,7 @@ containers: build ## the same with a few of the tests: what CI runs
 	scripts/engine.sh scripts/test-containers.sh fixture envoy_
 
 soak: setup ## 1,000 reloads under 1,000 requests a second; MESHGATE_SOAK_RELOADS and MESHGATE_SOAK_RATE for less
-	$(CARGO) test --locked --package system-tests --test run -- --ignored --nocapture
+	$(CARGO) test --locked --package system-tests --test run soak:: -- --ignored --nocapture
 
 check: fmt-check clippy docs test ## what CI runs; stale generated files fail their tests
 

@@ -308,7 +308,8 @@ A ratio has the noise of all its figures: 0.1 µs more or less in one of them is
 Where the ratios of least and median costs differ much, one lucky round did it.\n\n\
 Between the floor and `gateway.wasm` lies one counter; see what each call adds. The module's own instructions hardly \
 show: built for size (`z`, `s`) or for speed (`opt-level` 2, 3, up to 38 % larger), and each also after `wasm-opt` \
-(11 % smaller), it cost the same within the noise of one run, so none of that is done. Nor does it take memory from \
-the heap, which a test counts. The loader's access log takes listener and tags from the virtual host that Envoy has \
+(11 % smaller), it cost the same within the noise of one run, so none of that is done. Of its indirect calls, \
+which V8 checks each time, one is on the way of a request that passes, on TLS chains that name the table of another \
+one. Nor does it take memory from the heap, which a test counts. The loader's access log takes listener and tags from the virtual host that Envoy has \
 chosen anyway, and asks the filter about refused requests only; a log of somebody else that asks about all costs two \
 filter states a request (`publish: all`).\n";
