@@ -27,7 +27,7 @@ use envoy_types::util::pack_any;
 
 use super::access_log::{Whose, access_logs};
 use super::filter as gateway;
-use super::{Options, policy, proto, tokens};
+use super::{Options, access, policy, proto, tokens};
 use crate::model::policy::ListenerPolicy;
 use crate::model::{Dialect, Listener, Outside, Permission, Port, Proxy};
 
@@ -143,6 +143,7 @@ fn istio_filters(
 ) -> Vec<HttpFilter> {
     let mut filters = vec![own];
     filters.extend(tokens::filter(&proxy.tokens));
+    filters.extend(access::filters(&proxy.access));
     if policy.is_some_and(|policy| policy.grpc_web) {
         filters.push(http_filter("envoy.filters.http.grpc_web", GrpcWeb {}));
     }

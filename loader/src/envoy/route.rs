@@ -4,6 +4,8 @@ mod action;
 mod claims;
 mod matches;
 
+pub(super) use claims::claim;
+
 use ::policy::HostPattern;
 use ::policy::telemetry::CLUSTER_HEADER;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction::{

@@ -2,6 +2,7 @@
 //!
 //! [`kuma`] makes it from Kuma's resources, [`istio`] from Istio's; [`crate::envoy`] makes Envoy's configuration from it.
 
+pub mod access;
 pub(crate) mod certificates;
 pub mod forbidden;
 pub mod identity;
@@ -23,6 +24,7 @@ use std::net::IpAddr;
 
 use ::policy::{HostPattern, Tags};
 
+use self::access::Access;
 use self::policy::{ClusterPolicy, ListenerPolicy, LogTarget};
 
 pub(crate) use certificates::PrivateKey;
@@ -63,6 +65,8 @@ pub struct Proxy {
     pub clusters: Vec<Cluster>,
     /// Whose tokens requests to it may carry.
     pub tokens: Vec<TokenRule>,
+    /// Who may send which requests to it.
+    pub access: Access,
     /// Where it answers DNS queries for the names of its outbounds, if it does.
     pub dns: Option<Dns>,
     /// What happens to connections that the network redirects to it, if it does.

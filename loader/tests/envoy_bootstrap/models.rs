@@ -86,6 +86,7 @@ fn case(name: &'static str, ports: Vec<Port>) -> Case {
             dns: None,
             transparent: None,
             tokens: Vec::new(),
+            access: meshgate::model::access::Access::default(),
         },
         options: Options {
             log_pipe: None,

@@ -1,5 +1,6 @@
 //! Gateways of Istio, served by stock Envoy: real resources, real requests.
 
+mod access;
 mod backends;
 mod clients;
 mod delegates;

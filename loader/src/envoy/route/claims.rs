@@ -6,7 +6,7 @@ use envoy_types::pb::envoy::r#type::matcher::v3::metadata_matcher::{
 };
 use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern as Text;
 use envoy_types::pb::envoy::r#type::matcher::v3::{
-    ListMatcher, MetadataMatcher, OrMatcher, ValueMatcher, list_matcher,
+    ListMatcher, MetadataMatcher, OrMatcher, StringMatcher, ValueMatcher, list_matcher,
     value_matcher::MatchPattern as Value,
 };
 
@@ -19,15 +19,27 @@ pub(super) fn matches(claim: &ClaimMatch) -> MetadataMatcher {
         HeaderTest::Not(test) => (&**test, true),
         test => (test, false),
     };
-    let way = std::iter::once(PAYLOAD).chain(claim.way.iter().map(String::as_str));
+    MetadataMatcher {
+        invert,
+        ..at(&claim.way, value(test))
+    }
+}
+
+/// A claim that is this text, or a list that holds it.
+pub(in crate::envoy) fn claim(way: &[String], text: StringMatcher) -> MetadataMatcher {
+    at(way, itself_or_in_list(text))
+}
+
+fn at(way: &[String], value: ValueMatcher) -> MetadataMatcher {
+    let way = std::iter::once(PAYLOAD).chain(way.iter().map(String::as_str));
     let segment = |name: &str| PathSegment {
         segment: Some(Segment::Key(name.to_owned())),
     };
     MetadataMatcher {
         filter: JWT_AUTHN.to_owned(),
         path: way.map(segment).collect(),
-        value: Some(value(test)),
-        invert,
+        value: Some(value),
+        invert: false,
     }
 }
 
@@ -40,7 +52,11 @@ fn value(test: &HeaderTest) -> ValueMatcher {
         HeaderTest::Prefix(_) | HeaderTest::Present => return of(Value::PresentMatch(true)),
         HeaderTest::Absent | HeaderTest::Not(_) => return of(Value::PresentMatch(false)),
     };
-    let own = of(Value::StringMatch(matcher(pattern)));
+    itself_or_in_list(matcher(pattern))
+}
+
+fn itself_or_in_list(text: StringMatcher) -> ValueMatcher {
+    let own = of(Value::StringMatch(text));
     let in_list = ListMatcher {
         match_pattern: Some(list_matcher::MatchPattern::OneOf(Box::new(own.clone()))),
     };

@@ -5,11 +5,14 @@
 //!                                                  ├─ http: VirtualServices, in Istio's order
 //!                                                  └─ connections: routes for TLS and TCP
 //! RequestAuthentications ─tokens─▶ issuers, whose claims routes may ask for
+//! AuthorizationPolicies ─access─▶ who may send what
 //! destinations ─registry─▶ clusters ─destination_rules─▶ the same, with what DestinationRules say
 //! ```
 //!
 //! Istio drops what does not fit without a word; here each of these is a finding.
 
+mod access;
+mod attached;
 mod auto_passthrough;
 mod bindings;
 mod clusters;
@@ -94,6 +97,7 @@ fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -
         &slots,
     );
     bindings.report(&slots, &ports, findings);
+    let access = access::of_workload(input, workload, &tokens, &ports, findings);
     if ports.is_empty() {
         return None;
     }
@@ -109,6 +113,7 @@ fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -
         dns: None,
         transparent: None,
         tokens,
+        access,
     };
     proxy.identity = identities::of_proxy(input, workload, &proxy, findings);
     Some(proxy)
@@ -123,7 +128,9 @@ pub fn check(input: Input<'_>) -> Vec<Diagnostic> {
             findings.extend(nothing_left(input, workload));
         }
     }
-    tokens::unused(input, &workloads, &mut findings);
+    let istio = &input.resources.istio;
+    attached::unused(&istio.request_authentications, &workloads, &mut findings);
+    attached::unused(&istio.authorization_policies, &workloads, &mut findings);
     findings
 }
 

@@ -1,29 +1,20 @@
-//! Whose tokens requests to a gateway may carry: RequestAuthentications (`pilot/pkg/model/authentication.go`,
-//! `policyattachment.go` and `pilot/pkg/security/authn/policy_applier.go` at 1.32).
+//! Whose tokens requests to a gateway may carry: RequestAuthentications
+//! (`pilot/pkg/security/authn/policy_applier.go` at 1.32).
 
 use std::time::Duration;
 
+use super::attached;
 use super::clusters::Clusters;
-use super::names;
 use super::workload::Workload;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::Input;
 use crate::model::{TokenKeys, TokenRule};
 use crate::resources::istio::jwks::Jwks;
 use crate::resources::istio::request_authentication::{
-    JwksUri, JwtRule, Presence, RequestAuthentication, TargetRef,
+    JwksUri, JwtRule, Presence, RequestAuthentication,
 };
 use crate::resources::{Duration as GoDuration, Resource};
 use crate::source::Path;
-
-/// The namespace whose resources are for all others, too.
-const ROOT: &str = "istio-system";
-
-/// The label of workloads that are gateways of the Gateway API.
-const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
-
-/// The group of those gateways.
-const GATEWAY_API: &str = "gateway.networking.k8s.io";
 
 /// Claims that always are lists with spaces between (`buildSpaceDelimitedClaims`).
 const LISTS: [&str; 2] = ["permission", "scope"];
@@ -36,7 +27,7 @@ pub(super) fn of_workload<'a>(
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<TokenRule> {
     let mut written: Vec<Rule<'a>> = Vec::new();
-    for resource in attached(input, workload) {
+    for resource in attached::to(&input.resources.istio.request_authentications, workload) {
         let rules = resource.spec.jwt_rules.iter().enumerate();
         written.extend(rules.map(|(index, rule)| Rule {
             resource,
@@ -51,72 +42,6 @@ pub(super) fn of_workload<'a>(
     rules
         .filter_map(|own| own.made(input, clusters, findings))
         .collect()
-}
-
-/// The resources that are for a workload: those of its namespace, then those of the root namespace.
-fn attached<'a>(input: Input<'a>, workload: &Workload) -> Vec<&'a Resource<RequestAuthentication>> {
-    let all = || input.resources.istio.request_authentications.iter();
-    let mut namespaces = vec![workload.namespace.as_str(), ROOT];
-    namespaces.dedup();
-    let mut attached = Vec::new();
-    for namespace in namespaces {
-        let own = all().filter(|own| own.meta.namespace() == namespace);
-        let mut own: Vec<_> = own.filter(|own| is_attached(own, workload)).collect();
-        own.sort_by(|a, b| names::order(a, b));
-        attached.extend(own);
-    }
-    attached
-}
-
-/// `ShouldAttachPolicy`: targets are for gateways of the Gateway API, and for no other workload.
-fn is_attached(own: &Resource<RequestAuthentication>, workload: &Workload) -> bool {
-    if own.spec.targets().next().is_none() {
-        let selector = own.spec.selector.as_ref();
-        return selector.is_none_or(|of| workload.is_selected_by(&of.match_labels));
-    }
-    let Some(gateway) = workload.labels.get(GATEWAY_NAME) else {
-        return false;
-    };
-    let names = |target: &TargetRef| is_gateway(target) && target.name == *gateway;
-    own.meta.namespace() == workload.namespace && own.spec.targets().any(names)
-}
-
-fn is_gateway(target: &TargetRef) -> bool {
-    target.group == GATEWAY_API && target.kind == "Gateway"
-}
-
-/// Names the resources that are for none of the workloads: their tokens are not looked at.
-pub(super) fn unused(input: Input<'_>, workloads: &[Workload], findings: &mut Vec<Diagnostic>) {
-    for own in &input.resources.istio.request_authentications {
-        let is_of_root = own.meta.namespace() == ROOT;
-        let is_for = |workload: &Workload| {
-            (is_of_root || own.meta.namespace() == workload.namespace) && is_attached(own, workload)
-        };
-        if workloads.iter().any(is_for) {
-            continue;
-        }
-        let field = if own.spec.targets().next().is_none() {
-            "selector"
-        } else if own.spec.target_refs.is_empty() {
-            "targetRef"
-        } else {
-            "targetRefs"
-        };
-        let path = Path::of(field);
-        findings.push(if own.spec.targets().any(is_gateway) {
-            let text = "the gateway is none of the Gateway API: Istio does not attach this to it, and requests with \
-                        invalid tokens get in";
-            let finding = own.error(Code::UnusedAuthentication, &path, text);
-            finding.help("write `selector: {matchLabels: …}` with the labels of the gateway's workload")
-        } else {
-            let text = "no gateway is selected, so that no token is looked at";
-            let finding = own.warning(Code::UnusedAuthentication, &path, text);
-            finding.help(format!(
-                "compare the labels with those of the gateway's workload, and put it into the namespace of that or into {ROOT}; \
-                 of proxies next to services meshgate makes none here"
-            ))
-        });
-    }
 }
 
 /// A rule where it is written.

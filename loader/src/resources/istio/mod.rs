@@ -3,6 +3,7 @@
 //!
 //! Field names follow `networking/v1alpha3/*.proto` and `security/v1beta1/*.proto` of istio/api. Both spellings of a field are read, as `jsonpb` does.
 
+pub mod authorization_policy;
 mod client_tls;
 pub mod destination_rule;
 pub mod gateway;
@@ -18,6 +19,7 @@ pub(crate) use validate::{CIPHERS, claim, grpc_status, is_cipher};
 
 use super::Resource;
 
+use authorization_policy::AuthorizationPolicy;
 use destination_rule::DestinationRule;
 use gateway::Gateway;
 use request_authentication::RequestAuthentication;
@@ -37,6 +39,8 @@ pub struct Istio {
     pub service_entries: Vec<Resource<ServiceEntry>>,
     /// `WorkloadEntry`.
     pub workload_entries: Vec<Resource<WorkloadEntry>>,
+    /// `AuthorizationPolicy`.
+    pub authorization_policies: Vec<Resource<AuthorizationPolicy>>,
     /// `RequestAuthentication`.
     pub request_authentications: Vec<Resource<RequestAuthentication>>,
 }
@@ -49,6 +53,7 @@ impl Istio {
             && self.destination_rules.is_empty()
             && self.service_entries.is_empty()
             && self.workload_entries.is_empty()
+            && self.authorization_policies.is_empty()
             && self.request_authentications.is_empty()
     }
 }

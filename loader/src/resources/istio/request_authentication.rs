@@ -19,13 +19,25 @@ pub struct RequestAuthentication {
     pub jwt_rules: Vec<JwtRule>,
 }
 
-impl RequestAuthentication {
-    /// What it is attached to: `targetRef` counts where `targetRefs` is empty.
-    pub fn targets(&self) -> impl Iterator<Item = &TargetRef> {
+impl Attached for RequestAuthentication {
+    fn selector(&self) -> Option<&WorkloadSelector> {
+        self.selector.as_ref()
+    }
+
+    fn targets(&self) -> Vec<&TargetRef> {
         let older = self.target_ref.iter();
         let older = older.filter(|_| self.target_refs.is_empty());
-        self.target_refs.iter().chain(older)
+        self.target_refs.iter().chain(older).collect()
     }
+}
+
+/// What is for some workloads.
+pub trait Attached {
+    /// Their labels.
+    fn selector(&self) -> Option<&WorkloadSelector>;
+
+    /// What it is attached to by name: `targetRef` counts where `targetRefs` is empty.
+    fn targets(&self) -> Vec<&TargetRef>;
 }
 
 /// `PolicyTargetReference`.

@@ -1,5 +1,6 @@
 //! Istio's own rules for each resource, in its words (`pkg/config/validation` at 1.32).
 
+mod authorization_policy;
 mod connections;
 mod cors;
 mod destination_rule;

@@ -31,7 +31,7 @@ pub(super) const KINDS: &[Kind] = &[
     kind(NETWORKING, "VirtualService", Served),
     kind(NETWORKING, "WorkloadEntry", Served),
     kind(NETWORKING, "WorkloadGroup", LeftOut(Warning, "it has a control plane make WorkloadEntries")),
-    kind(SECURITY, "AuthorizationPolicy", LeftOut(Error, "requests that it refuses would get in")),
+    kind(SECURITY, "AuthorizationPolicy", Served),
     kind(SECURITY, "PeerAuthentication", LeftOut(Warning, "Istio does not apply it to gateways either")),
     kind(SECURITY, "RequestAuthentication", Served),
     kind(EXTENSIONS, "WasmPlugin", LeftOut(Error, "requests that it refuses would get in")),

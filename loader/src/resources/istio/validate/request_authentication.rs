@@ -1,6 +1,7 @@
 //! `ValidateRequestAuthentication`, and what Istio takes that would let requests in or keep all of them out.
 
 use crate::diagnostic::{Code, Diagnostic};
+use crate::resources::istio::destination_rule::WorkloadSelector;
 use crate::resources::istio::jwks::Jwks;
 use crate::resources::istio::request_authentication::{
     JwksUri, JwtRule, RequestAuthentication, TargetRef,
@@ -23,29 +24,8 @@ const TARGETS: [(&str, &str); 4] = [
 
 impl Validate for RequestAuthentication {
     fn validate(&self, report: &mut Report<'_>) {
-        let given = [
-            self.selector.is_some(),
-            self.target_ref.is_some(),
-            !self.target_refs.is_empty(),
-        ];
-        if given.iter().filter(|is_given| **is_given).count() > 1 {
-            let text = "only one of targetRefs or workloadSelector can be set";
-            report.advise(&Path::root(), text, "leave `selector` or `targetRefs`");
-        }
-        if let Some(of) = &self.selector {
-            let path = Path::of("selector").field("matchLabels");
-            selector(report, &path, &of.match_labels);
-            if of.match_labels.is_empty() {
-                let text = "workload selector specified without labels";
-                warn(report, &path, Code::DoubtfulSetting, text);
-            }
-        }
-        if let Some(target) = &self.target_ref {
-            check_target(report, &Path::of("targetRef"), target);
-        }
-        for (index, target) in self.target_refs.iter().enumerate() {
-            check_target(report, &Path::of("targetRefs").index(index), target);
-        }
+        let refs = (self.target_ref.as_ref(), self.target_refs.as_slice());
+        targets(report, self.selector.as_ref(), refs);
         for (index, rule) in self.jwt_rules.iter().enumerate() {
             check_rule(report, &Path::of("jwtRules").index(index), rule);
         }
@@ -57,6 +37,33 @@ impl Validate for RequestAuthentication {
             keys(report, &path, rule);
             places(report, &path, rule);
         }
+    }
+}
+
+/// `validateOneOfSelectorType`, `validateWorkloadSelector` and `validatePolicyTargetReferences`.
+pub(super) fn targets(
+    report: &mut Report<'_>,
+    of: Option<&WorkloadSelector>,
+    (target, targets): (Option<&TargetRef>, &[TargetRef]),
+) {
+    let given = [of.is_some(), target.is_some(), !targets.is_empty()];
+    if given.iter().filter(|is_given| **is_given).count() > 1 {
+        let text = "only one of targetRefs or workloadSelector can be set";
+        report.advise(&Path::root(), text, "leave `selector` or `targetRefs`");
+    }
+    if let Some(of) = of {
+        let path = Path::of("selector").field("matchLabels");
+        selector(report, &path, &of.match_labels);
+        if of.match_labels.is_empty() {
+            let text = "workload selector specified without labels";
+            warn(report, &path, Code::DoubtfulSetting, text);
+        }
+    }
+    if let Some(target) = target {
+        check_target(report, &Path::of("targetRef"), target);
+    }
+    for (index, target) in targets.iter().enumerate() {
+        check_target(report, &Path::of("targetRefs").index(index), target);
     }
 }
 
