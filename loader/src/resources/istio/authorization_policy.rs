@@ -57,7 +57,7 @@ pub enum Action {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Provider {
-    /// Its name in MeshConfig.
+    /// Its name in the settings of the mesh.
     pub name: String,
 }
 
