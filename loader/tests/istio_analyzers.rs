@@ -61,7 +61,7 @@ const OTHERS: [(&str, &str); 12] = [
     ),
     (
         "auth",
-        "AuthorizationPolicy and RequestAuthentication are not served, and an error says so",
+        "they look at settings of istiod, and at Pods and namespaces of a cluster",
     ),
     (
         "telemetry.",

@@ -366,7 +366,7 @@ fn files_for_tls_to_a_service_that_are_not_there_stop_the_gateway() {
 fn claims_of_tokens_are_named() {
     let rest = "http: [{match: [{headers: {'@request.auth.claims.group': {exact: a}}}], route: [{destination: {host: web.test}}]}]";
     let text = gateway("edge", &[HTTP]) + &service("a", "[a.test]", rest) + WEB;
-    says(&text, "MG0402", "@request.auth.claims.group", "[IST0149]");
+    says(&text, "MG0690", "@request.auth.claims.group", "[IST0149]");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use meshgate::diagnostic::{Severity, render};
 use meshgate::envoy::{self, Format, Options};
 use meshgate::model::Proxy;
+use meshgate::model::istio;
 use meshgate::model::kuma::{self, Input};
 use meshgate::{check, resources, source, vips};
 use time::OffsetDateTime;
@@ -69,7 +70,7 @@ fn translate(input: &Path) -> (String, Option<Proxy>) {
     let fatal = findings
         .iter()
         .any(|f| f.severity == Severity::Error && !f.code.is_isolated());
-    // The proxy next to a service that calls others; the gateway; the first proxy; the egress.
+    // The proxy next to a service that calls others; the gateway; the first proxy; the egress; the gateway of Istio.
     let dataplanes = || resources.dataplanes.iter();
     let caller = dataplanes().find(|dataplane| !dataplane.spec.networking.outbound.is_empty());
     let gateway = dataplanes().find(|dataplane| kuma::is_builtin_gateway(dataplane));
@@ -78,7 +79,11 @@ fn translate(input: &Path) -> (String, Option<Proxy>) {
         Some(dataplane) => kuma::proxy(input, dataplane, &mut Vec::new()),
         None => {
             let egress = resources.zone_egresses.first();
-            egress.and_then(|egress| kuma::zone_egress(input, egress, &mut Vec::new()))
+            let egress =
+                egress.and_then(|egress| kuma::zone_egress(input, egress, &mut Vec::new()));
+            let workloads = istio::workloads(&resources);
+            let workload = workloads.first();
+            egress.or_else(|| istio::gateway(input, workload?, &mut Vec::new()))
         }
     };
     (text, proxy)

@@ -10,6 +10,7 @@
 //! - [`client`]: connections with control over every byte, SNI, ALPN and version
 //! - [`http2`]: HTTP/2 requests with any headers
 //! - [`tls`]: TLS as a client that looks at certificates and does not judge them
+//! - [`token`]: tokens and who signs them
 //! - [`compatibility`]: what tests said on each Envoy
 //! - [`meshgate`]: the command under test
 //! - [`outside`]: servers as they are outside of a mesh
@@ -34,6 +35,7 @@ pub mod ports;
 pub mod recorder;
 pub mod shared;
 pub mod tls;
+pub mod token;
 pub mod wasm_host;
 
 use std::path::{Path, PathBuf};

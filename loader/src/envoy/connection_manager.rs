@@ -28,7 +28,7 @@ use envoy_types::util::pack_any;
 use super::access_log::{Whose, access_logs};
 use super::filter as gateway;
 use super::port_facts::PortFacts;
-use super::{Options, policy, proto};
+use super::{Options, access, policy, proto, tokens};
 use crate::model::policy::ListenerPolicy;
 use crate::model::{Dialect, Listener, Outside, Permission, Port, Proxy};
 
@@ -49,7 +49,7 @@ pub(super) fn connection_manager(
     };
     let of_dialect = match proxy.dialect {
         Dialect::Kuma => kuma(proxy),
-        Dialect::Istio => istio(port),
+        Dialect::Istio => istio(proxy, port),
     };
     let own = gateway::filter(facts, chain, options);
     let manager = HttpConnectionManager {
@@ -115,8 +115,11 @@ fn kuma(proxy: &Proxy) -> HttpConnectionManager {
 }
 
 /// What Istio's gateway has (`buildGatewayConnectionManager` in `pilot/pkg/networking/core/gateway.go` at 1.32).
-fn istio(port: &Port) -> HttpConnectionManager {
+fn istio(proxy: &Proxy, port: &Port) -> HttpConnectionManager {
     HttpConnectionManager {
+        early_header_mutation_extensions: tokens::early_mutation(&proxy.tokens)
+            .into_iter()
+            .collect(),
         stat_prefix: format!("outbound_{}", port.name),
         server_name: "istio-envoy".to_owned(),
         forward_client_cert_details: ForwardClientCertDetails::SanitizeSet.into(),
@@ -139,6 +142,8 @@ fn istio_filters(
     policy: Option<&ListenerPolicy>,
 ) -> Vec<HttpFilter> {
     let mut filters = vec![own];
+    filters.extend(tokens::filter(&facts.proxy.tokens));
+    filters.extend(access::filters(&facts.proxy.access));
     if policy.is_some_and(|policy| policy.grpc_web) {
         filters.push(http_filter("envoy.filters.http.grpc_web", GrpcWeb {}));
     }

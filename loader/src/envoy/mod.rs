@@ -8,6 +8,7 @@
 //!
 //! - `process`: what concerns Envoy as a whole: node, admin, runtime, overload, labels of counters
 //! - `listener`, `connection_manager`, `tls`: ports, filter chains and what happens in them
+//! - `tokens`, `access`: whose tokens requests may carry, and who may send which
 //! - `sidecar`, `rbac`: ports of the proxy next to a service, and who may call it
 //! - `transparent`: what the network redirects to the proxy, and where it goes on to
 //! - `egress`: the port for those who leave their mesh
@@ -23,6 +24,7 @@
 //! - `proto`: short forms of Envoy's wrappers
 //! - [`encode()`]: the written forms
 
+mod access;
 mod access_log;
 mod cluster;
 mod connection_manager;
@@ -44,6 +46,7 @@ mod route;
 mod sidecar;
 mod tcp_proxy;
 mod tls;
+mod tokens;
 mod transparent;
 mod upstream;
 mod upstream_tls;

@@ -1,7 +1,10 @@
 //! Virtual hosts and routes.
 
 mod action;
+mod claims;
 mod matches;
+
+pub(super) use claims::claim;
 
 use ::policy::HostPattern;
 use ::policy::telemetry::CLUSTER_HEADER;

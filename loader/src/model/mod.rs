@@ -2,6 +2,7 @@
 //!
 //! [`kuma`] makes it from Kuma's resources, [`istio`] from Istio's; [`crate::envoy`] makes Envoy's configuration from it.
 
+pub mod access;
 pub(crate) mod certificates;
 pub mod forbidden;
 pub mod identity;
@@ -14,6 +15,7 @@ pub mod policy;
 pub mod role;
 pub mod route;
 pub mod tls;
+pub mod token;
 pub mod transparent;
 pub mod upstream;
 mod wider;
@@ -23,6 +25,7 @@ use std::net::IpAddr;
 
 use ::policy::{HostPattern, Tags};
 
+use self::access::Access;
 use self::policy::{ClusterPolicy, ListenerPolicy, LogTarget};
 
 pub(crate) use certificates::PrivateKey;
@@ -39,6 +42,7 @@ pub use route::{
     WeightedCluster,
 };
 pub use tls::{CertificateFiles, ClientValidation, ServerTls, Source, TlsOrigination, TlsVersion};
+pub use token::{ClaimMatch, TokenKeys, TokenRule};
 pub use transparent::Transparent;
 pub(crate) use wider::with_wider;
 
@@ -61,6 +65,10 @@ pub struct Proxy {
     pub ports: Vec<Port>,
     /// Clusters, by name.
     pub clusters: Vec<Cluster>,
+    /// Whose tokens requests to it may carry.
+    pub tokens: Vec<TokenRule>,
+    /// Who may send which requests to it.
+    pub access: Access,
     /// Where it answers DNS queries for the names of its outbounds, if it does.
     pub dns: Option<Dns>,
     /// What happens to connections that the network redirects to it, if it does.

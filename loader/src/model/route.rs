@@ -2,8 +2,8 @@
 
 use ::policy::HostPattern;
 
-use super::Origin;
 use super::policy::RoutePolicy;
+use super::{ClaimMatch, Origin};
 
 /// Routes for some of a listener's hosts.
 #[derive(Clone, Debug)]
@@ -61,6 +61,8 @@ pub struct Route {
     pub headers: Vec<HeaderMatch>,
     /// What the parameters of the query have to be, all of them.
     pub query: Vec<QueryMatch>,
+    /// What the claims of the request's token have to be, all of them.
+    pub claims: Vec<ClaimMatch>,
     /// Changes of the request's headers.
     pub request_headers: HeaderChanges,
     /// Changes of the response's headers.
@@ -86,6 +88,7 @@ impl Route {
             method: None,
             headers: Vec::new(),
             query: Vec::new(),
+            claims: Vec::new(),
             request_headers: HeaderChanges::default(),
             response_headers: HeaderChanges::default(),
             action,

@@ -222,6 +222,8 @@ impl Loader {
             "DestinationRule" => keep!(destination_rules),
             "ServiceEntry" => keep!(service_entries),
             "WorkloadEntry" => keep!(workload_entries),
+            "AuthorizationPolicy" => keep!(authorization_policies),
+            "RequestAuthentication" => keep!(request_authentications),
             _ => {}
         }
     }

@@ -61,6 +61,16 @@ const FIELDS: &[Field] = &[
     any("VirtualService", "tcp[].match[].sourceLabels", Warning, "gateways do not look at it, in Istio either"),
     any("VirtualService", "tcp[].match[].sourceNamespace", Warning, "gateways do not look at it, in Istio either"),
     any("VirtualService", "tcp[].match[].sourceSubnet", Error, "Istio does not look at it either, and connections from everywhere would get in"),
+    any("AuthorizationPolicy", "rules[].from[].source.principals", Error, "what certificates of clients say is not compared, and others would be let in or kept out"),
+    any("AuthorizationPolicy", "rules[].from[].source.notPrincipals", Error, "what certificates of clients say is not compared, and others would be let in or kept out"),
+    any("AuthorizationPolicy", "rules[].from[].source.namespaces", Error, "what certificates of clients say is not compared, and others would be let in or kept out"),
+    any("AuthorizationPolicy", "rules[].from[].source.notNamespaces", Error, "what certificates of clients say is not compared, and others would be let in or kept out"),
+    any("AuthorizationPolicy", "rules[].from[].source.serviceAccounts", Error, "what certificates of clients say is not compared, and others would be let in or kept out"),
+    any("AuthorizationPolicy", "rules[].from[].source.notServiceAccounts", Error, "what certificates of clients say is not compared, and others would be let in or kept out"),
+    any("AuthorizationPolicy", "rules[].from[].source.trustDomains", Error, "what certificates of clients say is not compared, and others would be let in or kept out"),
+    any("AuthorizationPolicy", "rules[].from[].source.notTrustDomains", Error, "what certificates of clients say is not compared, and others would be let in or kept out"),
+    only("AuthorizationPolicy", "action", &["CUSTOM", "3"], Error, "nobody is asked, and requests that would be refused get in"),
+    only("AuthorizationPolicy", "action", &["AUDIT", "2"], Warning, "nothing is written down"),
     any("DestinationRule", "workloadSelector", Warning, "the rule is for the clients that it selects, and the gateway goes without"),
 ];
 
@@ -164,8 +174,8 @@ mod tests {
     use super::*;
     use crate::resources::decode::{Reader, decode};
     use crate::resources::istio::{
-        destination_rule::DestinationRule, gateway::Gateway, service_entry::ServiceEntry,
-        virtual_service::VirtualService,
+        authorization_policy::AuthorizationPolicy, destination_rule::DestinationRule,
+        gateway::Gateway, service_entry::ServiceEntry, virtual_service::VirtualService,
     };
     use crate::resources::kuma::{
         dataplane::Dataplane, external_service::ExternalService,
@@ -215,6 +225,7 @@ mod tests {
                 "MeshCircuitBreaker" => unknown::<MeshCircuitBreaker>(&yaml),
                 "Gateway" => unknown::<Gateway>(&yaml),
                 "VirtualService" => unknown::<VirtualService>(&yaml),
+                "AuthorizationPolicy" => unknown::<AuthorizationPolicy>(&yaml),
                 "DestinationRule" => unknown::<DestinationRule>(&yaml),
                 "ServiceEntry" => unknown::<ServiceEntry>(&yaml),
                 "HostnameGenerator" => unknown::<HostnameGenerator>(&yaml),

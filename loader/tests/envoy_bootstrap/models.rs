@@ -85,6 +85,8 @@ fn case(name: &'static str, ports: Vec<Port>) -> Case {
             clusters: clusters(),
             dns: None,
             transparent: None,
+            tokens: Vec::new(),
+            access: meshgate::model::access::Access::default(),
         },
         options: Options {
             log_pipe: None,

@@ -1,5 +1,6 @@
 //! Gateways of Istio, served by stock Envoy: real resources, real requests.
 
+mod access;
 mod backends;
 mod builtin;
 mod clients;
@@ -16,5 +17,7 @@ mod seeds;
 mod simulation;
 mod tls;
 mod tls_contexts;
+mod token_keys;
+mod tokens;
 mod tunnels;
 mod wildcards;

@@ -27,6 +27,7 @@ mod service_files;
 mod soak;
 mod stopped;
 mod terminal;
+mod tokens;
 mod upgrade;
 mod wrapper;
 mod zone_egress;

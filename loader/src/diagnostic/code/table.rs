@@ -1,6 +1,6 @@
 //! The table of codes: `00xx` reading files, `01xx` a resource by itself, `02xx` resources together, `03xx`
-//! certificates and virtual addresses, `04xx` what is known and not served, `05xx` a running gateway, `06xx` Istio's
-//! resources.
+//! certificates and virtual addresses, `04xx` what is known and not served, `05xx` a running gateway, `06xx`
+//! and `07xx` Istio's resources.
 
 mod certificates;
 mod istio;

@@ -8,6 +8,7 @@ use envoy_types::pb::envoy::config::route::v3::{
 use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use envoy_types::pb::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher};
 
+use super::claims;
 use crate::envoy::proto;
 use crate::model::{HeaderMatch, HeaderTest, PathMatch, QueryMatch, QueryTest, Route};
 
@@ -20,6 +21,7 @@ pub(super) fn of(route: &Route) -> RouteMatch {
     RouteMatch {
         headers: method.chain(route.headers.iter().map(header)).collect(),
         query_parameters: route.query.iter().map(query).collect(),
+        dynamic_metadata: route.claims.iter().map(claims::matches).collect(),
         case_sensitive: route.ignores_path_case.then(|| proto::boolean(false)),
         ..path(&route.path)
     }
@@ -88,7 +90,7 @@ fn query(query: &QueryMatch) -> QueryParameterMatcher {
     }
 }
 
-fn matcher(pattern: MatchPattern) -> StringMatcher {
+pub(super) fn matcher(pattern: MatchPattern) -> StringMatcher {
     StringMatcher {
         match_pattern: Some(pattern),
         ..StringMatcher::default()

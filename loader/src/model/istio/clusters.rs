@@ -1,5 +1,7 @@
 //! Clusters for the destinations of routes.
 
+mod keys;
+
 use std::collections::BTreeMap;
 
 use policy::Tags;

@@ -6,6 +6,8 @@ mod policy;
 mod spread;
 mod tls;
 
+pub(super) use tls::system;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

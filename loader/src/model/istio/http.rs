@@ -12,11 +12,11 @@ use super::delegates::Match;
 use super::matches;
 use super::ports::Maker;
 use super::servers::GatewayServer;
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Route, VirtualHost};
 use crate::resources::Resource;
+use crate::resources::istio::claim;
 use crate::resources::istio::http_route::{HttpMatch, HttpRoute};
-use crate::resources::istio::is_claim;
 use crate::resources::istio::virtual_service::VirtualService;
 use crate::source::Path;
 
@@ -124,7 +124,7 @@ fn domain_of(host: &str) -> Option<(HostPattern, Option<String>)> {
     Some((around.parse().ok()?, Some(ending)))
 }
 
-fn unserved_host(binding: &Binding<'_>, host: &str) -> crate::diagnostic::Diagnostic {
+fn unserved_host(binding: &Binding<'_>, host: &str) -> Diagnostic {
     let service = binding.service;
     let index = binding.hosts.iter().position(|own| own == host);
     let path = Path::of("hosts").index(index.unwrap_or_default());
@@ -161,14 +161,8 @@ fn routes<'a>(
                 path,
                 matched,
             } = own;
-            if let Some((field, name)) = claim(matched) {
-                let message = format!(
-                    "`{name}`: claims of tokens are not served, as RequestAuthentication is not [IST0149]"
-                );
-                let path = path.field(field).key(name);
-                let finding = service.error(Code::NotServedField, &path, message);
-                let help = "compare a header that something before the gateway has checked and set";
-                maker.findings.push(finding.help(help));
+            if let Some(finding) = unserved_claim(maker, server, own) {
+                maker.findings.push(finding);
                 continue;
             }
             let mut route = base.clone();
@@ -211,13 +205,43 @@ fn shadows(maker: &mut Maker<'_, '_>, host: &VirtualHost) {
     }
 }
 
-/// A header of a match that is a claim of a token, for which Istio needs a `RequestAuthentication`.
-fn claim(matched: &HttpMatch) -> Option<(&'static str, &str)> {
+/// What keeps a match of claims from being served: without it the route would take other requests.
+fn unserved_claim(
+    maker: &Maker<'_, '_>,
+    server: &GatewayServer<'_>,
+    own: &Match<'_>,
+) -> Option<Diagnostic> {
+    for (field, name) in claims(&own.matched) {
+        let path = own.path.field(field).key(name);
+        if !maker.knows_claims {
+            let message = format!(
+                "The virtual service uses the JWT claim based routing (key: {name}) but found no request authentication \
+                 for the gateway ({}/{}) pod ({}). The request authentication must first be applied for the gateway pods \
+                 to validate the JWT token and make the claims available for routing. [IST0149]",
+                server.gateway.meta.namespace(),
+                server.gateway.meta.name,
+                maker.workload.name,
+            );
+            return Some(
+                own.service
+                    .error(Code::ClaimWithoutAuthentication, &path, message),
+            );
+        }
+        if claim(name).is_some_and(|way| way.iter().any(String::is_empty)) {
+            let message = format!("{name}: a name on the way to the claim is empty");
+            let finding = own.service.error(Code::UnnamedClaim, &path, message);
+            return Some(finding.help("write `@request.auth.claims[group][id]`"));
+        }
+    }
+    None
+}
+
+/// The headers of a match that are claims of a token, with their fields.
+fn claims(matched: &HttpMatch) -> impl Iterator<Item = (&'static str, &String)> {
     let headers = matched.headers.keys().map(|name| ("headers", name));
     let without = matched.without_headers.keys();
-    let mut all = headers.chain(without.map(|name| ("withoutHeaders", name)));
-    let (field, name) = all.find(|(_, name)| is_claim(name))?;
-    Some((field, name))
+    let all = headers.chain(without.map(|name| ("withoutHeaders", name)));
+    all.filter(|(_, name)| claim(name).is_some())
 }
 
 /// `<route>[.<match>]`.

@@ -1,7 +1,8 @@
 //! Which requests an entry of a VirtualService takes.
 
 use crate::model::policy::HeaderValue;
-use crate::model::{HeaderMatch, HeaderTest, PathMatch, QueryMatch, QueryTest, Route};
+use crate::model::{ClaimMatch, HeaderMatch, HeaderTest, PathMatch, QueryMatch, QueryTest, Route};
+use crate::resources::istio::claim;
 use crate::resources::istio::http_route::{HttpMatch, StringMatch};
 
 use super::bindings::lists;
@@ -31,12 +32,15 @@ pub(super) fn narrow(route: &mut Route, matched: &HttpMatch) {
         let is_regex = matches!(route.path, PathMatch::Regex(_));
         route.ignores_path_case = matched.ignore_uri_case && !is_regex;
     }
-    for (name, value) in &matched.headers {
-        route.headers.push(header(name, test(value)));
-    }
-    for (name, value) in &matched.without_headers {
-        let test = HeaderTest::Not(Box::new(test(value)));
-        route.headers.push(header(name, test));
+    let headers = matched.headers.iter();
+    let headers = headers.map(|(name, value)| (name, test(value)));
+    let without = matched.without_headers.iter();
+    let without = without.map(|(name, value)| (name, HeaderTest::Not(Box::new(test(value)))));
+    for (name, test) in headers.chain(without) {
+        match claim(name) {
+            Some(way) => route.claims.push(ClaimMatch { way, test }),
+            None => route.headers.push(header(name, test)),
+        }
     }
     let special = [
         (":method", &matched.method),
@@ -63,7 +67,7 @@ pub(super) fn takes_all(route: &Route) -> bool {
         PathMatch::Regex(regex) => regex == ".*",
         PathMatch::Exact(_) => false,
     };
-    every_path && route.headers.is_empty() && route.query.is_empty()
+    every_path && route.headers.is_empty() && route.query.is_empty() && route.claims.is_empty()
 }
 
 fn path(uri: &StringMatch) -> PathMatch {

@@ -4,11 +4,15 @@
 //! workload ─selectors─▶ Gateways ─servers─▶ ports ─┬─ tls, credentials
 //!                                                  ├─ http: VirtualServices, in Istio's order
 //!                                                  └─ connections: routes for TLS and TCP
+//! RequestAuthentications ─tokens─▶ issuers, whose claims routes may ask for
+//! AuthorizationPolicies ─access─▶ who may send what
 //! destinations ─registry─▶ clusters ─destination_rules─▶ the same, with what DestinationRules say
 //! ```
 //!
 //! Istio drops what does not fit without a word; here each of these is a finding.
 
+mod access;
+mod attached;
 mod auto_passthrough;
 mod bindings;
 mod clusters;
@@ -28,12 +32,14 @@ mod registry;
 mod secrets;
 mod servers;
 mod tls;
+mod tokens;
 mod workload;
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use self::bindings::Bindings;
 use self::clusters::Clusters;
+use self::ports::Maker;
 use self::registry::Registry;
 use super::kuma::Input;
 use super::{Dialect, Proxy};
@@ -80,8 +86,20 @@ fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -
     let slots = servers::merge(selected, findings);
     let bindings = Bindings::new(input, workload, findings);
     let mut clusters = Clusters::new(input, &registry, workload);
-    let ports = ports::ports(input, workload, &slots, &bindings, &mut clusters, findings);
+    let tokens = tokens::of_workload(input, workload, &mut clusters, findings);
+    let ports = ports::ports(
+        Maker {
+            input,
+            workload,
+            bindings: &bindings,
+            knows_claims: !tokens.is_empty(),
+            clusters: &mut clusters,
+            findings,
+        },
+        &slots,
+    );
     bindings.report(&slots, &ports, findings);
+    let access = access::of_workload(input, workload, &tokens, &ports, findings);
     if ports.is_empty() {
         return None;
     }
@@ -96,6 +114,8 @@ fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -
         clusters: clusters.into_clusters(),
         dns: None,
         transparent: None,
+        tokens,
+        access,
     };
     proxy.identity = identities::of_proxy(input, workload, &proxy, findings);
     Some(proxy)
@@ -104,12 +124,16 @@ fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -
 /// Everything that is wrong with the gateways of all workloads that the resources hold; `keep` gets what was made.
 pub fn check(input: Input<'_>, mut keep: impl FnMut(Workload, Proxy)) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
-    for workload in workloads(input.resources) {
-        match gateway(input, &workload, &mut findings) {
-            Some(proxy) => keep(workload, proxy),
-            None => findings.extend(nothing_left(input, &workload)),
+    let workloads = workloads(input.resources);
+    for workload in &workloads {
+        match gateway(input, workload, &mut findings) {
+            Some(proxy) => keep(workload.clone(), proxy),
+            None => findings.extend(nothing_left(input, workload)),
         }
     }
+    let istio = &input.resources.istio;
+    attached::unused(&istio.request_authentications, &workloads, &mut findings);
+    attached::unused(&istio.authorization_policies, &workloads, &mut findings);
     findings
 }
 

@@ -16,6 +16,19 @@ pub(super) fn full(host: &str, namespace: &str) -> String {
     format!("{host}.{namespace}.{DOMAIN}")
 }
 
+/// The names in the registry that a host may stand for: itself, and what the DNS of a cluster takes for one of its
+/// services.
+pub(super) fn candidates(host: &str, namespace: &str) -> Vec<String> {
+    let mut names = vec![host.to_owned(), full(host, namespace)];
+    if let Some((service, rest)) = host.split_once('.') {
+        let namespace = rest.strip_suffix(".svc").unwrap_or(rest);
+        if !namespace.contains('.') {
+            names.push(full(service, namespace));
+        }
+    }
+    names
+}
+
 /// The SNI by which Istio's proxies ask one another for a service (`BuildDNSSrvSubsetKey`).
 pub(super) fn sni(host: &str, port: u16, subset: &str) -> String {
     format!("outbound_.{port}_.{subset}_.{host}")
@@ -88,6 +101,22 @@ mod tests {
             ("127.0.0.1", "127.0.0.1"),
         ] {
             assert_eq!(full(host, "ns"), name);
+        }
+    }
+
+    #[test]
+    fn hosts_of_a_cluster_may_be_short() {
+        let keys = "keys.auth.svc.cluster.local";
+        for (host, is_found) in [
+            (keys, true),
+            ("keys", true),
+            ("keys.auth", true),
+            ("keys.auth.svc", true),
+            ("keys.other", false),
+            ("keys.auth.com.example", false),
+        ] {
+            let found = candidates(host, "auth").iter().any(|name| name == keys);
+            assert_eq!(found, is_found, "{host}");
         }
     }
 

@@ -22,26 +22,14 @@ pub(super) struct Maker<'a, 'b> {
     pub(super) input: Input<'a>,
     pub(super) workload: &'b Workload,
     pub(super) bindings: &'b Bindings<'a>,
+    /// Whether any token is verified, so that routes may ask for claims.
+    pub(super) knows_claims: bool,
     pub(super) clusters: &'b mut Clusters<'a>,
     pub(super) findings: &'b mut Vec<Diagnostic>,
 }
 
 /// The ports that anything is served on.
-pub(super) fn ports<'a>(
-    input: Input<'a>,
-    workload: &Workload,
-    slots: &[Slot<'a>],
-    bindings: &Bindings<'a>,
-    clusters: &mut Clusters<'a>,
-    findings: &mut Vec<Diagnostic>,
-) -> Vec<Port> {
-    let mut maker = Maker {
-        input,
-        workload,
-        bindings,
-        clusters,
-        findings,
-    };
+pub(super) fn ports<'a>(mut maker: Maker<'a, '_>, slots: &[Slot<'a>]) -> Vec<Port> {
     let ports = slots.iter().filter_map(|slot| maker.port(slot));
     ports.filter(|port| !port.listeners.is_empty()).collect()
 }

@@ -32,6 +32,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use policy::Tags;
 
 use self::backends::Backends;
+use super::access::Access;
 use super::{Dialect, Origin, Port, Proxy};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::kuma::dataplane::{Dataplane, GatewayType};
@@ -180,6 +181,8 @@ pub fn gateway(
         clusters,
         dns: None,
         transparent: None,
+        tokens: Vec::new(),
+        access: Access::default(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! Istio's own rules for each resource, in its words (`pkg/config/validation` at 1.32).
 
+mod authorization_policy;
 mod connections;
 mod cors;
 mod destination_rule;
@@ -13,6 +14,7 @@ mod locality;
 mod names;
 mod overlap;
 mod redirect;
+mod request_authentication;
 mod retry;
 mod server_tls;
 mod service_entry;
@@ -23,7 +25,7 @@ mod virtual_service;
 mod workload_entry;
 
 pub(crate) use fault::grpc_status;
-pub(crate) use headers::is_claim;
+pub(crate) use headers::claim;
 pub(crate) use help::help;
 pub(crate) use server_tls::{CIPHERS, is_cipher};
 

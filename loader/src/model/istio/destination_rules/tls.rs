@@ -161,7 +161,8 @@ fn file(name: &str) -> Option<Source> {
     (!name.is_empty()).then(|| Source::File(name.to_owned()))
 }
 
-fn system() -> Option<Source> {
+/// The file of authorities that the system trusts.
+pub(in crate::model::istio) fn system() -> Option<Source> {
     let mut files = SYSTEM.into_iter();
     let found = files.find(|name| File::new(name).is_file())?;
     Some(Source::File(found.to_owned()))

@@ -68,4 +68,5 @@ fn takes_all_of(first: &Route, second: &Route) -> bool {
             .iter()
             .all(|test| second.headers.contains(test))
         && first.query.iter().all(|test| second.query.contains(test))
+        && first.claims.iter().all(|test| second.claims.contains(test))
 }

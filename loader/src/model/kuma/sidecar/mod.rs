@@ -24,6 +24,7 @@ use policy::Tags;
 use super::policies::{self, Side};
 use super::{Input, ZONE_TAG, identity, service_of, workload, zone, zone_egress};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::access::Access;
 use crate::model::{Dialect, Dns, Identity, Port, Proxy};
 use crate::resources::Resource;
 use crate::resources::kuma::dataplane::{Dataplane, Inbound, State};
@@ -137,6 +138,8 @@ pub(super) fn sidecar(
         ports,
         clusters,
         transparent,
+        tokens: Vec::new(),
+        access: Access::default(),
     })
 }
 

@@ -27,6 +27,7 @@ use policy::{HostPattern, Tags};
 use self::destinations::Destinations;
 use super::{Input, has_mtls};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::access::Access;
 use crate::model::identity::TlsParams;
 use crate::model::policy::ListenerPolicy;
 use crate::model::role::{Egress, TlsEnd, WayOut};
@@ -107,6 +108,8 @@ pub fn zone_egress(
         clusters,
         dns: None,
         transparent: None,
+        tokens: Vec::new(),
+        access: Access::default(),
     })
 }
 

@@ -6,15 +6,27 @@ use crate::resources::istio::http_route::{HeaderOperations, Headers, HttpRoute};
 use crate::resources::report::Report;
 use crate::source::Path;
 
-/// `ToRoutingClaim`: `@request.auth.claims.name` or `@request.auth.claims[name][name]`.
-pub(crate) fn is_claim(name: &str) -> bool {
+/// `ToRoutingClaim`: the way to a claim, of `@request.auth.claims.name` or `@request.auth.claims[name][name]`.
+pub(crate) fn claim(name: &str) -> Option<Vec<String>> {
     const CLAIMS: &str = "@request.auth.claims";
-    let Some((start, rest)) = name.split_at_checked(CLAIMS.len()) else {
-        return false;
+    let (start, rest) = name.split_at_checked(CLAIMS.len())?;
+    if !start.eq_ignore_ascii_case(CLAIMS) {
+        return None;
+    }
+    let names: Vec<_> = match rest.strip_prefix('.') {
+        Some(names) if !names.is_empty() => names.split('.').collect(),
+        _ => {
+            let names = rest.strip_prefix('[')?.strip_suffix(']')?;
+            let names = Some(names).filter(|names| !names.is_empty())?;
+            names.split("][").collect()
+        }
     };
-    let is_path = rest.len() > 1 && rest.starts_with('.');
-    let is_list = rest.len() > 2 && rest.starts_with('[') && rest.ends_with(']');
-    start.eq_ignore_ascii_case(CLAIMS) && (is_path || is_list)
+    Some(names.into_iter().map(ToOwned::to_owned).collect())
+}
+
+/// Whether a match of a header is one of a claim.
+pub(super) fn is_claim(name: &str) -> bool {
+    claim(name).is_some()
 }
 
 /// `ValidateHTTPHeaderNameOrJwtClaimRoute`.
@@ -32,6 +44,12 @@ pub(super) fn match_name(report: &mut Report<'_>, path: &Path, name: &str) {
 pub(super) fn is_token(name: &str) -> bool {
     let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+,-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(is_tchar)
+}
+
+/// `ValidateStrictHTTPHeaderName`: letters, digits, `-` and `_`.
+pub(super) fn is_strict(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_allowed)
 }
 
 /// Changes of headers, of a route or a destination.
@@ -169,5 +187,40 @@ fn commands(value: &str) -> Result<(), String> {
     match state {
         State::Literal => Ok(()),
         _ => Err(format!("Un-terminated variable expression '{value}'")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_have_a_way() {
+        // `routing_test.go` in `pkg/jwt` at 1.32.
+        for (name, way) in [
+            ("@request.auth.claims.admin", &["admin"][..]),
+            ("@Request.Auth.Claims.Admin", &["Admin"]),
+            ("@request.auth.claims.group.id", &["group", "id"]),
+            ("@request.auth.claims[group][id]", &["group", "id"]),
+            ("@request.auth.claims[a.b]", &["a.b"]),
+            (
+                "@request.auth.claims[https://x.test/a][b]",
+                &["https://x.test/a", "b"],
+            ),
+            ("@request.auth.claims..a", &["", "a"]),
+        ] {
+            assert_eq!(claim(name).expect(name), way, "{name}");
+        }
+        for name in [
+            "@request.auth.claims",
+            "@request.auth.claims.",
+            "@request.auth.claims[]",
+            "@request.auth.claims[a",
+            "@request.auth.claimsa",
+            "request.auth.claims.a",
+            "@request.auth",
+        ] {
+            assert_eq!(claim(name), None, "{name}");
+        }
     }
 }
