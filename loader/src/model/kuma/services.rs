@@ -55,9 +55,9 @@ pub(super) struct Services<'a> {
     through_egress: BTreeSet<String>,
     /// What `MeshExternalService`s speak.
     protocols: BTreeMap<String, &'a str>,
-    mesh_services: Index<'a, MeshService>,
-    multi_zone_services: Index<'a, MeshMultiZoneService>,
-    external_services: Index<'a, MeshExternalService>,
+    in_mesh: Index<'a, MeshService>,
+    multi_zone: Index<'a, MeshMultiZoneService>,
+    outside: Index<'a, MeshExternalService>,
 }
 
 impl<'a> Services<'a> {
@@ -112,9 +112,9 @@ impl<'a> Services<'a> {
             external,
             through_egress,
             protocols: BTreeMap::new(),
-            mesh_services: Index::new(of_mesh(&resources.mesh_services, mesh)),
-            multi_zone_services: Index::new(of_mesh(&resources.mesh_multi_zone_services, mesh)),
-            external_services: Index::new(of_mesh(&resources.mesh_external_services, mesh)),
+            in_mesh: Index::new(of_mesh(&resources.mesh_services, mesh)),
+            multi_zone: Index::new(of_mesh(&resources.mesh_multi_zone_services, mesh)),
+            outside: Index::new(of_mesh(&resources.mesh_external_services, mesh)),
         };
         services.add_resources();
         services.add_external(findings);
@@ -185,17 +185,17 @@ impl<'a> Services<'a> {
     fn resource(&self, backend: &BackendRef) -> Option<String> {
         match backend.kind.as_str() {
             "MeshService" => {
-                let service = chosen(&self.mesh_services, backend)?;
+                let service = chosen(&self.in_mesh, backend)?;
                 let port = port(&service.spec.ports, backend)?;
                 Some(port_name(service, "msvc", port.port))
             }
             "MeshMultiZoneService" => {
-                let service = chosen(&self.multi_zone_services, backend)?;
+                let service = chosen(&self.multi_zone, backend)?;
                 let port = port(&service.spec.ports, backend)?;
                 Some(port_name(service, "mzsvc", port.port))
             }
             "MeshExternalService" => {
-                let service = chosen(&self.external_services, backend)?;
+                let service = chosen(&self.outside, backend)?;
                 let port = service.spec.matching.port;
                 // It has one port only, which outbounds need not name.
                 let is_meant = backend.port.is_none_or(|other| other == 0 || other == port);
@@ -237,11 +237,11 @@ impl<'a> Services<'a> {
     }
 
     fn add_resources(&mut self) {
-        if self.mesh_services.all().is_empty() && self.multi_zone_services.all().is_empty() {
+        if self.in_mesh.all().is_empty() && self.multi_zone.all().is_empty() {
             return;
         }
         let inbounds = Inbounds::new(of_mesh(&self.input.resources.dataplanes, self.mesh));
-        for service in self.mesh_services.all() {
+        for service in self.in_mesh.all() {
             for port in &service.spec.ports {
                 let named = Named {
                     sni: sni::of_mesh_service(&service.meta, port.port),
@@ -253,9 +253,9 @@ impl<'a> Services<'a> {
                 self.named.insert(name, named);
             }
         }
-        for service in self.multi_zone_services.all() {
+        for service in self.multi_zone.all() {
             let selector = &service.spec.selector.mesh_service;
-            let parts: Vec<_> = self.mesh_services.labelled(&selector.match_labels);
+            let parts: Vec<_> = self.in_mesh.labelled(&selector.match_labels);
             for port in &service.spec.ports {
                 let offers = parts.iter().flat_map(|part| {
                     let own = part.spec.ports.iter().filter(|p| p.port == port.port);

@@ -1,4 +1,4 @@
-//! The inbounds of Dataplanes that MeshServices select.
+//! The inbounds of Dataplanes that `MeshService`s select.
 
 use std::collections::{BTreeSet, HashMap};
 
