@@ -59,10 +59,7 @@ async fn calls_are_tried_again(version: &str) -> anyhow::Result<()> {
 async fn a_timeout_for_calls(version: &str) -> anyhow::Result<()> {
     let calls = Calls::start("").await?;
     let dataplane = scripted(&calls);
-    let policy = older(
-        "Timeout",
-        "{http: {request_timeout: 0s}, grpc: {stream_idle_timeout: 0.2s}}",
-    );
+    let policy = older("Timeout", "{grpc: {stream_idle_timeout: 0.2s}}");
     let gateway = Gateway::start(version, &[LISTENERS, ROUTE, &dataplane, &policy]).await?;
     let response = get(&gateway, "one.example.com", "/").await?;
     assert_eq!((response.status, &*response.body), (504, "stream timeout"));
