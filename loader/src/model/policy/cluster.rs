@@ -159,7 +159,7 @@ pub struct HealthCheck {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields of Envoy's checks")]
 pub enum Probe {
-    /// A request; headers as in [`RateLimit`], and 200 is expected if no status is given.
+    /// A request; headers as in [`RateLimit`](super::RateLimit), and 200 is expected if no status is given.
     Http {
         path: String,
         headers: Vec<(String, String, bool)>,
