@@ -9,7 +9,7 @@ use super::host_index::HostIndex;
 use super::names;
 use super::servers::{GatewayServer, Slot};
 use super::workload::Workload;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::model::Port;
 use crate::model::kuma::Input;
 use crate::resources::Resource;
@@ -144,13 +144,17 @@ impl<'a> Bindings<'a> {
             used.insert(&route.origin.resource);
             used.extend(route.also.iter().map(|part| part.origin.resource.as_str()));
         }
+        // Where an error has left out routes, more words about that say nothing.
+        let errors = findings.iter().filter(|f| f.severity == Severity::Error);
+        let wrong: HashSet<_> = errors.filter_map(|f| f.resource.clone()).collect();
         for binding in &self.all {
             let mut servers = slots.iter().flat_map(|slot| &slot.servers);
             let is_named = servers.any(|server| binding.names(server));
             let entries = binding.http.iter().map(|entry| entry.service);
             let mut owners = entries.chain([binding.service]);
             let is_used = owners.any(|own| used.contains(own.meta.to_string().as_str()));
-            if is_named && !is_used {
+            let is_wrong = wrong.contains(&binding.service.meta.to_string());
+            if is_named && !is_used && !is_wrong {
                 findings.extend(unused(binding, slots));
             }
         }
@@ -162,8 +166,7 @@ fn unused(binding: &Binding<'_>, slots: &[Slot<'_>]) -> Option<Diagnostic> {
     let mut servers = slots.iter().flat_map(|slot| &slot.servers);
     let meets =
         |server: &GatewayServer<'_>| binding.names(server) && !binding.hosts_at(server).is_empty();
-    let message = "no server of its gateways has this VirtualService's hosts and takes what it has routes for: `http` \
-                   serves at HTTP and HTTPS, `tls` at passed TLS, `tcp` at TCP, each on the ports of its matches";
+    let message = "no server of its gateways has this VirtualService's hosts and takes what it has routes for";
     servers.any(meets).then(|| {
         binding
             .service
