@@ -27,11 +27,6 @@ pub(crate) fn memory(pid: u32) -> anyhow::Result<u64> {
     status(&pid.to_string(), "VmRSS:")
 }
 
-/// Lets [`peak`] count from now on (Linux: `proc_pid_clear_refs(5)`).
-pub(crate) fn forget_peak() -> anyhow::Result<()> {
-    Ok(fs::write("/proc/self/clear_refs", "5")?)
-}
-
 /// The most memory that this process has held, in bytes.
 pub(crate) fn peak() -> anyhow::Result<u64> {
     status("self", "VmHWM:")

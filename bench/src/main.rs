@@ -41,11 +41,17 @@ struct Args {
     /// Nothing is measured: the page and the plot are written again from `docs/performance.json`.
     #[arg(long)]
     page: bool,
+    /// Nothing else is measured than the memory that it takes to load this file into that one.
+    #[arg(long, num_args = 2, value_names = ["RESOURCES", "BOOTSTRAP"], hide = true)]
+    load: Vec<PathBuf>,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    if let [file, written] = args.load.as_slice() {
+        return loader::load_here(file, written);
+    }
     let docs = checkout().join("docs");
     if args.page {
         let json = fs::read_to_string(docs.join("performance.json"))?;
@@ -61,8 +67,8 @@ async fn main() -> anyhow::Result<()> {
         (effort, 100_000)
     } else {
         let effort = Effort {
-            rounds: 60,
-            requests: 2_000,
+            rounds: 80,
+            requests: 4_000,
         };
         (effort, 10_000_000)
     };
