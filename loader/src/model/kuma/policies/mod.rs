@@ -72,28 +72,35 @@ pub(super) fn apply(
         .collect();
     let find = |to: &WeightedCluster| by_name.get(to.cluster.as_str()).copied();
     for port in ports {
+        let protocol = port.protocol;
         let of_port: Vec<Tags> = port.listeners.iter().map(|l| l.tags.clone()).collect();
+        // Without TLS a connection belongs to no listener, so what any of them is given holds for all (Kuma's own rule
+        // for every port: `BuildGatewayRules` at 2.14.3).
+        let is_shared = matches!(protocol, Protocol::Http | Protocol::Tcp);
+        let mut of_connections = |policies: &Policies<'_>| {
+            let mut policy = timeout::listener(policies);
+            policy.access_logs = access_log::listener(policies, proxy, protocol, &mut collectors);
+            policy
+        };
+        let policies_of = |tags| Policies::of_any(resources, Side::Gateway(gateway), tags);
+        // Made once: each listener would look at all policies for all listeners.
+        let shared = is_shared.then(|| of_connections(&policies_of(&of_port)));
         for listener in &mut port.listeners {
             let own = std::slice::from_ref(&listener.tags);
-            // Without TLS a connection belongs to no listener, so what any of them is given holds for all (Kuma's
-            // own rule for every port: `BuildGatewayRules` at 2.14.3).
-            let shared = match port.protocol {
-                Protocol::Https | Protocol::Tls => own,
-                Protocol::Http | Protocol::Tcp => &of_port,
+            let policies = policies_of(if is_shared { &of_port } else { own });
+            listener.policy = match &shared {
+                Some(shared) => shared.clone(),
+                None => of_connections(&policies),
             };
-            let policies = Policies::of_any(resources, Side::Gateway(gateway), shared);
-            listener.policy = timeout::listener(&policies);
-            listener.policy.access_logs =
-                access_log::listener(&policies, proxy, port.protocol, &mut collectors);
             let to = listener.connections.iter().flat_map(|to| &to.clusters);
             let to: Vec<&Tags> = to.filter_map(find).map(|to| &to.destination).collect();
-            if connections::takes_connections(port.protocol) {
+            if connections::takes_connections(protocol) {
                 let idle = || timeout::connections(&policies, To::Listener, &to);
                 listener.policy.idle = listener.policy.idle.or_else(idle);
                 let attempts = retry::connections(&policies, To::Listener, &to);
                 listener.policy.connect_attempts = attempts;
             }
-            let policies = Policies::of_any(resources, Side::Gateway(gateway), own);
+            let policies = policies_of(own);
             let routes = listener
                 .virtual_hosts
                 .iter_mut()
