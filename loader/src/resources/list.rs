@@ -122,6 +122,7 @@ impl<T: Selects> List<T> {
     pub fn about(&self, keys: &[Sought]) -> Vec<(usize, usize)> {
         let mut places: Vec<_> = self.index().what.find(keys).collect();
         places.sort_unstable();
+        places.dedup();
         places
     }
 

@@ -10,6 +10,7 @@ use super::mesh_tcp_route::MeshTcpRoute;
 use super::mesh_traffic_permission::MeshTrafficPermission;
 use super::policy::{Connection, Policy};
 use super::traffic_permission::TrafficPermission;
+use crate::model::kuma::SERVICE_TAG;
 use crate::resources::list::{Key, Selects};
 
 /// A resource with `targetRef`.
@@ -116,7 +117,11 @@ fn of_target(target: Option<&TargetRef>) -> Vec<Key<'_>> {
     };
     match kind {
         "Mesh" | "MeshSubset" => {}
-        "MeshServiceSubset" => keys.push(Key::Name("MeshService", &target.name)),
+        "MeshServiceSubset" => {
+            // The name is the service, whatever the tags say.
+            keys.retain(|key| !matches!(key, Key::Tag(SERVICE_TAG, _)));
+            keys.push(Key::Name("MeshService", &target.name));
+        }
         _ if target.name.is_empty() => {
             let labels = target.labels.iter();
             keys.extend(labels.map(|(name, value)| Key::Label(name, value)));

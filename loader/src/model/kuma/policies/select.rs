@@ -2,6 +2,8 @@
 
 mod older;
 mod side;
+#[cfg(test)]
+mod tests;
 mod to;
 
 use std::cell::OnceCell;
