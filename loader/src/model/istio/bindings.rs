@@ -8,14 +8,15 @@ use policy::istio::ServerHost;
 use super::delegates::{self, ByName, Entry};
 use super::host_index::HostIndex;
 use super::names;
-use super::server_hosts::ServerHosts;
+use super::server_hosts::{Hosts, ServerHosts};
 use super::servers::{GatewayServer, Slot};
 use super::workload::Workload;
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::model::Port;
 use crate::model::kuma::Input;
 use crate::resources::Resource;
-use crate::resources::istio::virtual_service::VirtualService;
+use crate::resources::istio::gateway::Gateway;
+use crate::resources::istio::virtual_service::{TcpRoute, VirtualService};
 use crate::source::Path;
 
 /// A VirtualService with gateways, whoever may use it.
@@ -23,7 +24,7 @@ use crate::source::Path;
 pub(super) struct Binding<'a> {
     pub(super) service: &'a Resource<VirtualService>,
     /// Its hosts, with names of the namespace in full.
-    pub(super) hosts: Vec<String>,
+    pub(super) hosts: Hosts<String>,
     /// Its routes for requests, with those of its delegates.
     pub(super) http: Vec<Entry<'a>>,
     /// Names of gateways by their namespaces.
@@ -48,16 +49,16 @@ impl<'a> Binding<'a> {
         let mut findings = Vec::new();
         Some(Self {
             service,
-            hosts: hosts.map(|host| names::full(host, namespace)).collect(),
+            hosts: Hosts::new(hosts.map(|host| names::full(host, namespace)).collect()),
             http: delegates::entries(known, service, &mut findings),
             gateways,
             findings,
         })
     }
 
-    /// Whether it names the gateway of this server.
-    pub(super) fn names(&self, server: &GatewayServer<'_>) -> bool {
-        let meta = &server.gateway.meta;
+    /// Whether it names this gateway.
+    pub(super) fn names(&self, gateway: &Resource<Gateway>) -> bool {
+        let meta = &gateway.meta;
         let names = self.gateways.get(meta.namespace());
         names.is_some_and(|names| names.contains(&meta.name))
     }
@@ -149,6 +150,8 @@ pub(super) struct Bindings<'a> {
     all: Vec<&'a Binding<'a>>,
     /// The places of those with a host.
     by_host: HostIndex,
+    /// Those with routes for connections, and the places of these, by the port that is asked for; 0 is any.
+    by_port: HashMap<u32, BTreeSet<(usize, usize)>>,
 }
 
 impl<'a> Bindings<'a> {
@@ -173,12 +176,39 @@ impl<'a> Bindings<'a> {
             .filter_map(|(namespace, name)| services.by_gateway.get(namespace)?.get(name));
         let all = services.visible(places.flatten().copied(), user);
         let mut by_host = HostIndex::default();
+        let mut by_port: HashMap<_, BTreeSet<_>> = HashMap::new();
         for (place, binding) in all.iter().enumerate() {
-            for host in &binding.hosts {
+            for host in &binding.hosts.all {
                 by_host.add(host, place);
             }
+            for (index, route) in binding.service.spec.tcp.iter().enumerate() {
+                let ports = route.matches.iter().map(|entry| entry.port);
+                for port in ports.chain(route.matches.is_empty().then_some(0)) {
+                    by_port.entry(port).or_default().insert((place, index));
+                }
+            }
         }
-        Self { all, by_host }
+        Self {
+            all,
+            by_host,
+            by_port,
+        }
+    }
+
+    /// The routes for connections that may be those of a server, each with its place in its VirtualService.
+    pub(super) fn tcp<'b>(
+        &'b self,
+        server: &'b GatewayServer<'_>,
+    ) -> impl Iterator<Item = (&'a Binding<'a>, usize, &'a TcpRoute)> + use<'a, 'b> {
+        let ports = [u32::from(server.number), 0];
+        let places = ports.into_iter().filter_map(|port| self.by_port.get(&port));
+        let places: BTreeSet<_> = places.flatten().copied().collect();
+        let (gateway, of_any) = (server.gateway, places.into_iter());
+        of_any.filter_map(move |(place, index)| {
+            let binding = *self.all.get(place)?;
+            let route = binding.service.spec.tcp.get(index)?;
+            binding.names(gateway).then_some((binding, index, route))
+        })
     }
 
     /// Those that name the gateway of a server and have a host that is one of its hosts.
@@ -192,7 +222,7 @@ impl<'a> Bindings<'a> {
         let meeting = places.into_iter().filter_map(|place| self.all.get(place));
         meeting
             .copied()
-            .filter(move |binding| binding.names(server))
+            .filter(move |binding| binding.names(server.gateway))
     }
 
     /// Names those that name a gateway of the workload and got no request or connection.
@@ -256,11 +286,12 @@ impl<'s, 'a> Servers<'s, 'a> {
 /// That hosts do not meet is a matter of the resources alone, and said where those are checked.
 fn unused(binding: &Binding<'_>, servers: &Servers<'_, '_>) -> Option<Diagnostic> {
     let namespace = binding.service.meta.namespace();
-    let hosts = binding.hosts.iter();
+    let hosts = binding.hosts.all.iter();
     let places = hosts.flat_map(|host| servers.by_host.meeting(host));
     let mut meeting = places.filter_map(|place| servers.all.get(place));
     let message = "no server of its gateways has this VirtualService's hosts and takes what it has routes for";
-    let meets = meeting.any(|(server, host)| host.admits(namespace) && binding.names(server));
+    let meets =
+        meeting.any(|(server, host)| host.admits(namespace) && binding.names(server.gateway));
     meets.then(|| {
         binding
             .service

@@ -42,7 +42,7 @@ pub(super) fn by_sni<'a>(
     if server.mode() == TlsMode::AutoPassthrough {
         return auto_passthrough::listeners(maker, server, taken);
     }
-    let (bindings, hosts) = (maker.bindings, ServerHosts::new(server));
+    let (bindings, hosts) = (maker.bindings, ServerHosts::new(server.hosts()));
     let mut made: Vec<Listener> = Vec::new();
     for binding in bindings.of(server).filter(|binding| binding.meets(&hosts)) {
         for (index, route) in binding.service.spec.tls.iter().enumerate() {
@@ -122,19 +122,16 @@ fn terminated<'a>(
 
 /// Where the connections of a server go, if anywhere.
 pub(super) fn of_tcp<'a>(maker: &mut Maker<'a, '_>, server: &GatewayServer<'a>) -> Option<To> {
-    let (bindings, hosts) = (maker.bindings, ServerHosts::new(server));
-    for binding in bindings.of(server).filter(|binding| binding.meets(&hosts)) {
-        for (index, route) in binding.service.spec.tcp.iter().enumerate() {
-            let is_meant = route.matches.is_empty()
-                || route.matches.iter().any(|entry| {
-                    is_port(entry.port, server)
-                        && (entry.gateways.is_empty()
-                            || binding.entry_serves(&entry.gateways, server))
-                });
-            if is_meant && !route.route.is_empty() {
-                let path = Path::of("tcp").index(index);
-                return Some(destinations(maker, binding, &route.route, &path, server));
-            }
+    let (bindings, hosts) = (maker.bindings, ServerHosts::new(server.hosts()));
+    for (binding, index, route) in bindings.tcp(server) {
+        let is_meant = route.matches.is_empty()
+            || route.matches.iter().any(|entry| {
+                is_port(entry.port, server)
+                    && (entry.gateways.is_empty() || binding.entry_serves(&entry.gateways, server))
+            });
+        if is_meant && !route.route.is_empty() && binding.meets(&hosts) {
+            let path = Path::of("tcp").index(index);
+            return Some(destinations(maker, binding, &route.route, &path, server));
         }
     }
     None

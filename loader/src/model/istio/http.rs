@@ -35,7 +35,7 @@ pub(super) fn virtual_hosts<'a>(
     let mut hosts: Vec<VirtualHost> = Vec::new();
     let mut known: HashMap<(HostPattern, Option<String>), usize> = HashMap::new();
     for server in servers {
-        let at_server = ServerHosts::new(server);
+        let at_server = ServerHosts::new(server.hosts());
         for binding in bindings.of(server) {
             let bound = binding.hosts_at(&at_server);
             if bound.is_empty() || binding.http.is_empty() {
@@ -123,7 +123,7 @@ fn domain_of(host: &str) -> Option<(HostPattern, Option<String>)> {
 
 fn unserved_host(binding: &Binding<'_>, host: &str) -> Diagnostic {
     let service = binding.service;
-    let index = binding.hosts.iter().position(|own| own == host);
+    let index = binding.hosts.all.iter().position(|own| own == host);
     let path = Path::of("hosts").index(index.unwrap_or_default());
     let message = format!("`{host}` is no host name, so no request has it");
     let finding = service.error(Code::NotServedField, &path, message);

@@ -1,58 +1,85 @@
-//! The hosts of one server, by what they meet: it may have thousands, and a VirtualService for each.
+//! The hosts of a server and those of a VirtualService, by what they meet: either may have thousands.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashSet};
 
-use policy::istio::{ServerHost, subset_of};
+use policy::istio::{ServerHost, matches, subset_of};
 
 use super::host_index::HostIndex;
-use super::servers::GatewayServer;
 
-/// The hosts of a server.
-pub(super) struct ServerHosts<'a> {
-    all: Vec<ServerHost<'a>>,
-    by_host: HostIndex,
+/// So many pairs are compared one by one.
+const FEW: usize = 16;
+
+/// Hosts that are looked up if there are many.
+#[derive(Debug, Default)]
+pub(super) struct Hosts<T> {
+    pub(super) all: Vec<T>,
+    by_host: OnceCell<HostIndex>,
 }
 
-impl<'a> ServerHosts<'a> {
-    pub(super) fn new(server: &GatewayServer<'a>) -> Self {
-        Self::of(server.hosts())
-    }
-
-    fn of(all: Vec<ServerHost<'a>>) -> Self {
-        let mut by_host = HostIndex::default();
-        for (place, host) in all.iter().enumerate() {
-            by_host.add(host.host, place);
-        }
+impl<T> Hosts<T> {
+    pub(super) fn new(all: Vec<T>) -> Self {
+        let by_host = OnceCell::new();
         Self { all, by_host }
     }
 
-    /// Each pair that meets, of the hosts that are for a namespace and of `others`.
-    fn pairs<'s>(
-        &'s self,
-        others: &'s [String],
-        namespace: &'s str,
-    ) -> impl Iterator<Item = (usize, usize, &'s ServerHost<'a>)> + use<'s, 'a> {
-        let others = others.iter().enumerate();
-        let pairs = others.flat_map(move |(index, other)| {
-            let places = self.by_host.meeting(other).into_iter();
-            places.filter_map(move |place| Some((place, index, self.all.get(place)?)))
+    fn meeting(&self, host: &str, text: impl Fn(&T) -> &str) -> BTreeSet<usize> {
+        let index = self.by_host.get_or_init(|| {
+            let mut index = HostIndex::default();
+            for (place, own) in self.all.iter().enumerate() {
+                index.add(text(own), place);
+            }
+            index
         });
-        pairs.filter(move |(.., host)| host.admits(namespace))
+        index.meeting(host)
+    }
+}
+
+/// The hosts of a server.
+pub(super) type ServerHosts<'a> = Hosts<ServerHost<'a>>;
+
+impl<'a> ServerHosts<'a> {
+    /// The places of each pair that meets, of the hosts that are for a namespace and of `others`, in rising order.
+    fn pairs(&self, others: &Hosts<String>, namespace: &str) -> BTreeSet<(usize, usize)> {
+        let own = || {
+            let own = self.all.iter().enumerate();
+            own.filter(|(_, host)| host.admits(namespace))
+        };
+        if self.all.len().saturating_mul(others.all.len()) <= FEW {
+            let pairs = own().flat_map(|(place, host)| {
+                let others = others.all.iter().enumerate();
+                let met = others.filter(|(_, other)| matches(host.host, other));
+                met.map(move |(index, _)| (place, index))
+            });
+            return pairs.collect();
+        }
+        if self.all.len() < others.all.len() {
+            let pairs = own().flat_map(|(place, host)| {
+                let met = others.meeting(host.host, String::as_str).into_iter();
+                met.map(move |index| (place, index))
+            });
+            return pairs.collect();
+        }
+        let pairs = others.all.iter().enumerate().flat_map(|(index, other)| {
+            let met = self.meeting(other, |own| own.host).into_iter();
+            met.map(move |place| (place, index))
+        });
+        let is_admitted =
+            |place: usize| self.all.get(place).is_some_and(|own| own.admits(namespace));
+        pairs.filter(|(place, _)| is_admitted(*place)).collect()
     }
 
     /// Whether any of them meets any of `others`.
-    pub(super) fn meet(&self, others: &[String], namespace: &str) -> bool {
-        self.pairs(others, namespace).next().is_some()
+    pub(super) fn meet(&self, others: &Hosts<String>, namespace: &str) -> bool {
+        !self.pairs(others, namespace).is_empty()
     }
 
     /// What [`policy::istio::intersection`] gives for the hosts that are for a namespace: of each pair the narrower one.
-    pub(super) fn common(&self, others: &[String], namespace: &str) -> Vec<String> {
+    pub(super) fn common(&self, others: &Hosts<String>, namespace: &str) -> Vec<String> {
         let pairs = self.pairs(others, namespace);
-        let pairs: BTreeSet<(usize, usize)> =
-            pairs.map(|(place, index, _)| (place, index)).collect();
         let mut seen = HashSet::new();
         let narrower = pairs.into_iter().filter_map(|(place, index)| {
-            let (server, other) = (self.all.get(place)?.host, others.get(index)?.as_str());
+            let (server, other) = (self.all.get(place)?.host, others.all.get(index)?.as_str());
             let narrower = if subset_of(server, other) {
                 server
             } else {
@@ -87,12 +114,22 @@ mod tests {
                 .iter()
                 .map(|text| ServerHost::parse(text, "y"));
             let hosts: Vec<_> = hosts.collect();
-            let indexed = ServerHosts::of(hosts.clone());
-            for (others, namespace) in lists.iter().flat_map(|l| ["x", "y"].map(|n| (l, n))) {
-                let owned: Vec<_> = others.iter().map(|&other| other.to_owned()).collect();
-                let expected = intersection(&names_for_namespace(&hosts, namespace), others);
-                assert_eq!(indexed.common(&owned, namespace), expected);
-                assert_eq!(indexed.meet(&owned, namespace), !expected.is_empty());
+            // One by one, and looked up from either side.
+            for (others, times) in lists.iter().flat_map(|list| [(list, 1), (list, 20)]) {
+                for more in [0, 200] {
+                    let mut hosts = hosts.clone();
+                    hosts.resize(hosts.len() + more, ServerHost::parse("e", "y"));
+                    let others = others.repeat(times);
+                    let owned = others.iter().map(|&other| other.to_owned());
+                    let owned = Hosts::new(owned.collect());
+                    let indexed = ServerHosts::new(hosts.clone());
+                    for namespace in ["x", "y"] {
+                        let expected =
+                            intersection(&names_for_namespace(&hosts, namespace), &others);
+                        assert_eq!(indexed.common(&owned, namespace), expected);
+                        assert_eq!(indexed.meet(&owned, namespace), !expected.is_empty());
+                    }
+                }
             }
         }
     }
