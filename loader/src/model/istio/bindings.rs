@@ -1,6 +1,5 @@
 //! Which VirtualServices serve at which servers, and in which order.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use policy::istio::ServerHost;
@@ -244,18 +243,22 @@ impl<'a> Bindings<'a> {
             used.insert(&route.origin.resource);
             used.extend(route.also.iter().map(|part| part.origin.resource.as_str()));
         }
+        let is_unused = |binding: &&&Binding<'_>| {
+            let entries = binding.http.iter().map(|entry| entry.service);
+            let mut owners = entries.chain([binding.service]);
+            !owners.any(|own| used.contains(own.meta.to_string().as_str()))
+        };
+        let all_unused: Vec<_> = self.all.iter().filter(is_unused).collect();
+        if all_unused.is_empty() {
+            return;
+        }
         // Where an error has left out routes, more words about that say nothing.
         let errors = findings.iter().filter(|f| f.severity == Severity::Error);
         let wrong: HashSet<_> = errors.filter_map(|f| f.resource.clone()).collect();
-        let servers = OnceCell::new();
-        for binding in &self.all {
-            let entries = binding.http.iter().map(|entry| entry.service);
-            let mut owners = entries.chain([binding.service]);
-            let is_used = owners.any(|own| used.contains(own.meta.to_string().as_str()));
-            let is_wrong = wrong.contains(&binding.service.meta.to_string());
-            if !is_used && !is_wrong {
-                let servers = servers.get_or_init(|| Servers::new(slots));
-                findings.extend(unused(binding, servers));
+        let servers = Servers::new(slots);
+        for binding in all_unused {
+            if !wrong.contains(&binding.service.meta.to_string()) {
+                findings.extend(unused(binding, &servers));
             }
         }
     }

@@ -142,14 +142,24 @@ fn made<'a>(
     Some(proxy)
 }
 
-/// Everything that is wrong with the gateways of all workloads that the resources hold; `keep` gets what was made.
-pub fn check(input: Input<'_>, mut keep: impl FnMut(Workload, Proxy)) -> Vec<Diagnostic> {
+/// Everything that is wrong with the gateways of all workloads that the resources hold, but for what does nothing as
+/// long as nobody says where a gateway is; `keep` gets that with what was made.
+pub fn check(
+    input: Input<'_>,
+    mut keep: impl FnMut(&Workload, Proxy, Vec<Diagnostic>),
+) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     let workloads = workloads(input.resources);
     let shared = Shared::new(input);
     for workload in &workloads {
-        match of_workload(&shared, workload, &mut findings) {
-            Some(proxy) => keep(workload.clone(), proxy),
+        let before = findings.len();
+        let proxy = of_workload(&shared, workload, &mut findings);
+        let own = findings.split_off(before).into_iter();
+        let is_unplaced = |finding: &Diagnostic| finding.code == Code::UnknownLocality;
+        let (unplaced, own): (Vec<_>, Vec<_>) = own.partition(is_unplaced);
+        findings.extend(own);
+        match proxy {
+            Some(proxy) => keep(workload, proxy, unplaced),
             None => findings.extend(nothing_left(&shared, workload)),
         }
     }

@@ -32,8 +32,6 @@ pub struct Workload {
     pub node: String,
     /// Where it is, if that is known.
     pub locality: Option<Locality>,
-    /// Whether it is the one to be served: what nobody says about it then, nobody will.
-    pub is_chosen: bool,
 }
 
 impl Workload {
