@@ -3,7 +3,7 @@
 
 mod certificates;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::istio::label_index::{Labels, SelectorIndex};
@@ -105,7 +105,7 @@ impl<'r> Selections<'r> {
         }
         let selectors = made.known.iter();
         let by_label = SelectorIndex::new(selectors.map(|(own, number)| (*number, "", *own)));
-        let labels: HashSet<_> = workloads(&resources.kubernetes)
+        let labels: BTreeSet<_> = workloads(&resources.kubernetes)
             .map(|own| own.labels)
             .collect();
         for labels in labels {

@@ -1,6 +1,6 @@
 //! Which VirtualServices serve at which servers, and in which order.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use policy::istio::ServerHost;
 
@@ -27,7 +27,7 @@ pub(super) struct Binding<'a> {
     /// Its routes for requests, with those of its delegates.
     pub(super) http: Vec<Entry<'a>>,
     /// Names of gateways by their namespaces.
-    gateways: HashMap<String, HashSet<String>>,
+    gateways: BTreeMap<String, BTreeSet<String>>,
     /// What is wrong with its delegates.
     findings: Vec<Diagnostic>,
 }
@@ -36,7 +36,7 @@ impl<'a> Binding<'a> {
     /// Nothing for a delegate, which is served in the place of its root, and for what is for the mesh alone.
     fn new(known: &ByName<'a>, service: &'a Resource<VirtualService>) -> Option<Self> {
         let namespace = service.meta.namespace();
-        let mut gateways: HashMap<_, HashSet<_>> = HashMap::new();
+        let mut gateways: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for text in service.spec.gateways.iter().filter(|name| *name != "mesh") {
             let (namespace, name) = names::gateway(text, namespace);
             gateways.entry(namespace).or_default().insert(name);

@@ -58,11 +58,14 @@ impl<'r> LabelIndex<'r> {
     }
 }
 
+/// A namespace, a selector, and the numbers of all that have it there.
+type Group<'r> = (&'r str, &'r Labels, Vec<usize>);
+
 /// Selectors, each of what is in one namespace, with numbers that rise.
 #[derive(Debug, Default)]
 pub(crate) struct SelectorIndex<'r> {
-    /// Each selector once, with all that have it.
-    all: Vec<(&'r Labels, Vec<usize>)>,
+    /// Each selector once.
+    all: Vec<Group<'r>>,
     /// Each at that of its labels which the fewest others ask for.
     by_label: HashMap<(&'r str, &'r str, &'r str), Vec<usize>>,
     /// Those that ask for no label.
@@ -76,10 +79,10 @@ impl<'r> SelectorIndex<'r> {
         let mut known: HashMap<(&str, &Labels), usize> = HashMap::new();
         for (number, namespace, selector) in all {
             let group = *known.entry((namespace, selector)).or_insert_with(|| {
-                index.all.push((selector, Vec::new()));
+                index.all.push((namespace, selector, Vec::new()));
                 index.all.len() - 1
             });
-            if let Some((_, numbers)) = index.all.get_mut(group) {
+            if let Some((.., numbers)) = index.all.get_mut(group) {
                 numbers.push(number);
             }
         }
@@ -88,13 +91,12 @@ impl<'r> SelectorIndex<'r> {
             labels.map(move |(name, value)| (namespace, name.as_str(), value.as_str()))
         };
         let mut counts: HashMap<_, usize> = HashMap::new();
-        for key in known
-            .keys()
-            .flat_map(|(namespace, own)| keys(namespace, own))
-        {
-            *counts.entry(key).or_default() += 1;
+        for (namespace, selector, _) in &index.all {
+            for key in keys(namespace, selector) {
+                *counts.entry(key).or_default() += 1;
+            }
         }
-        for ((namespace, selector), group) in known {
+        for (group, (namespace, selector, _)) in index.all.iter().enumerate() {
             match keys(namespace, selector).min_by_key(|key| counts.get(key)) {
                 Some(rarest) => index.by_label.entry(rarest).or_default().push(group),
                 None => {
@@ -112,14 +114,14 @@ impl<'r> SelectorIndex<'r> {
         labels: &'s Labels,
     ) -> impl Iterator<Item = usize> + use<'s, 'r> {
         let groups = self.groups(namespace, labels);
-        groups.flat_map(|(_, numbers)| numbers).copied()
+        groups.flat_map(|(.., numbers)| numbers).copied()
     }
 
     /// The first of those.
     pub(crate) fn first_selecting(&self, namespace: &str, labels: &Labels) -> Option<usize> {
         let groups = self.groups(namespace, labels);
         groups
-            .filter_map(|(_, numbers)| numbers.first())
+            .filter_map(|(.., numbers)| numbers.first())
             .min()
             .copied()
     }
@@ -128,7 +130,7 @@ impl<'r> SelectorIndex<'r> {
         &'s self,
         namespace: &'s str,
         labels: &'s Labels,
-    ) -> impl Iterator<Item = &'s (&'r Labels, Vec<usize>)> + use<'s, 'r> {
+    ) -> impl Iterator<Item = &'s Group<'r>> + use<'s, 'r> {
         let asked = labels.iter().filter_map(move |(name, value)| {
             self.by_label
                 .get(&(namespace, name.as_str(), value.as_str()))
@@ -136,7 +138,7 @@ impl<'r> SelectorIndex<'r> {
         let empty = self.empty.get(namespace).into_iter();
         let groups = asked.flatten().chain(empty);
         let groups = groups.filter_map(|group| self.all.get(*group));
-        groups.filter(|(selector, _)| selects(selector, labels))
+        groups.filter(|(_, selector, _)| selects(selector, labels))
     }
 }
 

@@ -38,7 +38,7 @@ impl<T> Hosts<T> {
 /// The hosts of a server.
 pub(super) type ServerHosts<'a> = Hosts<ServerHost<'a>>;
 
-impl<'a> ServerHosts<'a> {
+impl ServerHosts<'_> {
     /// The places of each pair that meets, of the hosts that are for a namespace and of `others`, in rising order.
     fn pairs(&self, others: &Hosts<String>, namespace: &str) -> BTreeSet<(usize, usize)> {
         let own = || {
