@@ -43,6 +43,11 @@ impl Loaded {
         }
     }
 
+    /// What is said of the resources, once the proxy is made: they take more memory than anything made of them.
+    pub(super) fn without_resources(self) -> (Sources, Vec<Diagnostic>) {
+        (self.sources, self.findings)
+    }
+
     /// Gives services outside of the mesh the virtual addresses that are kept in the working directory, and keeps those of
     /// new ones there.
     pub(super) fn keep_vips(&mut self) -> anyhow::Result<()> {

@@ -146,12 +146,17 @@ impl Directory {
     }
 
     /// Keeps a configuration that Envoy has taken, and the errors beside which it did.
-    pub(super) fn keep(&self, bootstrap: &Bootstrap, errors: &Errors) -> anyhow::Result<()> {
+    pub(super) fn keep(&self, whole: &[u8], errors: &Errors) -> anyhow::Result<()> {
         // First: next to the configuration before they hide no error that matters to it.
         if self.errors() != *errors {
             files::write_durably(&self.errors_file(), &serde_json::to_vec(errors)?, PRIVATE)?;
         }
-        files::write_durably(&self.last_good(), &bootstrap.encode_to_vec(), PRIVATE)
+        files::write_durably(&self.last_good(), whole, PRIVATE)
+    }
+
+    /// Whether a configuration was kept.
+    pub(super) fn has_kept(&self) -> bool {
+        self.last_good().exists()
     }
 
     /// The configuration that was kept last.
