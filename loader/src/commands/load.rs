@@ -57,12 +57,15 @@ impl Loaded {
         if self.resources.mesh_external_services.is_empty() {
             return Ok(());
         }
-        self.made.forget();
+        let before = self.resources.vips.clone();
         let resources = &mut self.resources;
         let give = |kept: &mut vips::Kept| vips::give(resources, &range, kept);
         match vips::store::keep(&files::work_dir()?, &range, give)? {
             Ok(findings) => self.add(findings),
             Err(finding) => self.add(vec![finding]),
+        }
+        if self.resources.vips != before {
+            self.made.forget();
         }
         Ok(())
     }
