@@ -61,7 +61,12 @@ pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Re
         output.done();
         return Ok(Some(0));
     }
-    let Some((directory, configuration, said)) = first? else {
+    let Some(First {
+        directory,
+        configuration,
+        said,
+    }) = first?
+    else {
         return Ok(None);
     };
     program.base_id = settings.hot_restart.then(|| directory.base_id());
@@ -100,8 +105,15 @@ pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Re
     code.map(Some)
 }
 
-/// The configuration to begin with: that of the resources, with the first screen about it, or else the last good one of
-/// an earlier run, with the reason.
+/// What to begin with.
+struct First {
+    directory: Directory,
+    configuration: Configuration,
+    /// The first screen about it; of one of an earlier run why it is not that of the resources.
+    said: Result<String, Refusal>,
+}
+
+/// The configuration of the resources, or else the last good one of an earlier run; nothing if there is neither.
 fn first(
     settings: &Settings,
     program: &Program,
@@ -109,7 +121,7 @@ fn first(
     watch: &mut Watch,
     streamer: &mut Option<Streamer>,
     output: &Output,
-) -> anyhow::Result<Option<(Directory, Configuration, Result<String, Refusal>)>> {
+) -> anyhow::Result<Option<First>> {
     let color = output.color_on_stderr();
     let mut named = None;
     let loaded = output.progress_of("reading and checking the resources", || load(&mut named));
@@ -135,7 +147,13 @@ fn first(
                 Ok((new, screen))
             });
             match proved {
-                Ok((new, screen)) => return Ok(Some((directory, new, Ok(screen)))),
+                Ok((configuration, screen)) => {
+                    return Ok(Some(First {
+                        directory,
+                        configuration,
+                        said: Ok(screen),
+                    }));
+                }
                 Err(refusal) => (Some(directory), refusal),
             }
         }
@@ -157,7 +175,11 @@ fn first(
     kept.admin = Some(crate::envoy::admin(settings.admin));
     let mut configuration = Configuration::new(None, kept, &directory)?;
     configuration.errors = directory.errors();
-    Ok(Some((directory, configuration, Err(refusal))))
+    Ok(Some(First {
+        directory,
+        configuration,
+        said: Err(refusal),
+    }))
 }
 
 /// Sends log lines from now on, if the proxy has any for TCP servers; of one from an earlier run that is not known.

@@ -119,7 +119,7 @@ fn each_change_is_in_the_files_of_its_kind() {
 #[test]
 fn the_same_resources_are_the_same_files() {
     let (a, b) = (split(bootstrap(RESOURCES)), split(bootstrap(RESOURCES)));
-    assert_eq!(a.files, b.files);
+    assert_eq!(a, b);
 }
 
 #[test]
