@@ -47,7 +47,7 @@ pub(crate) use cross_mesh_clients::by_policy as policies_decide_about_clients;
 pub use identities::{Nameless, identity};
 pub use meshes::{all as meshes, has_mtls, mtls};
 pub(crate) use policies::{GRPC_CONDITIONS, RETRY_CONDITIONS, bandwidth};
-pub use select::{gateway_of, is_builtin_gateway, routes_attach};
+pub use select::{gateway_of, is_builtin_gateway};
 pub(crate) use sidecar::passthrough::is_used as passthrough_is_used;
 pub use zone_egress::{egress_identities, zone_egress};
 

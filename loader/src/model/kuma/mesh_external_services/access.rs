@@ -6,14 +6,16 @@
 use policy::client::Client;
 use policy::permissions::{Facts, Permissions};
 
-use super::is_named;
+use super::{is_named, labels};
+use crate::model::kuma::Input;
 use crate::model::kuma::cross_mesh_clients::of_one_mesh;
+use crate::model::kuma::select::display_name;
 use crate::model::kuma::sidecar::permissions::by_rules;
-use crate::model::kuma::{Input, of_mesh};
 use crate::model::{Identity, Permission};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::resources::kuma::mesh_http_route::TargetRef;
+use crate::resources::list::Key;
 
 /// Whether services that no permission is about are for nobody.
 pub(in crate::model::kuma) fn is_forbidden_by_default(input: Input<'_>, mesh: &str) -> bool {
@@ -32,15 +34,23 @@ pub(in crate::model::kuma) fn permission(
     input: Input<'_>,
     service: &Resource<MeshExternalService>,
 ) -> Option<Permission> {
-    let policies: Vec<_> = of_mesh(
-        &input.resources.mesh_traffic_permissions,
-        &service.meta.mesh,
-    )
-    .filter(|policy| {
-        let target = policy.spec.target_ref.as_ref();
-        !policy.meta.is_shadow() && target.is_some_and(|target| is_meant(service, target))
-    })
-    .collect();
+    let mesh = service.meta.mesh.as_str();
+    let labels = labels(&service.meta);
+    let names = [service.meta.name.as_str(), display_name(&service.meta)];
+    let names = names.map(|name| Key::Name("MeshExternalService", name));
+    let labels = labels.iter().map(|(name, value)| Key::Label(name, value));
+    let keys = labels.chain(names).chain([Key::Any]);
+    let keys: Vec<_> = keys.map(|key| key.sought(mesh)).collect();
+    let all = &input.resources.mesh_traffic_permissions;
+    let policies = all.of(&keys).into_iter().filter_map(|place| all.get(place));
+    let policies: Vec<_> = policies
+        .filter(|policy| {
+            let target = policy.spec.target_ref.as_ref();
+            policy.meta.mesh == mesh
+                && !policy.meta.is_shadow()
+                && target.is_some_and(|target| is_meant(service, target))
+        })
+        .collect();
     if policies.is_empty() {
         return None;
     }

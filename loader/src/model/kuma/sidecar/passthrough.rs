@@ -164,7 +164,7 @@ pub(super) fn said(own: &Sidecar<'_>) -> Option<Mode> {
 pub(super) fn matched<'a>(own: &Sidecar<'a>) -> Vec<&'a Resource<MeshPassthrough>> {
     let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
     let all = &own.input.resources.mesh_passthroughs;
-    policies.matched(all, |policy| policy.target_ref.as_ref(), None)
+    policies.matched(all)
 }
 
 /// Whether the policy is for any proxy that connections are redirected to, or that has a port for hostnames.
@@ -178,11 +178,7 @@ pub(crate) fn is_used(resources: &Resources, policy: &Resource<MeshPassthrough>)
         let sections: Vec<_> = networking.inbound.iter().map(super::section).collect();
         let tags = super::tags(dataplane);
         let policies = Policies::of_any(resources, Side::Sidecar(dataplane, &sections), &tags);
-        let matched = policies.matched(
-            &resources.mesh_passthroughs,
-            |p| p.target_ref.as_ref(),
-            None,
-        );
+        let matched = policies.matched(&resources.mesh_passthroughs);
         let is_meant = matched.iter().any(|other| std::ptr::eq(*other, policy));
         is_caught && !is_builtin_gateway(dataplane) && is_meant
     })
