@@ -21,7 +21,7 @@ use super::status::{Shown, certificates};
 use super::swap::{NotTaken, Running, swap};
 use crate::diagnostic::{Diagnostic, render};
 use crate::hash::sha256_hex;
-use crate::identity::Renewal;
+use crate::identity::{Remembered, Renewal};
 use crate::model::Proxy;
 use crate::output::Output;
 use crate::source::Sources;
@@ -171,6 +171,11 @@ impl Configuration {
     /// What tells it from others: the beginning of a SHA-256.
     pub(super) fn hash(&self) -> &str {
         &self.shown.loaded.hash
+    }
+
+    /// What a later process needs to renew its identities.
+    pub(super) fn remembered(&self) -> Option<Remembered> {
+        self.renewal.as_ref()?.remembered()
     }
 
     /// Whether Envoy would take it.

@@ -175,6 +175,7 @@ fn first(
     kept.admin = Some(crate::envoy::admin(settings.admin));
     let mut configuration = Configuration::new(None, kept, &directory)?;
     configuration.errors = directory.errors();
+    configuration.renewal = directory.renewal()?;
     Ok(Some(First {
         directory,
         configuration,

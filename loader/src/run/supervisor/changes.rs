@@ -93,7 +93,7 @@ impl Supervisor<'_> {
         .map_err(|error| Refusal::failure(&error))?;
         let (new, sources) = Configuration::of(wanted, &self.directory)?;
         if new.split == old.split {
-            let is_kept = new.errors == old.errors;
+            let is_kept = new.errors == old.errors && new.remembered() == old.remembered();
             self.configuration = new;
             if !is_kept {
                 self.keep();
@@ -121,7 +121,8 @@ impl Supervisor<'_> {
     /// What is served goes on to be served if it cannot be kept.
     pub(super) fn keep(&self) {
         let Configuration { whole, errors, .. } = &self.configuration;
-        if let Err(error) = self.directory.keep(whole, errors) {
+        let renewal = self.configuration.remembered();
+        if let Err(error) = self.directory.keep(whole, errors, renewal.as_ref()) {
             self.output.talk(format_args!(
                 "meshgate: a restart would not come up with what is served now: {error:#}"
             ));
