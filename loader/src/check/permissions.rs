@@ -80,7 +80,7 @@ fn for_connections<'a>(
     let mut by_permission: HashMap<_, Vec<_>> = HashMap::new();
     for service in &lookup.input().resources.mesh_external_services {
         if service.spec.matching.protocol == "tcp" {
-            for permission in lookup.permissions_about(service) {
+            for permission in kuma::permissions_about(lookup.input(), service) {
                 let place = std::ptr::from_ref(permission);
                 by_permission.entry(place).or_default().push(service);
             }

@@ -6,6 +6,7 @@ mod files;
 pub mod istio;
 pub mod kubernetes;
 pub mod kuma;
+pub mod list;
 mod load;
 mod not_served;
 mod re2;
@@ -52,6 +53,7 @@ use kuma::traffic_route::TrafficRoute;
 use kuma::virtual_outbound::VirtualOutbound;
 use kuma::zone_egress::ZoneEgress;
 use kuma::zone_ingress::ZoneIngress;
+use list::List;
 
 /// All resources of the kinds that are served, in the order of the input.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +65,7 @@ pub struct Resources {
     /// `Dataplane`.
     pub dataplanes: Vec<Resource<Dataplane>>,
     /// `MeshGateway`.
-    pub mesh_gateways: Vec<Resource<MeshGateway>>,
+    pub mesh_gateways: List<MeshGateway>,
     /// `Secret`.
     pub secrets: Secrets,
     /// `ExternalService`.
@@ -87,47 +89,47 @@ pub struct Resources {
     /// `MeshMultiZoneService`.
     pub mesh_multi_zone_services: Vec<Resource<MeshMultiZoneService>>,
     /// `MeshHTTPRoute`.
-    pub mesh_http_routes: Vec<Resource<MeshHttpRoute>>,
+    pub mesh_http_routes: List<MeshHttpRoute>,
     /// `MeshTCPRoute`.
-    pub mesh_tcp_routes: Vec<Resource<MeshTcpRoute>>,
+    pub mesh_tcp_routes: List<MeshTcpRoute>,
     /// `MeshGatewayRoute`.
-    pub mesh_gateway_routes: Vec<Resource<MeshGatewayRoute>>,
+    pub mesh_gateway_routes: List<MeshGatewayRoute>,
     /// `MeshAccessLog`.
-    pub mesh_access_logs: Vec<Resource<MeshAccessLog>>,
+    pub mesh_access_logs: List<MeshAccessLog>,
     /// `TrafficLog`.
-    pub traffic_logs: Vec<Resource<TrafficLog>>,
+    pub traffic_logs: List<TrafficLog>,
     /// `MeshOpenTelemetryBackend`.
     pub mesh_open_telemetry_backends: Vec<Resource<MeshOpenTelemetryBackend>>,
     /// `HealthCheck`.
-    pub health_checks: Vec<Resource<HealthCheck>>,
+    pub health_checks: List<HealthCheck>,
     /// `MeshHealthCheck`.
-    pub mesh_health_checks: Vec<Resource<MeshHealthCheck>>,
+    pub mesh_health_checks: List<MeshHealthCheck>,
     /// `MeshTimeout`.
-    pub mesh_timeouts: Vec<Resource<MeshTimeout>>,
+    pub mesh_timeouts: List<MeshTimeout>,
     /// `Timeout`.
-    pub timeouts: Vec<Resource<Timeout>>,
+    pub timeouts: List<Timeout>,
     /// `MeshRetry`.
-    pub mesh_retries: Vec<Resource<MeshRetry>>,
+    pub mesh_retries: List<MeshRetry>,
     /// `Retry`.
-    pub retries: Vec<Resource<Retry>>,
+    pub retries: List<Retry>,
     /// `MeshCircuitBreaker`.
-    pub mesh_circuit_breakers: Vec<Resource<MeshCircuitBreaker>>,
+    pub mesh_circuit_breakers: List<MeshCircuitBreaker>,
     /// `CircuitBreaker`.
-    pub circuit_breakers: Vec<Resource<CircuitBreaker>>,
+    pub circuit_breakers: List<CircuitBreaker>,
     /// `MeshRateLimit`.
-    pub mesh_rate_limits: Vec<Resource<MeshRateLimit>>,
+    pub mesh_rate_limits: List<MeshRateLimit>,
     /// `RateLimit`.
-    pub rate_limits: Vec<Resource<RateLimit>>,
+    pub rate_limits: List<RateLimit>,
     /// `MeshFaultInjection`.
-    pub mesh_fault_injections: Vec<Resource<MeshFaultInjection>>,
+    pub mesh_fault_injections: List<MeshFaultInjection>,
     /// `MeshTLS`.
-    pub mesh_tls: Vec<Resource<MeshTls>>,
+    pub mesh_tls: List<MeshTls>,
     /// What may leave a mesh without being a service.
-    pub mesh_passthroughs: Vec<Resource<MeshPassthrough>>,
+    pub mesh_passthroughs: List<MeshPassthrough>,
     /// `MeshTrafficPermission`.
-    pub mesh_traffic_permissions: Vec<Resource<MeshTrafficPermission>>,
+    pub mesh_traffic_permissions: List<MeshTrafficPermission>,
     /// `TrafficPermission`.
-    pub traffic_permissions: Vec<Resource<TrafficPermission>>,
+    pub traffic_permissions: List<TrafficPermission>,
     /// Istio's.
     pub istio: istio::Istio,
     /// Kubernetes' own.

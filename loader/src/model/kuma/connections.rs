@@ -2,11 +2,11 @@
 
 use policy::Tags;
 
+use super::Input;
 use super::backends::Backends;
-use super::http_routes::{RouteTarget, order, rank};
-use super::policies::{Destination, Policies};
-use super::select::routes_attach;
-use super::{Input, of_mesh};
+use super::gateway_routes;
+use super::http_routes::RouteTarget;
+use super::policies::{Destination, Policies, Side, To};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Connections, Port, Protocol, WeightedCluster};
 use crate::resources::Resource;
@@ -21,21 +21,19 @@ pub(super) fn any_attaches(
     gateway: &Resource<MeshGateway>,
     ports: &[Port],
 ) -> bool {
-    let ports = || ports.iter().filter(|port| takes_connections(port.protocol));
-    let listeners = || ports().flat_map(|port| &port.listeners);
-    applied(input, gateway).any(|route| {
-        let target = route.spec.target_ref.as_ref();
-        listeners().any(|listener| rank(target, gateway, listener).is_some())
-    })
+    let ports = ports.iter().filter(|port| takes_connections(port.protocol));
+    let mut listeners = ports.flat_map(|port| &port.listeners);
+    listeners.any(|listener| !of_listener(input, gateway, &listener.tags).is_empty())
 }
 
-/// Each `MeshTCPRoute` of the gateway's mesh that Kuma applies.
-fn applied<'a>(
+/// The `MeshTCPRoute`s for a listener, the one that wins last.
+fn of_listener<'a>(
     input: Input<'a>,
     gateway: &Resource<MeshGateway>,
-) -> impl Iterator<Item = &'a Resource<MeshTcpRoute>> {
-    let routes = of_mesh(&input.resources.mesh_tcp_routes, &gateway.meta.mesh);
-    routes.filter(|route| !route.meta.is_shadow())
+    tags: &Tags,
+) -> Vec<&'a Resource<MeshTcpRoute>> {
+    let policies = Policies::new(input.resources, Side::Gateway(gateway), tags);
+    policies.matched(&input.resources.mesh_tcp_routes)
 }
 
 /// Whether the port is for connections, not for requests.
@@ -53,14 +51,9 @@ pub(super) fn attach_tcp_routes(
     findings: &mut Vec<Diagnostic>,
 ) {
     for listener in &mut port.listeners {
-        let best = applied(input, gateway)
-            .filter(|route| rule_of(&route.spec).is_some())
-            .filter_map(|route| {
-                let rank = rank(route.spec.target_ref.as_ref(), gateway, listener)?;
-                Some((order(rank, &route.meta), route))
-            })
-            .max_by(|(one, _), (other, _)| one.cmp(other));
-        let Some((route, to)) = best.and_then(|(_, route)| Some((route, rule_of(&route.spec)?)))
+        let routes = of_listener(input, gateway, &listener.tags).into_iter();
+        let mut routes = routes.rev();
+        let Some((route, to)) = routes.find_map(|route| Some((route, rule_of(&route.spec)?)))
         else {
             continue;
         };
@@ -86,11 +79,13 @@ fn rule_for<'a>(
     service: &Destination,
 ) -> Option<(&'a Resource<MeshTcpRoute>, usize)> {
     let all = &input.resources.mesh_tcp_routes;
-    let matched = policies.matched(all, |route| route.target_ref.as_ref(), None);
-    matched.into_iter().rev().find_map(|route| {
-        let mut entries = route.spec.to.iter();
-        let to =
-            entries.rposition(|to| !to.rules.is_empty() && service.is_named_by(&to.target_ref))?;
+    let matched = policies.about(all, To::Destination(service));
+    matched.into_iter().rev().find_map(|(route, entries)| {
+        let mut entries = entries.into_iter().rev();
+        let to = entries.find(|entry| {
+            let to = route.spec.to.get(*entry);
+            to.is_some_and(|to| !to.rules.is_empty() && service.is_named_by(&to.target_ref))
+        })?;
         Some((route, to))
     })
 }
@@ -158,15 +153,12 @@ pub(super) fn attach_gateway_routes(
     backends: &mut Backends<'_>,
     findings: &mut Vec<Diagnostic>,
 ) {
-    let mut routes: Vec<_> = of_mesh(&input.resources.mesh_gateway_routes, &gateway.meta.mesh)
-        .filter_map(|route| Some((route, route.spec.conf.as_ref()?.tcp.as_ref()?)))
-        .collect();
-    routes.sort_by_key(|(route, _)| &route.meta.name);
     for listener in &mut port.listeners {
-        for (route, tcp) in &routes {
-            if !routes_attach(&route.spec.selectors, &listener.tags) {
+        for route in gateway_routes::of_listener(input, gateway, &listener.tags) {
+            let conf = route.spec.conf.as_ref();
+            let Some(tcp) = conf.and_then(|conf| conf.tcp.as_ref()) else {
                 continue;
-            }
+            };
             for (rule, entry) in tcp.rules.iter().enumerate() {
                 let path = Path::of("conf.tcp.rules").index(rule);
                 let clusters = entry.backends.iter().enumerate().map(|(index, backend)| {

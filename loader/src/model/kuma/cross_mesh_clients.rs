@@ -64,13 +64,10 @@ impl<'a> CrossMeshClients<'a> {
         match self {
             Self::Listed(permission) => permission.clone(),
             Self::ByPolicy(input, gateway) => {
-                let own = std::slice::from_ref(tags);
-                let policies = Policies::of_any(input.resources, Side::Gateway(gateway), own);
-                let mut permission = permissions::by_rules(&policies.matched(
-                    &input.resources.mesh_traffic_permissions,
-                    |policy| policy.target_ref.as_ref(),
-                    None,
-                ));
+                let policies = Policies::new(input.resources, Side::Gateway(gateway), tags);
+                let mut permission = permissions::by_rules(
+                    &policies.matched(&input.resources.mesh_traffic_permissions),
+                );
                 let shadow = permission.shadow_denied.iter_mut();
                 permission
                     .allowed

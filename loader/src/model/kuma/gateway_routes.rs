@@ -1,17 +1,17 @@
 //! `MeshGatewayRoute`s on the listeners of a port.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use policy::{HostPattern, Tags};
 
+use super::Input;
 use super::backends::Backends;
 use super::effects::{Effects, shares};
 use super::paths::{self, RulePath};
-use super::{Input, of_mesh, routes_attach};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
     Action, HeaderChanges, HeaderMatch, HeaderTest, HostRewrite, Mirror, Origin, PathRewrite, Port,
-    QueryMatch, QueryTest, Redirect, Route, VirtualHost,
+    QueryMatch, QueryTest, Redirect, Route, VirtualHost, with_wider,
 };
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
@@ -19,6 +19,7 @@ use crate::resources::kuma::mesh_gateway_route::{
     self, Backend, Filter, Header, HeaderFilter, HeaderMatchKind, HttpRoute, Match,
     MeshGatewayRoute, PathMatchKind, QueryMatchKind, Rewrite, Rule,
 };
+use crate::resources::list::sought;
 use crate::source::Path;
 
 /// What Kuma answers where a listener has no route for a host.
@@ -26,6 +27,27 @@ pub(super) const NO_ROUTE: &str = "This is a Kuma MeshGateway. No routes match t
 
 /// Routes with their rules, in order of name: of two that are equally specific the first one serves.
 type Attached<'a> = Vec<(&'a Resource<MeshGatewayRoute>, &'a HttpRoute)>;
+
+/// The routes that attach to a listener of the gateway with these merged tags, in order of name.
+pub(super) fn of_listener<'a>(
+    input: Input<'a>,
+    gateway: &Resource<MeshGateway>,
+    tags: &Tags,
+) -> Vec<&'a Resource<MeshGatewayRoute>> {
+    let all = &input.resources.mesh_gateway_routes;
+    let mesh = gateway.meta.mesh.as_str();
+    let places = all.of(&sought(mesh, tags)).into_iter();
+    let routes = places.filter_map(|place| all.get(place));
+    let selects = |route: &Resource<MeshGatewayRoute>| {
+        let mut selectors = route.spec.selectors.iter();
+        selectors.any(|selector| tags.matched_by(&selector.tags))
+    };
+    let mut routes: Vec<_> = routes
+        .filter(|route| route.meta.mesh == mesh && selects(route))
+        .collect();
+    routes.sort_by_key(|route| &route.meta.name);
+    routes
+}
 
 /// Gives each listener of the port its virtual hosts.
 pub(super) fn attach<'a>(
@@ -85,23 +107,19 @@ fn virtual_hosts<'a>(
     gateway: &Resource<MeshGateway>,
     port: &Port,
 ) -> BTreeMap<String, Vec<(HostPattern, Attached<'a>)>> {
-    let mut all: Vec<_> = of_mesh(&input.resources.mesh_gateway_routes, &gateway.meta.mesh)
-        .filter_map(|route| Some((route, route.spec.conf.as_ref()?.http.as_ref()?)))
-        .collect();
-    all.sort_by_key(|(route, _)| &route.meta.name);
     let mut hosts: Vec<(&str, HostPattern, Attached<'a>)> = port
         .listeners
         .iter()
         .map(|listener| {
-            let attached = all
-                .iter()
-                .filter(|(route, http)| {
-                    routes_attach(&route.spec.selectors, &listener.tags)
-                        && takes(http, &listener.hostname)
-                })
-                .copied()
-                .collect();
-            (listener.name.as_str(), listener.hostname.clone(), attached)
+            let routes = of_listener(input, gateway, &listener.tags).into_iter();
+            let attached = routes
+                .filter_map(|route| Some((route, route.spec.conf.as_ref()?.http.as_ref()?)))
+                .filter(|(_, http)| takes(http, &listener.hostname));
+            (
+                listener.name.as_str(),
+                listener.hostname.clone(),
+                attached.collect(),
+            )
         })
         .collect();
     if let Some(any) = hosts
@@ -131,18 +149,23 @@ fn redistribute(hosts: &mut Vec<(&str, HostPattern, Attached<'_>)>, any: usize) 
         .iter()
         .flat_map(|entry| hostnames(entry.1).map(move |host| (host, *entry)))
         .collect();
-    for (host, _) in &named {
-        if hosts.iter().all(|(_, other, _)| other != host) {
+    let mut seen: HashSet<HostPattern> = hosts.iter().map(|(_, host, _)| host.clone()).collect();
+    let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+    for (place, (host, _)) in named.iter().enumerate() {
+        by_name.entry(host.to_string()).or_default().push(place);
+        if seen.insert(host.clone()) {
             hosts.push((listener, host.clone(), Vec::new()));
         }
     }
     for (_, host, attached) in hosts.iter_mut() {
-        for (name, entry) in &named {
-            let is_for_all = *name == HostPattern::Any;
-            if name == host || !is_for_all && name.contains(host) {
-                attached.push(*entry);
-            }
-        }
+        let wider = with_wider(host).filter(|wider| wider != "*" || *host == HostPattern::Any);
+        let mut places: Vec<_> = wider
+            .filter_map(|name| by_name.get(&name))
+            .flatten()
+            .collect();
+        places.sort_unstable();
+        let entries = places.into_iter().filter_map(|place| named.get(*place));
+        attached.extend(entries.map(|(_, entry)| *entry));
     }
     let without_names = routes.iter().filter(|(_, http)| http.hostnames.is_empty());
     hosts[any].2.extend(without_names);

@@ -3,70 +3,47 @@
 mod build;
 mod merge;
 mod outbound;
-mod policies;
 
 use std::collections::{HashMap, HashSet};
 
 use policy::HostPattern;
 
 use self::build::Builder;
+use self::merge::Entries;
 pub(super) use self::outbound::{RouteTarget, any_is_for, routes as outbound_routes};
-pub(super) use self::policies::Policies;
+use super::Input;
 use super::backends::Backends;
 use super::gateway_routes::no_route;
 use super::paths;
-use super::select::precedence;
-use super::{Input, SERVICE_TAG};
+use super::policies::{Policies, Side};
 use crate::diagnostic::Diagnostic;
 use crate::model::{Listener, Port, VirtualHost, with_wider};
+use crate::resources::Resource;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
-use crate::resources::kuma::mesh_http_route::TargetRef;
-use crate::resources::{Meta, Resource};
 
-/// How a policy's `targetRef` reaches a listener, with the number of its tags.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Rank {
-    Mesh,
-    MeshSubset(usize),
-    MeshGateway(usize),
-    MeshService,
-}
-
-/// The order of two policies that reach a listener; the greater one wins.
-pub(super) fn order(rank: Rank, meta: &Meta) -> impl Ord + use<'_> {
-    let (kind, tags) = match rank {
-        Rank::Mesh => (0, 0),
-        Rank::MeshSubset(tags) => (1, tags),
-        Rank::MeshGateway(tags) => (2, tags),
-        Rank::MeshService => (3, 0),
-    };
-    (kind, precedence(meta, tags))
-}
-
-/// Policies for sidecars only do not reach gateways.
-pub(super) fn rank(
-    target: Option<&TargetRef>,
+/// The policies for a listener of a gateway, the one that wins last, with all their entries.
+fn of_listener<'a>(
+    input: Input<'a>,
     gateway: &Resource<MeshGateway>,
     listener: &Listener,
-) -> Option<Rank> {
-    let Some(target) = target else {
-        return Some(Rank::Mesh);
-    };
-    let is_for_others = |types: &Vec<String>| !types.iter().any(|kind| kind == "Gateway");
-    if target.proxy_types.as_ref().is_some_and(is_for_others) {
-        return None;
-    }
-    let tags = target.tags.iter().len();
-    let fits = listener.tags.matched_by(&target.tags);
-    match target.kind.as_str() {
-        "Mesh" => Some(Rank::Mesh),
-        "MeshSubset" if fits => Some(Rank::MeshSubset(tags)),
-        "MeshGateway" if fits && target.name == gateway.meta.name => Some(Rank::MeshGateway(tags)),
-        "MeshService" if listener.tags.get(SERVICE_TAG) == Some(&target.name) => {
-            Some(Rank::MeshService)
-        }
-        _ => None,
-    }
+) -> Vec<Entries<'a>> {
+    let policies = Policies::new(input.resources, Side::Gateway(gateway), &listener.tags);
+    let matched = policies
+        .matched(&input.resources.mesh_http_routes)
+        .into_iter();
+    matched
+        .map(|route| (route, (0..route.spec.to.len()).collect()))
+        .collect()
+}
+
+/// Whether any policy is for any listener of the gateway.
+pub(super) fn any_attaches(
+    input: Input<'_>,
+    gateway: &Resource<MeshGateway>,
+    ports: &[Port],
+) -> bool {
+    let mut listeners = ports.iter().flat_map(|port| &port.listeners);
+    listeners.any(|listener| !of_listener(input, gateway, listener).is_empty())
 }
 
 /// Gives each listener of the port its virtual hosts.
@@ -75,14 +52,14 @@ pub(super) fn rank(
 /// listener of the port get none (Kuma `sortRulesToHosts` at 2.14.3, but with a right comparison of hostnames).
 pub(super) fn attach<'a>(
     input: Input<'a>,
-    policies: &Policies<'a, '_>,
+    gateway: &Resource<MeshGateway>,
     port: &mut Port,
     backends: &mut Backends<'a>,
     findings: &mut Vec<Diagnostic>,
 ) {
     let mut narrower: HashSet<String> = HashSet::new();
     for listener in &mut port.listeners {
-        let rules = merge::rules(&policies.of(listener), |_| true);
+        let rules = merge::rules(&of_listener(input, gateway, listener));
         let mut domains: Vec<HostPattern> = Vec::new();
         let mut seen: HashSet<&HostPattern> = HashSet::new();
         let mut by_host: HashMap<String, Vec<usize>> = HashMap::new();

@@ -110,8 +110,7 @@ fn attach_routes<'a>(
     backends: &mut Backends<'a>,
     findings: &mut Vec<Diagnostic>,
 ) {
-    let policies = http_routes::Policies::new(input, gateway);
-    let by_http_route = policies.any_attaches(ports);
+    let by_http_route = http_routes::any_attaches(input, gateway, ports);
     let by_tcp_route = connections::any_attaches(input, gateway, ports);
     let places = LazyCell::new(|| places(gateway));
     for port in ports {
@@ -126,7 +125,7 @@ fn attach_routes<'a>(
             continue;
         }
         if by_http_route {
-            http_routes::attach(input, &policies, port, backends, findings);
+            http_routes::attach(input, gateway, port, backends, findings);
         } else {
             gateway_routes::attach(input, gateway, port, backends, findings);
         }

@@ -6,8 +6,6 @@
 mod addresses;
 mod in_mesh;
 mod outside;
-mod permissions;
-mod wanted;
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -18,15 +16,12 @@ use crate::diagnostic::Diagnostic;
 use crate::model::{Identity, Proxy};
 use crate::resources::Resource;
 use crate::resources::kuma::dataplane::Dataplane;
-use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
-use crate::resources::kuma::mesh_traffic_permission::MeshTrafficPermission;
 use crate::resources::kuma::zone_egress::ZoneEgress;
 
 pub(super) use self::addresses::Addressed;
 pub(crate) use self::in_mesh::InMesh;
 pub(super) use self::outside::{Outside, OutsideService};
-pub(super) use self::wanted::Wanted;
 
 /// All resources by their mesh, and what has been found in them so far.
 ///
@@ -63,7 +58,11 @@ impl<'a> Lookup<'a> {
             mesh_external_services by mesh,
             mesh_services by mesh,
             mesh_multi_zone_services by mesh,
-            mesh_traffic_permissions by mesh,
+            mesh_http_routes by mesh,
+            mesh_tcp_routes by mesh,
+            mesh_gateway_routes by mesh,
+            traffic_routes by mesh,
+            virtual_outbounds by mesh,
         }
         Self {
             input,
@@ -76,14 +75,6 @@ impl<'a> Lookup<'a> {
     /// The resources, and the files that they stand in.
     pub(crate) fn input(&self) -> Input<'a> {
         self.input
-    }
-
-    /// The permissions that are about a service outside of its mesh, those without effect among them.
-    pub(crate) fn permissions_about(
-        &self,
-        service: &Resource<MeshExternalService>,
-    ) -> Vec<&'a Resource<MeshTrafficPermission>> {
-        self.mesh(&service.meta.mesh).permissions_about(service)
     }
 
     /// What is in a mesh.

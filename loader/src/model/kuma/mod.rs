@@ -47,9 +47,10 @@ pub(crate) use cross_mesh_clients::by_policy as policies_decide_about_clients;
 pub use identities::Nameless;
 pub(crate) use lookup::InMesh;
 pub use lookup::Lookup;
+pub(crate) use mesh_external_services::access::about as permissions_about;
 pub use meshes::{all as meshes, authorities, has_mtls};
 pub(crate) use policies::{GRPC_CONDITIONS, RETRY_CONDITIONS, bandwidth};
-pub use select::{is_builtin_gateway, routes_attach};
+pub use select::is_builtin_gateway;
 pub(crate) use sidecar::passthrough::used as used_passthroughs;
 pub use zone_egress::egress_identities;
 

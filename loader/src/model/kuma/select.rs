@@ -114,13 +114,6 @@ pub(super) fn best_rank(selectors: &[Selector], tags: &Tags) -> Option<Rank> {
         .max()
 }
 
-/// Whether a MeshGatewayRoute with these selectors attaches to a listener with these merged tags.
-pub fn routes_attach(selectors: &[Selector], listener: &Tags) -> bool {
-    selectors
-        .iter()
-        .any(|selector| listener.matched_by(&selector.tags))
-}
-
 /// What tells policies of the same kind of `targetRef` apart, the greater one wins: those of a zone from those of all
 /// zones and those that do not say, more tags of a gateway, who wrote them for whom, and then the first by name (Kuma
 /// `SortByTargetRef` in `pkg/plugins/policies/core/matchers/dataplane.go` at 2.14.3).

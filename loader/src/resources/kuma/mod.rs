@@ -25,6 +25,7 @@ pub mod mesh_traffic_permission;
 pub mod policy;
 pub(crate) mod schema;
 pub mod secret;
+pub mod selects;
 pub mod traffic_log;
 pub mod traffic_permission;
 pub mod traffic_route;

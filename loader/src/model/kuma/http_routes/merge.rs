@@ -5,8 +5,11 @@ use std::collections::HashMap;
 use policy::HostPattern;
 
 use crate::resources::Resource;
-use crate::resources::kuma::mesh_http_route::{Match, MeshHttpRoute, Rule, To};
+use crate::resources::kuma::mesh_http_route::{Match, MeshHttpRoute, Rule};
 use crate::source::Path;
+
+/// A policy, with the places of those entries of its `to` that count.
+pub(super) type Entries<'a> = (&'a Resource<MeshHttpRoute>, Vec<usize>);
 
 /// A rule where it stands.
 #[derive(Clone, Copy, Debug)]
@@ -64,19 +67,18 @@ impl<'a> Merged<'a> {
 }
 
 /// The rules of `policies`, which are in order of rising precedence, with the hosts that they are for; those that
-/// serve first come first. Only entries of `to` count that `is_for` takes.
+/// serve first come first.
 ///
 /// For each host, rules with the same matches are one: it stands where the one with the highest precedence stood.
-pub(super) fn rules<'a>(
-    policies: &[&'a Resource<MeshHttpRoute>],
-    is_for: impl Fn(&To) -> bool,
-) -> Vec<(HostPattern, Merged<'a>)> {
+pub(super) fn rules<'a>(policies: &[Entries<'a>]) -> Vec<(HostPattern, Merged<'a>)> {
     let mut rules: Vec<Option<(HostPattern, Merged<'a>)>> = Vec::new();
     let mut places: HashMap<(String, &[Match]), usize> = HashMap::new();
     let any = [String::new()];
-    for resource in policies {
-        let entries = resource.spec.to.iter().enumerate();
-        for (to, entry) in entries.filter(|(_, entry)| is_for(entry)) {
+    for (resource, entries) in policies {
+        for &to in entries {
+            let Some(entry) = resource.spec.to.get(to) else {
+                continue;
+            };
             let hostnames = if entry.hostnames.is_empty() {
                 &any[..]
             } else {

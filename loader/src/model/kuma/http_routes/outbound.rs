@@ -4,15 +4,13 @@
 use policy::Tags;
 
 use super::build::Builder;
-use super::merge;
+use super::merge::{self, Entries};
 use crate::diagnostic::Diagnostic;
 use crate::model::kuma::backends::Backends;
 use crate::model::kuma::paths::{self, RulePath};
 use crate::model::kuma::policies::Policies;
 use crate::model::kuma::{Input, policies};
 use crate::model::{Action, Forward, HostRewrite, Origin, Route, WeightedCluster};
-use crate::resources::Resource;
-use crate::resources::kuma::mesh_http_route::{MeshHttpRoute, To};
 
 /// An outbound, and where its requests go unless a rule says otherwise.
 pub(in crate::model::kuma) struct RouteTarget<'a> {
@@ -28,10 +26,9 @@ pub(in crate::model::kuma) fn any_is_for(
     policies: &Policies<'_>,
     service: &policies::Destination,
 ) -> bool {
-    let mut entries = matched(input, policies)
-        .into_iter()
-        .flat_map(|policy| &policy.spec.to);
-    entries.any(|to| is_for(to, service))
+    let matched = matched(input, policies, service).into_iter();
+    let mut entries = matched.flat_map(|(_, entries)| entries);
+    entries.next().is_some()
 }
 
 /// The routes of an outbound. What no rule takes goes to the service itself.
@@ -42,8 +39,7 @@ pub(in crate::model::kuma) fn routes<'a>(
     backends: &mut Backends<'a>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Route> {
-    let policies = matched(input, policies);
-    let rules = merge::rules(&policies, |entry| is_for(entry, to.service));
+    let rules = merge::rules(&matched(input, policies, to.service));
     let is_outside = backends.is_outside(to.cluster);
     let mut builder = Builder {
         input,
@@ -74,13 +70,23 @@ pub(in crate::model::kuma) fn routes<'a>(
     paths::routes(routes)
 }
 
-fn matched<'a>(input: Input<'a>, policies: &Policies<'_>) -> Vec<&'a Resource<MeshHttpRoute>> {
+/// The policies for the proxy, with their entries for requests to the service.
+fn matched<'a>(
+    input: Input<'a>,
+    policies: &Policies<'_>,
+    service: &policies::Destination,
+) -> Vec<Entries<'a>> {
     let all = &input.resources.mesh_http_routes;
-    policies.matched(all, |route| route.target_ref.as_ref(), None)
-}
-
-fn is_for(to: &To, service: &policies::Destination) -> bool {
-    to.target_ref
-        .as_ref()
-        .is_some_and(|target| service.is_named_by(target))
+    let mut matched = policies.about(all, policies::To::Destination(service));
+    for (route, entries) in &mut matched {
+        entries.retain(|entry| {
+            let target = route
+                .spec
+                .to
+                .get(*entry)
+                .and_then(|to| to.target_ref.as_ref());
+            target.is_some_and(|target| service.is_named_by(target))
+        });
+    }
+    matched
 }

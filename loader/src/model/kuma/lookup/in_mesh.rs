@@ -5,20 +5,22 @@ use std::collections::BTreeMap;
 
 use super::addresses::Addresses;
 use super::outside::Outside;
-use super::permissions::Permissions;
-use super::wanted::Wanted;
 use crate::diagnostic::Diagnostic;
 use crate::model::kuma::services::Services;
 use crate::model::kuma::sidecar::Entrances;
 use crate::model::kuma::{Input, mesh_external_services, select};
-use crate::resources::Resource;
 use crate::resources::kuma::dataplane::{Dataplane, ZoneListenerType};
 use crate::resources::kuma::external_service::ExternalService;
 use crate::resources::kuma::mesh::{Authority, Mesh, Mode};
 use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
+use crate::resources::kuma::mesh_gateway_route::MeshGatewayRoute;
+use crate::resources::kuma::mesh_http_route::MeshHttpRoute;
 use crate::resources::kuma::mesh_service::{MeshMultiZoneService, MeshService};
-use crate::resources::kuma::mesh_traffic_permission::MeshTrafficPermission;
+use crate::resources::kuma::mesh_tcp_route::MeshTcpRoute;
+use crate::resources::kuma::traffic_route::TrafficRoute;
+use crate::resources::kuma::virtual_outbound::VirtualOutbound;
+use crate::resources::{Resource, list};
 
 /// The resources of a mesh in their order, and what its proxies have asked for so far.
 pub(crate) struct InMesh<'a> {
@@ -32,13 +34,15 @@ pub(crate) struct InMesh<'a> {
     pub(in crate::model::kuma) mesh_external_services: Vec<&'a Resource<MeshExternalService>>,
     pub(in crate::model::kuma) mesh_services: Vec<&'a Resource<MeshService>>,
     pub(in crate::model::kuma) mesh_multi_zone_services: Vec<&'a Resource<MeshMultiZoneService>>,
-    pub(super) mesh_traffic_permissions: Vec<&'a Resource<MeshTrafficPermission>>,
+    pub(in crate::model::kuma) mesh_http_routes: Vec<&'a Resource<MeshHttpRoute>>,
+    pub(in crate::model::kuma) mesh_tcp_routes: Vec<&'a Resource<MeshTcpRoute>>,
+    pub(in crate::model::kuma) mesh_gateway_routes: Vec<&'a Resource<MeshGatewayRoute>>,
+    pub(in crate::model::kuma) traffic_routes: Vec<&'a Resource<TrafficRoute>>,
+    pub(in crate::model::kuma) virtual_outbounds: Vec<&'a Resource<VirtualOutbound>>,
     services: OnceCell<Services<'a>>,
-    permissions: OnceCell<Permissions<'a>>,
     outside: OnceCell<Outside<'a>>,
     hostnames: OnceCell<BTreeMap<String, Vec<String>>>,
     addresses: OnceCell<Addresses<'a>>,
-    gateways_by_tags: OnceCell<Wanted<'a>>,
     gateways: OnceCell<Vec<(&'a Resource<Dataplane>, &'a Resource<MeshGateway>)>>,
     entrances: OnceCell<Entrances<'a>>,
     /// Set as soon as the services without a hostname have been named.
@@ -57,13 +61,15 @@ impl<'a> InMesh<'a> {
             mesh_external_services: Vec::new(),
             mesh_services: Vec::new(),
             mesh_multi_zone_services: Vec::new(),
-            mesh_traffic_permissions: Vec::new(),
+            mesh_http_routes: Vec::new(),
+            mesh_tcp_routes: Vec::new(),
+            mesh_gateway_routes: Vec::new(),
+            traffic_routes: Vec::new(),
+            virtual_outbounds: Vec::new(),
             services: OnceCell::new(),
-            permissions: OnceCell::new(),
             outside: OnceCell::new(),
             hostnames: OnceCell::new(),
             addresses: OnceCell::new(),
-            gateways_by_tags: OnceCell::new(),
             gateways: OnceCell::new(),
             entrances: OnceCell::new(),
             nameless: OnceCell::new(),
@@ -120,20 +126,6 @@ impl<'a> InMesh<'a> {
         self.services.get_or_init(|| Services::new(self, findings))
     }
 
-    /// The permissions that are about services outside.
-    pub(super) fn permissions(&self) -> &Permissions<'a> {
-        self.permissions
-            .get_or_init(|| Permissions::new(&self.mesh_traffic_permissions))
-    }
-
-    pub(super) fn permissions_about(
-        &self,
-        service: &Resource<MeshExternalService>,
-    ) -> Vec<&'a Resource<MeshTrafficPermission>> {
-        let labels = mesh_external_services::labels(&service.meta);
-        self.permissions().about(service, &labels)
-    }
-
     /// What is outside of it.
     pub(in crate::model::kuma) fn outside(&self) -> &Outside<'a> {
         self.outside.get_or_init(|| Outside::new(self))
@@ -158,16 +150,12 @@ impl<'a> InMesh<'a> {
     pub(in crate::model::kuma) fn gateways_for(
         &self,
         tags: &policy::Tags,
-    ) -> impl Iterator<Item = &'a Resource<MeshGateway>> {
-        let by_tags = self.gateways_by_tags.get_or_init(|| {
-            let all = self.mesh_gateways.iter().enumerate();
-            Wanted::new(all.flat_map(|(place, gateway)| {
-                let selectors = gateway.spec.selectors.iter();
-                selectors.map(move |selector| (place, selector.tags.iter()))
-            }))
-        });
-        let places = by_tags.candidates(tags.iter()).into_iter();
-        places.filter_map(|place| self.mesh_gateways.get(place).copied())
+    ) -> impl Iterator<Item = &'a Resource<MeshGateway>> + use<'a> {
+        let all = &self.input.resources.mesh_gateways;
+        let places = all.of(&list::sought(self.name, tags)).into_iter();
+        let name = self.name;
+        let found = places.filter_map(|place| all.get(place));
+        found.filter(move |gateway| gateway.meta.mesh == name)
     }
 
     /// Its Dataplanes that are built-in gateways, each with its MeshGateway.

@@ -42,8 +42,7 @@ impl<'a> Outside<'a> {
         };
         for (place, resource) in mesh.mesh_external_services.iter().copied().enumerate() {
             let destination = Destination::outside(resource);
-            let policies = mesh.permissions().about(resource, &destination.labels);
-            let permission = access::permission(&policies);
+            let permission = access::permission(mesh.input, resource);
             if permission.is_some() {
                 for endpoint in &resource.spec.endpoints {
                     let host = endpoint.address.to_ascii_lowercase();

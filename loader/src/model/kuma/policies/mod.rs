@@ -29,11 +29,10 @@ pub(crate) use self::retry::{CONDITIONS as RETRY_CONDITIONS, GRPC_CONDITIONS};
 
 pub(super) use self::egress::{legacy_outside, outside};
 pub(super) use self::partial::name_partial;
-pub(super) use self::select::{Destination, Policies, Side};
+pub(super) use self::select::{Destination, Policies, Side, To};
 pub(super) use self::sidecar::{inbound, outbound, upstream};
 pub(super) use self::tls::{is_permissive, params as tls_params};
 
-use self::select::To;
 use super::lookup::InMesh;
 use super::{SERVICE_TAG, connections};
 use crate::model::policy::ClusterPolicy;

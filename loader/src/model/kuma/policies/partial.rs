@@ -5,6 +5,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_rate_limit::MeshRates;
 use crate::resources::kuma::policy::Policy;
+use crate::resources::list::List;
 use crate::source::Path;
 
 /// Names them. Where a request could get in that a policy keeps out, it is an error.
@@ -18,7 +19,7 @@ pub(in crate::model::kuma) fn name_partial(
     for_some(policies, &all.mesh_circuit_breakers, false, findings);
     for_some(policies, &all.mesh_fault_injections, false, findings);
     for_some(policies, &all.mesh_rate_limits, true, findings);
-    let matched = policies.matched(&all.mesh_rate_limits, |p| p.target_ref.as_ref(), None);
+    let matched = policies.matched(&all.mesh_rate_limits);
     for policy in matched {
         connection_rates(policy, findings);
     }
@@ -33,7 +34,7 @@ pub(super) fn name_partial_of_egress(policies: &Policies<'_>, findings: &mut Vec
     let all = policies.resources;
     for_some(policies, &all.mesh_fault_injections, false, findings);
     for_some(policies, &all.mesh_rate_limits, true, findings);
-    let matched = policies.matched(&all.mesh_rate_limits, |p| p.target_ref.as_ref(), None);
+    let matched = policies.matched(&all.mesh_rate_limits);
     for policy in matched {
         connection_rates(policy, findings);
     }
@@ -44,14 +45,14 @@ pub(super) fn name_partial_of_egress(policies: &Policies<'_>, findings: &mut Vec
 
 fn for_some<C>(
     policies: &Policies<'_>,
-    all: &[Resource<Policy<C>>],
+    all: &List<Policy<C>>,
     keeps_out: bool,
     findings: &mut Vec<Diagnostic>,
 ) {
     let mut say = |policy: &Resource<Policy<C>>, path: &Path| {
         findings.push(unserved(policy, keeps_out, path));
     };
-    for policy in policies.matched(all, |policy| policy.target_ref.as_ref(), None) {
+    for policy in policies.matched(all) {
         for (index, rule) in policy.spec.rules.iter().enumerate() {
             // Validation has warned about it.
             if keeps_out && !rule.matches.is_empty() {

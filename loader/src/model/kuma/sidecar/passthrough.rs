@@ -163,7 +163,7 @@ pub(super) fn said(own: &Sidecar<'_>) -> Option<Mode> {
 pub(super) fn matched<'a>(own: &Sidecar<'a>) -> Vec<&'a Resource<MeshPassthrough>> {
     let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
     let all = &own.input.resources.mesh_passthroughs;
-    policies.matched(all, |policy| policy.target_ref.as_ref(), None)
+    policies.matched(all)
 }
 
 /// The policies that are for any proxy that connections are redirected to, or that has a port for hostnames; told apart
@@ -182,7 +182,7 @@ pub(crate) fn used(resources: &Resources) -> HashSet<*const Resource<MeshPassthr
         let sections: Vec<_> = networking.inbound.iter().map(super::section).collect();
         let tags = super::tags(dataplane);
         let policies = Policies::of_any(resources, Side::Sidecar(dataplane, &sections), &tags);
-        let matched = policies.matched(all, |policy| policy.target_ref.as_ref(), None);
+        let matched = policies.matched(all);
         used.extend(matched.into_iter().map(std::ptr::from_ref));
     }
     used

@@ -8,13 +8,14 @@ use std::cmp::Reverse;
 
 use policy::Tags;
 
+use crate::model::kuma::SERVICE_TAG;
 use crate::model::kuma::policies::Policies;
 use crate::model::kuma::select::best_rank;
-use crate::model::kuma::{SERVICE_TAG, of_mesh};
 use crate::model::{Clients, Permission, Refusal, Requests, SpiffeIds, Who};
 use crate::resources::kuma::mesh_http_route::TargetRef;
 use crate::resources::kuma::mesh_traffic_permission::{From, Match, MeshTrafficPermission};
 use crate::resources::kuma::traffic_permission::TrafficPermission;
+use crate::resources::list::sought;
 use crate::resources::{Resource, Resources};
 
 /// Who may call an inbound with these tags of a mesh with mTLS; `inbounds` are those of all inbounds of its Dataplane.
@@ -25,11 +26,7 @@ pub(super) fn of_inbound(
     inbounds: &[Tags],
     policies: &Policies<'_>,
 ) -> Permission {
-    let newer = policies.matched(
-        &resources.mesh_traffic_permissions,
-        |policy| policy.target_ref.as_ref(),
-        None,
-    );
+    let newer = policies.matched(&resources.mesh_traffic_permissions);
     if newer.iter().any(|policy| !policy.spec.rules.is_empty()) {
         return by_rules(&newer);
     }
@@ -49,11 +46,7 @@ pub(in crate::model::kuma) fn of_services(
     tags: &[Tags],
     policies: &Policies<'_>,
 ) -> Permission {
-    let newer = policies.matched(
-        &resources.mesh_traffic_permissions,
-        |policy| policy.target_ref.as_ref(),
-        None,
-    );
+    let newer = policies.matched(&resources.mesh_traffic_permissions);
     let entries: Vec<_> = newer.iter().flat_map(|policy| &policy.spec.from).collect();
     let older = tags
         .iter()
@@ -160,7 +153,11 @@ fn best_older<'a>(
     mesh: &str,
     tags: &Tags,
 ) -> Option<&'a TrafficPermission> {
-    of_mesh(&resources.traffic_permissions, mesh)
+    let all = &resources.traffic_permissions;
+    let places = all.about(&sought(mesh, tags)).into_iter();
+    let policies = places.filter_map(|(place, _)| all.get(place));
+    policies
+        .filter(|policy| policy.meta.mesh == mesh)
         .filter_map(|policy| Some((best_rank(&policy.spec.destinations, tags)?, policy)))
         .max_by_key(|(rank, policy)| (*rank, &policy.meta.created, Reverse(&policy.meta.name)))
         .map(|(_, policy)| &policy.spec)

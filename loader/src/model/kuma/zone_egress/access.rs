@@ -37,7 +37,7 @@ fn matched<'a>(
     policies: &Policies<'_>,
 ) -> Vec<&'a Resource<MeshTrafficPermission>> {
     let all = &resources.mesh_traffic_permissions;
-    policies.matched(all, |policy| policy.target_ref.as_ref(), None)
+    policies.matched(all)
 }
 
 /// Those whom both let in.

@@ -18,7 +18,7 @@ use crate::source::Path;
 /// with: they are told apart by nobody (Kuma `pkg/xds/generator/egress/external_services_generator.go` at 2.14.3).
 pub(super) fn add(ways: &mut Ways<'_>, mesh: &str, findings: &mut Vec<Diagnostic>) {
     let input = ways.input;
-    let destinations = Destinations::of_mesh(input, mesh, &[]);
+    let destinations = Destinations::of_mesh(ways.lookup.mesh(mesh), &[]);
     let mut by_name: BTreeMap<&str, Vec<&Resource<ExternalService>>> = BTreeMap::new();
     for service in ways.lookup.mesh(mesh).external_services.iter().copied() {
         let tags = &service.spec.tags;

@@ -29,7 +29,7 @@ pub(super) fn add(ways: &mut Ways<'_>, mesh: &str, findings: &mut Vec<Diagnostic
     }
     let behind = behind(ways, mesh, findings);
     let services: Vec<_> = behind.iter().map(|behind| behind.service).collect();
-    let destinations = Destinations::of_mesh(ways.input, mesh, &services);
+    let destinations = Destinations::of_mesh(ways.lookup.mesh(mesh), &services);
     let mut by_name: BTreeMap<&str, Vec<&Behind<'_>>> = BTreeMap::new();
     for behind in &behind {
         if let Some(name) = behind.service.tags.get(SERVICE_TAG) {
