@@ -13,8 +13,9 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use meshgate::model::kuma::{self, Input};
-use meshgate::{check, resources, source, wasm};
+use meshgate::check::{self, Made};
+use meshgate::model::kuma::Input;
+use meshgate::{resources, source, wasm};
 use system_tests::client::{Connection, get};
 use system_tests::echo::Backend;
 use system_tests::envoy::{self, Envoy};
@@ -82,22 +83,16 @@ fn configure(file: &Path, folder: &Path) -> anyhow::Result<std::path::PathBuf> {
         resources: &resources,
         sources: &sources,
     };
-    let step = Step::begin("check together")?;
-    let findings = check::all(input);
+    let step = Step::begin("check together, with the proxy")?;
+    let mut made = Made::default();
+    let findings = check::with_proxies(input, &mut made);
     step.end();
     ensure!(findings.is_empty(), "{}", findings[0].message);
     let step = Step::begin("check certificates")?;
     let findings = check::certificates(input, std::time::SystemTime::now().into());
     step.end();
     ensure!(findings.is_empty(), "{}", findings[0].message);
-    let step = Step::begin("model")?;
-    let dataplane = resources
-        .dataplanes
-        .iter()
-        .find(|d| kuma::is_builtin_gateway(d));
-    let dataplane = dataplane.context("no gateway")?;
-    let proxy = kuma::gateway(input, dataplane, &mut Vec::new()).context("no proxy")?;
-    step.end();
+    let (_, proxy) = made.into_dataplane().context("no proxy")?;
     let filter = folder.join("gateway.wasm");
     fs::write(&filter, wasm::GATEWAY)?;
     let options = meshgate::envoy::Options {

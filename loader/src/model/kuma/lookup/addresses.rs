@@ -97,7 +97,7 @@ impl<'a> Addresses<'a> {
                     labels,
                     ..
                 } = backend;
-                matches!(backend.port, 0) | (backend.port == port)
+                [0, port].contains(&backend.port)
                     && is_named(found.service, name, namespace, labels)
             })
         })
