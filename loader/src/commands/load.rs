@@ -27,6 +27,13 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
+    pub(super) fn input(&self) -> Input<'_> {
+        Input {
+            resources: &self.resources,
+            sources: &self.sources,
+        }
+    }
+
     pub(super) fn has_errors(&self) -> bool {
         self.findings.iter().any(|f| f.severity == Severity::Error)
     }

@@ -61,7 +61,7 @@ pub(in crate::run) fn bootstrap(text: &str) -> Bootstrap {
     };
     let mut dataplanes = resources.dataplanes.iter();
     let dataplane = dataplanes.find(|d| d.meta.name == "edge-1").unwrap();
-    let proxy = kuma::gateway(input, dataplane, &mut Vec::new()).unwrap();
+    let proxy = kuma::proxy(input, dataplane, &mut Vec::new()).unwrap();
     let options = Options {
         admin: ([127, 0, 0, 1], 9901).into(),
         wasm: "/gateway.wasm".to_owned(),
