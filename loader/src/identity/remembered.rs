@@ -14,7 +14,7 @@ use crate::model::mesh::{Mtls, Source};
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remembered {
     identities: Vec<Own>,
-    meshes: Vec<Mesh>,
+    meshes: Vec<Made>,
 }
 
 /// An [`Identity`].
@@ -28,7 +28,7 @@ struct Own {
 
 /// An [`Mtls`] with a CA that meshgate makes; times in seconds.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Mesh {
+struct Made {
     mesh: String,
     backend: String,
     kind: String,
@@ -48,7 +48,7 @@ impl Renewal {
             services: own.services.clone(),
             tags: own.tags.clone(),
         });
-        let meshes: Option<_> = self.keeper.meshes.values().map(Mesh::of).collect();
+        let meshes: Option<_> = self.keeper.meshes.values().map(Made::of).collect();
         Some(Remembered {
             identities: identities.collect(),
             meshes: meshes?,
@@ -59,7 +59,7 @@ impl Renewal {
 impl Remembered {
     /// The renewal of these identities in a store.
     pub fn renewal(self, store: Store) -> Renewal {
-        let meshes = self.meshes.into_iter().map(Mesh::mtls);
+        let meshes = self.meshes.into_iter().map(Made::mtls);
         let meshes = meshes.map(|mtls| (mtls.mesh.clone(), mtls)).collect();
         let identities = self.identities.into_iter().map(|own| Identity {
             mesh: own.mesh,
@@ -71,7 +71,7 @@ impl Remembered {
     }
 }
 
-impl Mesh {
+impl Made {
     fn of(mtls: &Mtls) -> Option<Self> {
         let Ok(Source::Made { lifetime, rsa_bits }) = &mtls.source else {
             return None;

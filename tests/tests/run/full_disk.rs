@@ -109,10 +109,14 @@ async fn a_full_disk_leaves_the_old_configuration_or_the_new_one() -> anyhow::Re
         }
         free(&run)?;
         // Nobody has to ask for it once there is space again.
-        until("the change", async || is_served(&run, now, now).await.ok())
-            .await
-            .with_context(|| run.said())?;
-        ensure!(run.status().await?["refused"].is_null());
+        until("the change", async || {
+            is_served(&run, now, now).await.ok()?;
+            // It is served a moment before the files of a restart are written.
+            let status = run.status().await.ok()?;
+            status["refused"].is_null().then_some(())
+        })
+        .await
+        .with_context(|| run.said())?;
     }
     ensure!(
         refused > 0,
