@@ -6,8 +6,8 @@ use time::OffsetDateTime;
 
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::identity::{Authority, InvalidAuthority};
-use crate::model::kuma::{self, Input};
-use crate::model::mesh::Source;
+use crate::model::kuma::{self, Input, Lookup};
+use crate::model::mesh::{Mtls, Source};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh::Mesh;
 use crate::resources::kuma::mesh_gateway::{Listener, MeshGateway};
@@ -15,15 +15,14 @@ use crate::source::Path;
 
 /// What is wrong with the CAs of meshes at the time `now`.
 pub fn authorities(input: Input<'_>, now: OffsetDateTime) -> Vec<Diagnostic> {
-    let meshes = input.resources.meshes.iter();
-    meshes
-        .flat_map(|mesh| authority(input, mesh, now))
+    kuma::authorities(input)
+        .flat_map(|(mesh, mtls)| authority(mesh, mtls, now))
         .collect()
 }
 
-fn authority(input: Input<'_>, mesh: &Resource<Mesh>, now: OffsetDateTime) -> Vec<Diagnostic> {
+fn authority(mesh: &Resource<Mesh>, mtls: Mtls, now: OffsetDateTime) -> Vec<Diagnostic> {
     let enabled = mesh.spec.mtls.as_ref().and_then(|mtls| mtls.enabled());
-    let (Some(mtls), Some((index, backend))) = (kuma::mtls(input, &mesh.meta.name), enabled) else {
+    let Some((index, backend)) = enabled else {
         return Vec::new();
     };
     let path = Path::of("mtls.backends").index(index);
@@ -73,7 +72,7 @@ fn authority(input: Input<'_>, mesh: &Resource<Mesh>, now: OffsetDateTime) -> Ve
 }
 
 /// What is wrong with gateways for clients in other meshes.
-pub(super) fn cross_mesh(input: Input<'_>) -> Vec<Diagnostic> {
+pub(super) fn cross_mesh(input: Input<'_>, lookup: &Lookup<'_>) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     let mut claimed = BTreeMap::new();
     for gateway in &input.resources.mesh_gateways {
@@ -84,7 +83,7 @@ pub(super) fn cross_mesh(input: Input<'_>) -> Vec<Diagnostic> {
                 continue;
             }
             let path = Path::of("conf.listeners").index(index);
-            if !kuma::has_mtls(input.resources, &gateway.meta.mesh) {
+            if !lookup.has_mtls(&gateway.meta.mesh) {
                 findings.push(without_mtls(gateway, &path));
             }
             let name = hostname(gateway, listener);

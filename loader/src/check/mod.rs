@@ -14,7 +14,7 @@ use policy::Tags;
 
 use self::shadowed::Shadowed;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::kuma::{self, Input};
+use crate::model::kuma::{self, Input, Lookup};
 use crate::model::{Listener, Port};
 use crate::resources::Resource;
 use crate::resources::kuma::dataplane::{Dataplane, Inbound, ZoneListenerType};
@@ -35,6 +35,7 @@ pub fn all(input: Input<'_>) -> Vec<Diagnostic> {
 
 /// [`all`], with the proxies that are made on the way.
 pub fn with_proxies(input: Input<'_>, made: &mut Made) -> Vec<Diagnostic> {
+    let lookup = Lookup::new(input);
     let mut findings = Vec::new();
     let mut served = Served::default();
     for dataplane in input
@@ -44,10 +45,10 @@ pub fn with_proxies(input: Input<'_>, made: &mut Made) -> Vec<Diagnostic> {
         .filter(|d| kuma::is_builtin_gateway(d))
     {
         let mut quiet = Vec::new();
-        if let Some(gateway) = kuma::gateway_of(input.resources, dataplane, &mut quiet) {
+        if let Some(gateway) = lookup.gateway_of(dataplane, &mut quiet) {
             served.gateways.insert(gateway.meta.to_string());
         }
-        if let Some(proxy) = kuma::gateway(input, dataplane, &mut findings) {
+        if let Some(proxy) = lookup.proxy(dataplane, &mut findings) {
             served.add(&proxy.ports);
             made.add_dataplane(&dataplane.meta, proxy);
         }
@@ -58,32 +59,32 @@ pub fn with_proxies(input: Input<'_>, made: &mut Made) -> Vec<Diagnostic> {
         .resources
         .dataplanes
         .iter()
-        .filter(|d| is_sidecar(input, d))
+        .filter(|d| is_sidecar(&lookup, d))
     {
-        if let Some(proxy) = kuma::proxy(input, dataplane, &mut findings) {
+        if let Some(proxy) = lookup.proxy(dataplane, &mut findings) {
             served.add(&proxy.ports);
             made.add_dataplane(&dataplane.meta, proxy);
         }
     }
     for egress in &input.resources.zone_egresses {
-        if let Some(proxy) = kuma::zone_egress(input, egress, &mut findings) {
+        if let Some(proxy) = lookup.zone_egress(egress, &mut findings) {
             made.add_egress(&egress.meta, proxy);
         }
     }
     for gateway in &input.resources.mesh_gateways {
         if !served.gateways.contains(&gateway.meta.to_string()) {
             findings.push(unused(gateway));
-            served.add(&as_if_selected(input, gateway, &mut findings));
+            served.add(&as_if_selected(&lookup, gateway, &mut findings));
         }
     }
-    findings.extend(meshes::cross_mesh(input));
+    findings.extend(meshes::cross_mesh(input, &lookup));
     for dataplane in &input.resources.dataplanes {
         // Only what it finds is wanted: who has no name is served nowhere.
-        let _ = kuma::identity(input, dataplane, &mut findings);
+        let _ = lookup.identity(dataplane, &mut findings);
     }
     unattached(input, &served, &mut findings);
-    permissions::unused(input, &mut findings);
-    permissions::without_requests(input, &mut findings);
+    permissions::unused(&lookup, &mut findings);
+    permissions::without_requests(&lookup, &mut findings);
     passthrough::unused(input, &mut findings);
     served.shadowed.report(input, &mut findings);
     findings.extend(istio::all(input, made));
@@ -93,7 +94,7 @@ pub fn with_proxies(input: Input<'_>, made: &mut Made) -> Vec<Diagnostic> {
     findings
 }
 
-fn is_sidecar(input: Input<'_>, dataplane: &Resource<Dataplane>) -> bool {
+fn is_sidecar(lookup: &Lookup<'_>, dataplane: &Resource<Dataplane>) -> bool {
     let networking = &dataplane.spec.networking;
     let is_caught = networking.transparent_proxying.is_some();
     let mut labels = dataplane.meta.labels.keys();
@@ -101,7 +102,7 @@ fn is_sidecar(input: Input<'_>, dataplane: &Resource<Dataplane>) -> bool {
     let is_apart = |inbound: &Inbound| {
         !matches!(inbound.service_port, 0) || !inbound.service_address.is_empty()
     };
-    let has_mtls = kuma::has_mtls(input.resources, &dataplane.meta.mesh);
+    let has_mtls = lookup.has_mtls(&dataplane.meta.mesh);
     let mut listeners = networking.listeners.iter();
     let is_egress = listeners.any(|listener| listener.kind == ZoneListenerType::ZoneEgress);
     let is_called = has_mtls && networking.inbound.iter().any(is_apart);
@@ -148,14 +149,14 @@ fn unused(gateway: &Resource<MeshGateway>) -> Diagnostic {
 
 /// The ports of a gateway that no Dataplane has, made for one that has just the tags of the first selector: so the
 /// rest of the gateway is checked all the same.
-fn as_if_selected(
-    input: Input<'_>,
-    gateway: &Resource<MeshGateway>,
+fn as_if_selected<'a>(
+    lookup: &'a Lookup<'a>,
+    gateway: &'a Resource<MeshGateway>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Port> {
     let tags = gateway.spec.selectors.first();
     let tags = tags.map_or_else(Tags::default, |selector| selector.tags.clone());
-    kuma::ports_of(input, &tags, gateway, findings)
+    kuma::ports_of(lookup, &tags, gateway, findings)
 }
 
 fn unattached(input: Input<'_>, served: &Served, findings: &mut Vec<Diagnostic>) {

@@ -20,7 +20,7 @@ use crate::files;
 use crate::identity::{Keeper, Store};
 use crate::model::Identity;
 use crate::model::istio;
-use crate::model::kuma::{self, Input};
+use crate::model::kuma::{self, Lookup};
 use crate::output::Output;
 
 pub(super) fn run(args: &CertsArgs, output: &Output) -> anyhow::Result<Exit> {
@@ -33,16 +33,14 @@ pub(super) fn run(args: &CertsArgs, output: &Output) -> anyhow::Result<Exit> {
     if loaded.has_fatal_errors() {
         return Ok(Exit::Findings);
     }
-    let input = Input {
-        resources: &loaded.resources,
-        sources: &loaded.sources,
-    };
+    let input = loaded.input();
+    let lookup = Lookup::new(input);
     let dataplanes = loaded.resources.dataplanes.iter();
     // What is wrong with them was found and printed above.
-    let identities = dataplanes
-        .filter_map(|dataplane| kuma::identity(input, dataplane, &mut Vec::new()).ok()?);
+    let identities =
+        dataplanes.filter_map(|dataplane| lookup.identity(dataplane, &mut Vec::new()).ok()?);
     let egresses = loaded.resources.zone_egresses.iter();
-    let egresses = egresses.flat_map(|egress| kuma::egress_identities(input, egress));
+    let egresses = egresses.flat_map(|egress| kuma::egress_identities(&lookup, egress));
     let identities: Vec<Identity> = identities
         .chain(egresses)
         .chain(istio::identities(input))

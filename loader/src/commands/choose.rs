@@ -12,11 +12,11 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::identity::{Keeper, Meshes, Renewal, Store};
 use crate::model::Proxy;
 use crate::model::istio::{self, Workload};
-use crate::model::kuma::{self, Input};
+use crate::model::kuma::{self, Input, Lookup};
 use crate::output::Output;
+use crate::resources::Resource;
 use crate::resources::kuma::dataplane::Dataplane;
 use crate::resources::kuma::zone_egress::ZoneEgress;
-use crate::resources::{Resource, Resources};
 use crate::{check, files, source};
 
 /// One proxy, and who keeps its identity.
@@ -59,10 +59,7 @@ impl Loaded {
             return Ok(None);
         }
         let mut made = std::mem::take(&mut self.made);
-        let input = Input {
-            resources: &self.resources,
-            sources: &self.sources,
-        };
+        let input = self.input();
         let mut more = Vec::new();
         let (proxy, nothing) = match choose(args, self)? {
             Candidate::Dataplane(dataplane) => (
@@ -279,8 +276,9 @@ fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {
         .map(|d| d.meta.core_name().len())
         .max()
         .unwrap_or(0);
+    let lookup = Lookup::new(loaded.input());
     let line = |d: &&Resource<Dataplane>| {
-        let what = what(&loaded.resources, d);
+        let what = what(&lookup, d);
         let (file, row) = place(d, loaded);
         format!(
             "  {:width$}   mesh {}   {what}   {file}:{row}",
@@ -292,11 +290,11 @@ fn list(dataplanes: &[&Resource<Dataplane>], loaded: &Loaded) -> String {
 }
 
 /// What a Dataplane's proxy is.
-fn what(resources: &Resources, dataplane: &Resource<Dataplane>) -> String {
+fn what(lookup: &Lookup<'_>, dataplane: &Resource<Dataplane>) -> String {
     if !kuma::is_builtin_gateway(dataplane) {
         return format!("sidecar for {}", kuma::service_of(dataplane));
     }
-    match kuma::gateway_of(resources, dataplane, &mut Vec::new()) {
+    match lookup.gateway_of(dataplane, &mut Vec::new()) {
         Some(gateway) => format!("gateway {}", gateway.meta.name),
         None => "no gateway".to_owned(),
     }

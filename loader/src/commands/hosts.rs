@@ -10,7 +10,7 @@ use super::{Exit, choose, load};
 use crate::cli::HostsArgs;
 use crate::diagnostic::Severity;
 use crate::model::Place;
-use crate::model::kuma::{self, Input};
+use crate::model::kuma;
 use crate::output::Output;
 use crate::resources::Resource;
 use crate::resources::kuma::dataplane::Dataplane;
@@ -33,12 +33,8 @@ pub(super) fn run(args: &HostsArgs, output: &Output) -> anyhow::Result<Exit> {
             return Ok(Exit::Findings);
         }
     }
-    let input = Input {
-        resources: &loaded.resources,
-        sources: &loaded.sources,
-    };
     // What is wrong with it was found and printed above.
-    let proxy = kuma::proxy(input, choose(args, &loaded)?, &mut Vec::new());
+    let proxy = kuma::proxy(loaded.input(), choose(args, &loaded)?, &mut Vec::new());
     let names = proxy.map(|proxy| proxy.names()).unwrap_or_default();
     output.data(text(&names).as_bytes())?;
     Ok(Exit::Fine)

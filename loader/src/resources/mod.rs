@@ -65,7 +65,7 @@ pub struct Resources {
     /// `Dataplane`.
     pub dataplanes: Vec<Resource<Dataplane>>,
     /// `MeshGateway`.
-    pub mesh_gateways: Vec<Resource<MeshGateway>>,
+    pub mesh_gateways: List<MeshGateway>,
     /// `Secret`.
     pub secrets: Secrets,
     /// `ExternalService`.

@@ -114,11 +114,18 @@ impl Sources {
         })
     }
 
+    /// The line of the span's start, counted from 1: what [`Sources::line_column`] says, without going through the line.
+    pub fn line_of(&self, span: Span) -> usize {
+        let file = self.file(span.file);
+        let at = file.text.floor_char_boundary(span.start);
+        file.lines().partition_point(|start| *start <= at).max(1)
+    }
+
     /// Line and column of the span's start, both counted from 1; the column in characters.
     pub fn line_column(&self, span: Span) -> (usize, usize) {
         let file = self.file(span.file);
         let at = file.text.floor_char_boundary(span.start);
-        let line = file.lines().partition_point(|start| *start <= at).max(1);
+        let line = self.line_of(span);
         let start = file.lines()[line - 1];
         (line, file.text[start..at].chars().count() + 1)
     }

@@ -1,12 +1,13 @@
 //! The clusters behind a gateway's routes.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use policy::Tags;
 
-use super::mesh_external_services::access;
-use super::services::{Offer, Services, UNRESOLVED, external_name};
-use super::{Input, SERVICE_TAG, of_mesh};
+use super::SERVICE_TAG;
+use super::lookup::{InMesh, Outside};
+use super::services::{Offer, Services, UNRESOLVED};
 use crate::diagnostic::Diagnostic;
 use crate::hash::sha256_hex;
 use crate::model::policy::ClusterPolicy;
@@ -19,10 +20,13 @@ const FORBIDDEN: &str = forbidden::PREFIX;
 /// The clusters that routes have asked for so far, each once.
 #[derive(Debug)]
 pub(super) struct Backends<'a> {
-    services: Services<'a>,
+    services: &'a Services<'a>,
+    all_outside: &'a Outside<'a>,
+    /// The URIs of the caller's certificate, with commas between them.
+    caller: String,
     clusters: BTreeMap<String, Cluster>,
-    /// The `MeshExternalService`s that the caller may not reach.
-    forbidden: BTreeSet<String>,
+    /// Whether the caller may not reach a service, of those that have been asked about.
+    forbidden: RefCell<BTreeMap<String, bool>>,
     /// The clusters of `MeshExternalService`s.
     outside: BTreeSet<String>,
 }
@@ -30,14 +34,15 @@ pub(super) struct Backends<'a> {
 impl<'a> Backends<'a> {
     /// With the services of `mesh`, as `caller` sees them.
     pub(super) fn new(
-        input: Input<'a>,
-        mesh: &'a str,
+        mesh: &'a InMesh<'a>,
         caller: Option<&Identity>,
         findings: &mut Vec<Diagnostic>,
     ) -> Self {
         Self {
-            services: Services::new(input, mesh, findings),
-            forbidden: not_reached(input, mesh, caller),
+            services: mesh.services(findings),
+            all_outside: mesh.outside(),
+            caller: caller.map(Identity::uris).unwrap_or_default().join(","),
+            forbidden: RefCell::new(BTreeMap::new()),
             clusters: BTreeMap::new(),
             outside: BTreeSet::new(),
         }
@@ -52,10 +57,20 @@ impl<'a> Backends<'a> {
     pub(super) fn route_destination(&self, backend: &BackendRef) -> Tags {
         let mut destination = self.services.destination(backend);
         let service = destination.get(SERVICE_TAG);
-        if service.is_some_and(|service| self.forbidden.contains(service)) {
+        if service.is_some_and(|service| self.is_forbidden(service)) {
             destination.insert(FORBIDDEN, "true");
         }
         destination
+    }
+
+    fn is_forbidden(&self, service: &str) -> bool {
+        if let Some(known) = self.forbidden.borrow().get(service) {
+            return *known;
+        }
+        let is_forbidden = !self.all_outside.may_reach(service, &self.caller);
+        let mut known = self.forbidden.borrow_mut();
+        known.insert(service.to_owned(), is_forbidden);
+        is_forbidden
     }
 
     /// The name of the cluster for `destination`, called by a listener with these merged tags; there is none of that name
@@ -180,13 +195,6 @@ impl<'a> Backends<'a> {
 fn unmarked(destination: &Tags) -> Tags {
     let tags = destination.iter().filter(|(name, _)| *name != FORBIDDEN);
     tags.collect()
-}
-
-fn not_reached(input: Input<'_>, mesh: &str, caller: Option<&Identity>) -> BTreeSet<String> {
-    of_mesh(&input.resources.mesh_external_services, mesh)
-        .filter(|service| !access::may_reach(input, service, caller))
-        .map(external_name)
-        .collect()
 }
 
 /// `<service>-<hash>`: the hash keeps apart what different listeners may configure differently (Kuma

@@ -5,6 +5,7 @@
 use policy::Tags;
 
 use super::Input;
+use super::lookup::Lookup;
 use super::policies::{Policies, Side};
 use super::sidecar::permissions;
 use crate::diagnostic::{Code, Diagnostic};
@@ -31,7 +32,7 @@ pub(super) enum CrossMeshClients<'a> {
 impl<'a> CrossMeshClients<'a> {
     /// Reads the annotation; nothing if there is none.
     pub(super) fn of(
-        input: Input<'a>,
+        lookup: &Lookup<'a>,
         gateway: &'a Resource<MeshGateway>,
         findings: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
@@ -42,7 +43,7 @@ impl<'a> CrossMeshClients<'a> {
             findings.push(unused(gateway));
         }
         if value == BY_POLICY {
-            return Some(Self::ByPolicy(input, gateway));
+            return Some(Self::ByPolicy(lookup.input, gateway));
         }
         let mut permission = Permission::default();
         for entry in value.split(',').map(str::trim) {
@@ -50,8 +51,7 @@ impl<'a> CrossMeshClients<'a> {
                 findings.push(invalid(gateway, entry));
                 continue;
             };
-            let mut meshes = input.resources.meshes.iter();
-            if !meshes.any(|known| known.meta.name == mesh) {
+            if lookup.mesh(mesh).mesh().is_none() {
                 findings.push(unknown(gateway, mesh));
             }
             permission.allowed.push(Clients::of(Who::Is(ids)));

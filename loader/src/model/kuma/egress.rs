@@ -1,22 +1,23 @@
 //! The way out of a mesh through the zone's egresses: proxies that are in no mesh, have an identity in each, and are
 //! asked for a service by SNI.
 
-use super::{Input, has_mtls, of_mesh, zone_egress};
+use super::lookup::InMesh;
+use super::zone_egress;
 use crate::model::{Endpoint, SpiffeIds};
 use crate::resources::kuma::dataplane::{State, ZoneListenerType};
 
 /// Where the egresses are that serve all meshes. Nobody speaks with them without mTLS, so there are none for a mesh
 /// without it (Kuma `fillExternalServicesOutboundsThroughEgress` in `pkg/xds/topology/outbound.go` at 2.14.3).
-pub(super) fn endpoints(input: Input<'_>, mesh: &str) -> Vec<Endpoint> {
-    let egresses = input.resources.zone_egresses.iter();
+pub(super) fn endpoints(mesh: &InMesh<'_>) -> Vec<Endpoint> {
+    let egresses = mesh.input.resources.zone_egresses.iter();
     let places = egresses.map(|egress| &egress.spec.networking);
     let places = places.map(|place| (place.address.as_str(), place.port));
-    reached(input, mesh, places)
+    reached(mesh, places)
 }
 
 /// Those, and the egresses of the mesh that are listeners of its Dataplanes: they serve `MeshExternalService`s only.
-pub(super) fn all_endpoints(input: Input<'_>, mesh: &str) -> Vec<Endpoint> {
-    let listeners = of_mesh(&input.resources.dataplanes, mesh).flat_map(|dataplane| {
+pub(super) fn all_endpoints(mesh: &InMesh<'_>) -> Vec<Endpoint> {
+    let listeners = mesh.dataplanes.iter().flat_map(|dataplane| {
         let networking = &dataplane.spec.networking;
         let listeners = networking.listeners.iter();
         let egresses = listeners.filter(|listener| {
@@ -31,19 +32,15 @@ pub(super) fn all_endpoints(input: Input<'_>, mesh: &str) -> Vec<Endpoint> {
             (address, listener.port)
         })
     });
-    let mut all = endpoints(input, mesh);
-    all.extend(reached(input, mesh, listeners));
+    let mut all = endpoints(mesh);
+    all.extend(reached(mesh, listeners));
     all.sort();
     all.dedup();
     all
 }
 
-fn reached<'a>(
-    input: Input<'_>,
-    mesh: &str,
-    places: impl Iterator<Item = (&'a str, u32)>,
-) -> Vec<Endpoint> {
-    if !has_mtls(input.resources, mesh) {
+fn reached<'a>(mesh: &InMesh<'_>, places: impl Iterator<Item = (&'a str, u32)>) -> Vec<Endpoint> {
+    if !mesh.has_mtls() {
         return Vec::new();
     }
     let endpoint = places.filter_map(|(address, port)| {
@@ -67,20 +64,8 @@ pub(super) fn peer(mesh: &str) -> SpiffeIds {
     SpiffeIds::service(mesh, zone_egress::SERVICE)
 }
 
-/// Whether the mesh wants its `ExternalService`s to be reached through them. Nothing goes round them: what they forbid
-/// has to stay forbidden.
-pub(super) fn is_asked_for(input: Input<'_>, mesh: &str) -> bool {
-    let mut meshes = input.resources.meshes.iter();
-    meshes.any(|other| other.meta.name == mesh && other.spec.routing.zone_egress)
-}
-
 /// Whether there are any, also those that are listeners of Dataplanes. `MeshExternalService`s are reached through them
 /// whatever the mesh asks for.
-pub(super) fn is_declared(input: Input<'_>, mesh: &str) -> bool {
-    let mut dataplanes = of_mesh(&input.resources.dataplanes, mesh);
-    !input.resources.zone_egresses.is_empty()
-        || dataplanes.any(|dataplane| {
-            let mut listeners = dataplane.spec.networking.listeners.iter();
-            listeners.any(|listener| listener.kind == ZoneListenerType::ZoneEgress)
-        })
+pub(super) fn is_declared(mesh: &InMesh<'_>) -> bool {
+    !mesh.input.resources.zone_egresses.is_empty() || mesh.has_egress_listener()
 }

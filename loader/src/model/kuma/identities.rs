@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use policy::Tags;
 
-use super::{Input, SERVICE_TAG, meshes, zone_egress};
+use super::lookup::Lookup;
+use super::{SERVICE_TAG, zone_egress};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::Identity;
 use crate::resources::Resource;
@@ -16,13 +17,13 @@ const WORKLOAD_LABEL: &str = "kuma.io/workload";
 
 /// Who a Dataplane is; nobody if its mesh has no mTLS, and an error, which is in `findings`, if it has no name that a
 /// certificate can have.
-pub fn identity(
-    input: Input<'_>,
+pub(super) fn identity(
+    lookup: &Lookup<'_>,
     dataplane: &Resource<Dataplane>,
     findings: &mut Vec<Diagnostic>,
 ) -> Result<Option<Identity>, Nameless> {
     let mesh = &dataplane.meta.mesh;
-    if !meshes::has_mtls(input.resources, mesh) {
+    if !lookup.has_mtls(mesh) {
         return Ok(None);
     }
     let networking = &dataplane.spec.networking;

@@ -8,6 +8,7 @@ use policy::{HostPattern, Tags};
 
 use super::backends::Backends;
 use super::cross_mesh_clients::CrossMeshClients;
+use super::lookup::Lookup;
 use super::{Input, certificates, connections, gateway_routes, http_routes};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::identity::TlsParams;
@@ -19,17 +20,18 @@ use crate::source::Path;
 
 /// The ports, by number; each with its listeners and their routes.
 pub(super) fn ports<'a>(
-    input: Input<'a>,
+    lookup: &Lookup<'a>,
     address: IpAddr,
     dataplane_tags: &Tags,
-    gateway: &Resource<MeshGateway>,
+    gateway: &'a Resource<MeshGateway>,
     backends: &mut Backends<'a>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Port> {
+    let input = lookup.input;
     let tags = dataplane_tags.clone().overlaid(&gateway.spec.tags);
     let conf = gateway.spec.conf.as_ref();
     let listeners = conf.map_or(&[][..], |conf| &conf.listeners);
-    let clients = CrossMeshClients::of(input, gateway, findings);
+    let clients = CrossMeshClients::of(lookup, gateway, findings);
     let mut by_port: BTreeMap<u16, Port> = BTreeMap::new();
     for (index, spec) in listeners.iter().enumerate() {
         let path = Path::of("conf.listeners").index(index);

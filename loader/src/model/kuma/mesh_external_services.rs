@@ -9,8 +9,8 @@ pub(super) use hostnames::{hostnames, labels, nameless};
 
 use std::collections::BTreeMap;
 
+use super::Input;
 use super::select::display_name;
-use super::{Input, egress};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::Endpoint;
 use crate::resources::Resource;
@@ -49,13 +49,12 @@ pub(super) fn endpoints(
     endpoints.collect()
 }
 
-/// The egresses that it is reached through.
-pub(super) fn through_egress(
-    input: Input<'_>,
+/// Says so where there is none of the egresses that it is reached through.
+pub(super) fn check_egress(
     service: &Resource<MeshExternalService>,
+    ways: &[Endpoint],
     findings: &mut Vec<Diagnostic>,
-) -> Vec<Endpoint> {
-    let ways = egress::all_endpoints(input, &service.meta.mesh);
+) {
     if ways.is_empty() {
         let message =
             "the service is behind an egress, and there is no way to it: it has no endpoints";
@@ -65,7 +64,6 @@ pub(super) fn through_egress(
                 .help("give the Mesh `mtls.enabledBackend` and declare a ZoneEgress; or, to have proxies connect to the service themselves, remove what is declared of an egress"),
         );
     }
-    ways
 }
 
 /// Whether a reference means the service: by name, or by labels, those that a control plane adds among them.

@@ -1,6 +1,6 @@
 //! The mTLS of meshes: which backend signs, and where its authority is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use time::Duration;
 
@@ -19,22 +19,20 @@ const LONGEST: Duration = Duration::days(1000 * 365);
 
 /// Whether the proxies of a mesh prove who they are.
 pub fn has_mtls(resources: &Resources, mesh: &str) -> bool {
-    enabled(resources, mesh).is_some()
+    let mut meshes = resources.meshes.iter();
+    let mesh = meshes.find(|resource| resource.meta.name == mesh);
+    mesh.and_then(enabled).is_some()
 }
 
-fn enabled<'a>(
-    resources: &'a Resources,
-    mesh: &str,
-) -> Option<(&'a Resource<Mesh>, &'a Authority)> {
-    let mut meshes = resources.meshes.iter();
-    let resource = meshes.find(|resource| resource.meta.name == mesh)?;
-    let (_, backend) = resource.spec.mtls.as_ref()?.enabled()?;
-    Some((resource, backend))
+fn enabled(mesh: &Resource<Mesh>) -> Option<&Authority> {
+    let (_, backend) = mesh.spec.mtls.as_ref()?.enabled()?;
+    Some(backend)
 }
 
 /// The mTLS of a mesh, if it has any.
-pub fn mtls(input: Input<'_>, mesh: &str) -> Option<Mtls> {
-    let (_, backend) = enabled(input.resources, mesh)?;
+fn mtls(input: Input<'_>, mesh: &Resource<Mesh>) -> Option<Mtls> {
+    let backend = enabled(mesh)?;
+    let mesh = mesh.meta.name.as_str();
     let cert = backend.dp_cert.as_ref();
     let lifetime = cert.map_or("", |cert| &cert.rotation.expiration);
     Some(Mtls {
@@ -49,9 +47,25 @@ pub fn mtls(input: Input<'_>, mesh: &str) -> Option<Mtls> {
 
 /// The mTLS of all meshes that have any, by name.
 pub fn all(input: Input<'_>) -> BTreeMap<String, Mtls> {
-    let names = input.resources.meshes.iter().map(|mesh| &mesh.meta.name);
-    let all = names.filter_map(|name| Some((name.clone(), mtls(input, name)?)));
-    all.collect()
+    let of_each = authorities(input);
+    of_each
+        .map(|(mesh, mtls)| (mesh.meta.name.clone(), mtls))
+        .collect()
+}
+
+/// Each Mesh that has mTLS, with it; of a name that is given twice it is the first one's.
+pub fn authorities<'a>(
+    input: Input<'a>,
+) -> impl Iterator<Item = (&'a Resource<Mesh>, Mtls)> + use<'a> {
+    let meshes = &input.resources.meshes;
+    let mut first: HashMap<&str, &Resource<Mesh>> = HashMap::with_capacity(meshes.len());
+    for mesh in meshes {
+        first.entry(&mesh.meta.name).or_insert(mesh);
+    }
+    meshes.iter().filter_map(move |mesh| {
+        let first = first.get(mesh.meta.name.as_str())?;
+        Some((mesh, mtls(input, first)?))
+    })
 }
 
 fn source(input: Input<'_>, mesh: &str, backend: &Authority) -> Result<Source, Unusable> {

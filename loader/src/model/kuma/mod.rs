@@ -17,6 +17,7 @@ mod gateway_routes;
 mod http_routes;
 mod identities;
 mod listeners;
+mod lookup;
 mod mesh_external_services;
 mod meshes;
 mod paths;
@@ -36,20 +37,22 @@ use super::access::Access;
 use super::{Dialect, Origin, Port, Proxy};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::kuma::dataplane::{Dataplane, GatewayType};
-use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::resources::kuma::mesh_gateway::MeshGateway;
-use crate::resources::kuma::mesh_traffic_permission::MeshTrafficPermission;
+use crate::resources::kuma::zone_egress::ZoneEgress;
 use crate::resources::{Meta, Resource, Resources};
 use crate::source::{Path, Sources};
 
 pub(crate) use certificates::{each as certificates_of, listener_name};
 pub(crate) use cross_mesh_clients::by_policy as policies_decide_about_clients;
-pub use identities::{Nameless, identity};
-pub use meshes::{all as meshes, has_mtls, mtls};
+pub use identities::Nameless;
+pub(crate) use lookup::InMesh;
+pub use lookup::Lookup;
+pub(crate) use mesh_external_services::access::about as permissions_about;
+pub use meshes::{all as meshes, authorities, has_mtls};
 pub(crate) use policies::{GRPC_CONDITIONS, RETRY_CONDITIONS, bandwidth};
-pub use select::{gateway_of, is_builtin_gateway};
-pub(crate) use sidecar::passthrough::is_used as passthrough_is_used;
-pub use zone_egress::{egress_identities, zone_egress};
+pub use select::is_builtin_gateway;
+pub(crate) use sidecar::passthrough::used as used_passthroughs;
+pub use zone_egress::egress_identities;
 
 /// The tag that names a service (Kuma `api/mesh/v1alpha1/dataplane_helpers.go`).
 pub const SERVICE_TAG: &str = "kuma.io/service";
@@ -77,7 +80,7 @@ impl Input<'_> {
         Origin {
             resource: resource.meta.to_string(),
             file: self.sources.file(span.file).name.clone(),
-            line: self.sources.line_column(span).0,
+            line: self.sources.line_of(span),
         }
     }
 }
@@ -100,11 +103,17 @@ pub fn proxy(
     dataplane: &Resource<Dataplane>,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Proxy> {
-    if is_builtin_gateway(dataplane) {
-        return gateway(input, dataplane, findings);
-    }
-    let address = address(dataplane, findings)?;
-    sidecar::sidecar(input, dataplane, address, findings)
+    Lookup::new(input).proxy(dataplane, findings)
+}
+
+/// What the proxy of an egress has to do; nothing if it cannot be on its address. Whatever is wrong is added to
+/// `findings`.
+pub fn zone_egress(
+    input: Input<'_>,
+    egress: &Resource<ZoneEgress>,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Proxy> {
+    Lookup::new(input).zone_egress(egress, findings)
 }
 
 /// The first service of a Dataplane, by which its proxy is known; its name if it has none.
@@ -136,8 +145,8 @@ fn address(dataplane: &Resource<Dataplane>, findings: &mut Vec<Diagnostic>) -> O
 ///
 /// Whatever is wrong is added to `findings`. There is no proxy if the Dataplane is no built-in gateway, or if no
 /// MeshGateway selects it.
-pub fn gateway(
-    input: Input<'_>,
+fn gateway<'a>(
+    lookup: &'a Lookup<'a>,
     dataplane: &Resource<Dataplane>,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Proxy> {
@@ -147,11 +156,12 @@ pub fn gateway(
         .as_ref()
         .filter(|gateway| gateway.kind == GatewayType::Builtin)?;
     let address = address(dataplane, findings)?;
-    let gateway = select::gateway_of(input.resources, dataplane, findings)?;
-    let identity = identity(input, dataplane, findings).ok()?;
-    let mut backends = Backends::new(input, &dataplane.meta.mesh, identity.as_ref(), findings);
+    let (input, mesh) = (lookup.input, lookup.mesh(&dataplane.meta.mesh));
+    let gateway = select::gateway_of(mesh, dataplane, findings)?;
+    let identity = lookup.identity(dataplane, findings).ok()?;
+    let mut backends = Backends::new(mesh, identity.as_ref(), findings);
     let mut ports = listeners::ports(
-        input,
+        lookup,
         address,
         &dataplane_gateway.tags,
         gateway,
@@ -169,7 +179,7 @@ pub fn gateway(
         zone: zone(&dataplane.meta).unwrap_or_else(|| tags.get(ZONE_TAG).unwrap_or_default()),
         workload: workload(&dataplane.meta),
     };
-    policies::apply(input, gateway, &mut ports, &mut clusters, &for_logs);
+    policies::apply(mesh, gateway, &mut ports, &mut clusters, &for_logs);
     Some(Proxy {
         dialect: Dialect::Kuma,
         name: dataplane.meta.core_name(),
@@ -183,18 +193,6 @@ pub fn gateway(
         transparent: None,
         tokens: Vec::new(),
         access: Access::default(),
-    })
-}
-
-/// The services outside of a mesh that a permission is for.
-pub(crate) fn external_services_of<'a>(
-    resources: &'a Resources,
-    permission: &'a Resource<MeshTrafficPermission>,
-) -> impl Iterator<Item = &'a Resource<MeshExternalService>> {
-    let services = of_mesh(&resources.mesh_external_services, &permission.meta.mesh);
-    services.filter(|service| {
-        let target = permission.spec.target_ref.as_ref();
-        target.is_some_and(|target| mesh_external_services::access::is_meant(service, target))
     })
 }
 
@@ -219,16 +217,16 @@ fn workload(dataplane: &Meta) -> String {
 }
 
 /// The ports of a MeshGateway on a Dataplane with these tags.
-pub fn ports_of(
-    input: Input<'_>,
+pub fn ports_of<'a>(
+    lookup: &'a Lookup<'a>,
     dataplane_tags: &Tags,
-    gateway: &Resource<MeshGateway>,
+    gateway: &'a Resource<MeshGateway>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Port> {
-    let mut backends = Backends::new(input, &gateway.meta.mesh, None, findings);
+    let mut backends = Backends::new(lookup.mesh(&gateway.meta.mesh), None, findings);
     let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     listeners::ports(
-        input,
+        lookup,
         nowhere,
         dataplane_tags,
         gateway,

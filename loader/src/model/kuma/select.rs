@@ -4,11 +4,11 @@ use std::cmp::Reverse;
 
 use policy::Tags;
 
-use super::of_mesh;
+use super::lookup::InMesh;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::kuma::dataplane::{Dataplane, GatewayType};
 use crate::resources::kuma::mesh_gateway::{MeshGateway, Selector};
-use crate::resources::{Meta, Resource, Resources};
+use crate::resources::{Meta, Resource};
 use crate::source::Path;
 
 /// How well a selector fits: more tags first, then more exact values (Kuma `TagSelectorRank`).
@@ -48,13 +48,14 @@ pub fn is_builtin_gateway(dataplane: &Resource<Dataplane>) -> bool {
 
 /// The MeshGateway that selects the Dataplane: the one with the best selector; of equal ones the one created last,
 /// then the first by name (Kuma `pkg/core/policy/dataplane_matcher.go` at 2.14.3).
-pub fn gateway_of<'a>(
-    resources: &'a Resources,
+pub(super) fn gateway_of<'a>(
+    mesh: &InMesh<'a>,
     dataplane: &Resource<Dataplane>,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<&'a Resource<MeshGateway>> {
     let tags = &dataplane.spec.networking.gateway.as_ref()?.tags;
-    let mut candidates: Vec<_> = of_mesh(&resources.mesh_gateways, &dataplane.meta.mesh)
+    let mut candidates: Vec<_> = mesh
+        .gateways_for(tags)
         .filter_map(|gateway| Some((best_rank(&gateway.spec.selectors, tags)?, gateway)))
         .collect();
     candidates.sort_by_key(|(rank, gateway)| {

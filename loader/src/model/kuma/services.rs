@@ -9,10 +9,8 @@ use policy::Tags;
 
 use self::inbounds::{Inbounds, endpoints};
 use self::index::Index;
-use super::{
-    Input, PROTOCOL_TAG, SERVICE_TAG, egress, external, has_mtls, mesh_external_services, of_mesh,
-    sni,
-};
+use super::lookup::InMesh;
+use super::{PROTOCOL_TAG, SERVICE_TAG, egress, external, mesh_external_services, sni};
 use crate::diagnostic::Diagnostic;
 use crate::model::identity::TlsParams;
 use crate::model::{Endpoint, MeshTls, SpiffeIds, Trust};
@@ -44,8 +42,8 @@ struct Named {
 /// All services of a mesh.
 #[derive(Debug)]
 pub(super) struct Services<'a> {
-    input: Input<'a>,
     mesh: &'a str,
+    has_mtls: bool,
     offers: BTreeMap<String, Vec<Offer<'a>>>,
     /// The names in mTLS of ports of resources, which are not those of services.
     named: BTreeMap<String, Named>,
@@ -62,16 +60,16 @@ pub(super) struct Services<'a> {
 
 impl<'a> Services<'a> {
     /// Inbounds of Dataplanes by their tag; where it is that of an `ExternalService`, that one alone.
-    pub(super) fn new(input: Input<'a>, mesh: &'a str, findings: &mut Vec<Diagnostic>) -> Self {
+    pub(super) fn new(mesh: &InMesh<'a>, findings: &mut Vec<Diagnostic>) -> Self {
         let mut offers: BTreeMap<String, Vec<_>> = BTreeMap::new();
         let mut external = BTreeSet::new();
         let mut through_egress = BTreeSet::new();
-        for service in of_mesh(&input.resources.external_services, mesh) {
+        let ways = mesh.asks_for_egress().then(|| egress::endpoints(mesh));
+        for service in mesh.external_services.iter().copied() {
             let tags = &service.spec.tags;
-            if egress::is_asked_for(input, mesh) {
+            if let Some(ways) = &ways {
                 if let Some(name) = tags.get(SERVICE_TAG) {
-                    let ways = egress::endpoints(input, mesh);
-                    let ways = ways.into_iter().map(|endpoint| through(tags, endpoint));
+                    let ways = ways.iter().map(|way| through(tags, way.clone()));
                     offers.entry(name.to_owned()).or_default().extend(ways);
                     through_egress.insert(name.to_owned());
                 }
@@ -80,7 +78,7 @@ impl<'a> Services<'a> {
             external.extend(tags.get(SERVICE_TAG).map(ToOwned::to_owned));
             let (Some(name), Some(endpoint)) = (
                 tags.get(SERVICE_TAG),
-                external::endpoint(input, service, findings),
+                external::endpoint(mesh.input, service, findings),
             ) else {
                 continue;
             };
@@ -90,7 +88,7 @@ impl<'a> Services<'a> {
                 .push(offer(tags, endpoint));
         }
         let mut internal: BTreeMap<String, Vec<_>> = BTreeMap::new();
-        for dataplane in of_mesh(&input.resources.dataplanes, mesh) {
+        for dataplane in mesh.dataplanes.iter().copied() {
             for (inbound, endpoint) in endpoints(dataplane) {
                 if let Some(name) = inbound.tags.get(SERVICE_TAG) {
                     internal
@@ -103,21 +101,20 @@ impl<'a> Services<'a> {
         for (name, own) in internal {
             offers.entry(name).or_insert(own);
         }
-        let resources = input.resources;
         let mut services = Self {
-            input,
-            mesh,
+            mesh: mesh.name,
+            has_mtls: mesh.has_mtls(),
             offers,
             named: BTreeMap::new(),
             external,
             through_egress,
             protocols: BTreeMap::new(),
-            in_mesh: Index::new(of_mesh(&resources.mesh_services, mesh)),
-            multi_zone: Index::new(of_mesh(&resources.mesh_multi_zone_services, mesh)),
-            outside: Index::new(of_mesh(&resources.mesh_external_services, mesh)),
+            in_mesh: Index::new(mesh.mesh_services.iter().copied()),
+            multi_zone: Index::new(mesh.mesh_multi_zone_services.iter().copied()),
+            outside: Index::new(mesh.mesh_external_services.iter().copied()),
         };
-        services.add_resources();
-        services.add_external(findings);
+        services.add_resources(mesh);
+        services.add_external(mesh, findings);
         services
     }
 
@@ -138,7 +135,7 @@ impl<'a> Services<'a> {
     /// `pkg/xds/envoy/clusters/v3/client_side_mtls_configurer.go` at 2.14.3).
     pub(super) fn tls(&self, destination: &Tags) -> Option<MeshTls> {
         let service = destination.get(SERVICE_TAG)?;
-        if self.external.contains(service) || !has_mtls(self.input.resources, self.mesh) {
+        if self.external.contains(service) || !self.has_mtls {
             return None;
         }
         let (sni, mut peers) = match self.named.get(service) {
@@ -205,20 +202,22 @@ impl<'a> Services<'a> {
         }
     }
 
-    fn add_external(&mut self, findings: &mut Vec<Diagnostic>) {
-        for service in of_mesh(&self.input.resources.mesh_external_services, self.mesh) {
+    fn add_external(&mut self, mesh: &InMesh<'a>, findings: &mut Vec<Diagnostic>) {
+        let ways = egress::is_declared(mesh).then(|| egress::all_endpoints(mesh));
+        for service in mesh.mesh_external_services.iter().copied() {
             let protocol = service.spec.matching.protocol.as_str();
             let name = external_name(service);
-            let endpoints = if egress::is_declared(self.input, self.mesh) {
+            let endpoints = if let Some(ways) = &ways {
                 let named = Named {
                     sni: sni::of_external_service(&service.meta, service.spec.matching.port),
                     peers: BTreeSet::from([egress::peer(self.mesh)]),
                 };
                 self.named.insert(name.clone(), named);
-                mesh_external_services::through_egress(self.input, service, findings)
+                mesh_external_services::check_egress(service, ways, findings);
+                ways.clone()
             } else {
                 self.external.insert(name.clone());
-                mesh_external_services::endpoints(self.input, service, findings)
+                mesh_external_services::endpoints(mesh.input, service, findings)
             };
             let offers = endpoints.into_iter().map(|endpoint| Offer {
                 tags: None,
@@ -236,11 +235,11 @@ impl<'a> Services<'a> {
         self.protocols.get(service).copied()
     }
 
-    fn add_resources(&mut self) {
+    fn add_resources(&mut self, mesh: &InMesh<'a>) {
         if self.in_mesh.all().is_empty() && self.multi_zone.all().is_empty() {
             return;
         }
-        let inbounds = Inbounds::new(of_mesh(&self.input.resources.dataplanes, self.mesh));
+        let inbounds = Inbounds::new(mesh.dataplanes.iter().copied());
         for service in self.in_mesh.all() {
             for port in &service.spec.ports {
                 let named = Named {

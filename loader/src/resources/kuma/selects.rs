@@ -1,8 +1,8 @@
-//! What Kuma's policies and routes are found by.
+//! What Kuma's policies, routes and gateways are found by.
 
 use policy::Tags;
 
-use super::mesh_gateway::Selector;
+use super::mesh_gateway::{MeshGateway, Selector};
 use super::mesh_gateway_route::MeshGatewayRoute;
 use super::mesh_http_route::{MeshHttpRoute, TargetRef};
 use super::mesh_passthrough::MeshPassthrough;
@@ -93,6 +93,16 @@ impl Selects for TrafficPermission {
 
     fn what(&self) -> Vec<Vec<Key<'_>>> {
         of_selectors(&self.destinations)
+    }
+}
+
+impl Selects for MeshGateway {
+    fn whom(&self) -> Vec<Vec<Key<'_>>> {
+        of_selectors(&self.selectors)
+    }
+
+    fn what(&self) -> Vec<Vec<Key<'_>>> {
+        Vec::new()
     }
 }
 

@@ -3,37 +3,25 @@
 //! Kuma's egress enforces `routing.defaultForbidMeshExternalServiceAccess` and the `rules` of a `MeshTrafficPermission`
 //! (`pkg/plugins/policies/meshtrafficpermission` at 2.14.3); without an egress the caller's own proxy does.
 
-use policy::client::Client;
-use policy::permissions::{Facts, Permissions};
+use policy::permissions::Facts;
 
 use super::{is_named, labels};
+use crate::model::Permission;
 use crate::model::kuma::Input;
 use crate::model::kuma::cross_mesh_clients::of_one_mesh;
 use crate::model::kuma::select::display_name;
 use crate::model::kuma::sidecar::permissions::by_rules;
-use crate::model::{Identity, Permission};
 use crate::resources::Resource;
 use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::resources::kuma::mesh_http_route::TargetRef;
+use crate::resources::kuma::mesh_traffic_permission::MeshTrafficPermission;
 use crate::resources::list::Key;
 
-/// Whether services that no permission is about are for nobody.
-pub(in crate::model::kuma) fn is_forbidden_by_default(input: Input<'_>, mesh: &str) -> bool {
-    let mut meshes = input.resources.meshes.iter();
-    meshes.any(|other| {
-        other.meta.name == mesh
-            && other
-                .spec
-                .routing
-                .default_forbid_mesh_external_service_access
-    })
-}
-
-/// What `MeshTrafficPermission`s say about the service; nothing if none is about it.
-pub(in crate::model::kuma) fn permission(
-    input: Input<'_>,
+/// The `MeshTrafficPermission`s about a service, in their order, those without effect among them.
+pub(crate) fn about<'a>(
+    input: Input<'a>,
     service: &Resource<MeshExternalService>,
-) -> Option<Permission> {
+) -> impl Iterator<Item = &'a Resource<MeshTrafficPermission>> {
     let mesh = service.meta.mesh.as_str();
     let labels = labels(&service.meta);
     let names = [service.meta.name.as_str(), display_name(&service.meta)];
@@ -43,14 +31,19 @@ pub(in crate::model::kuma) fn permission(
     let keys: Vec<_> = keys.map(|key| key.sought(mesh)).collect();
     let all = &input.resources.mesh_traffic_permissions;
     let policies = all.of(&keys).into_iter().filter_map(|place| all.get(place));
-    let policies: Vec<_> = policies
-        .filter(|policy| {
-            let target = policy.spec.target_ref.as_ref();
-            policy.meta.mesh == mesh
-                && !policy.meta.is_shadow()
-                && target.is_some_and(|target| is_meant(service, target))
-        })
-        .collect();
+    policies.filter(move |policy| {
+        let target = policy.spec.target_ref.as_ref();
+        policy.meta.mesh == mesh && target.is_some_and(|target| is_meant(service, target))
+    })
+}
+
+/// What those say; nothing if none is about the service.
+pub(in crate::model::kuma) fn permission(
+    input: Input<'_>,
+    service: &Resource<MeshExternalService>,
+) -> Option<Permission> {
+    let policies = about(input, service).filter(|policy| !policy.meta.is_shadow());
+    let policies: Vec<_> = policies.collect();
     if policies.is_empty() {
         return None;
     }
@@ -67,33 +60,13 @@ pub(in crate::model::kuma) fn permission(
     Some(permission)
 }
 
-pub(in crate::model::kuma) fn is_meant(
-    service: &Resource<MeshExternalService>,
-    target: &TargetRef,
-) -> bool {
+fn is_meant(service: &Resource<MeshExternalService>, target: &TargetRef) -> bool {
     target.kind == "MeshExternalService"
         && is_named(service, &target.name, &target.namespace, &target.labels)
 }
 
-/// Whether a proxy may send anything to the service, whatever it is that it sends.
-pub(in crate::model::kuma) fn may_reach(
-    input: Input<'_>,
-    service: &Resource<MeshExternalService>,
-    caller: Option<&Identity>,
-) -> bool {
-    let Some(permission) = permission(input, service) else {
-        return !is_forbidden_by_default(input, &service.meta.mesh);
-    };
-    let uris = caller.map(Identity::uris).unwrap_or_default().join(",");
-    let permissions = Permissions::try_from(&permission.rules());
-    permissions.is_ok_and(|permissions| {
-        let client = Client::new(uris.as_bytes());
-        permissions.permit(client, &Nothing).is_ok()
-    })
-}
-
 /// What is known about all connections of a proxy.
-struct Nothing;
+pub(in crate::model::kuma) struct Nothing;
 
 impl Facts for Nothing {
     fn client(&self) -> Option<impl std::ops::Deref<Target = [u8]>> {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::template::{Facts, evaluate};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::kuma::{Input, of_mesh};
+use crate::model::kuma::Input;
+use crate::model::kuma::lookup::InMesh;
 use crate::resources::kuma::hostname_generator::HostnameGenerator;
 use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::resources::{Meta, Resource};
@@ -25,23 +26,22 @@ const DEFAULT: (&str, &str) = (
 /// The hostnames of each service of a mesh that has any, by the service's name and sorted. What has been asked for and
 /// cannot be is added to the findings.
 pub(in crate::model::kuma) fn hostnames(
-    input: Input<'_>,
-    mesh: &str,
+    mesh: &InMesh<'_>,
     findings: &mut Vec<Diagnostic>,
 ) -> BTreeMap<String, Vec<String>> {
-    let mut services: Vec<_> = of_mesh(&input.resources.mesh_external_services, mesh).collect();
-    services.sort_by_key(|service| (&service.meta.created, &service.meta.name));
+    let services = mesh.mesh_external_services.iter().copied();
+    let mut services: Vec<_> = services.map(|s| (s, labels(&s.meta))).collect();
+    services.sort_by_key(|(service, _)| (&service.meta.created, &service.meta.name));
     let mut owners: BTreeMap<String, &str> = BTreeMap::new();
-    for generator in generators(input) {
-        for service in &services {
-            let labels = labels(&service.meta);
-            let Some(template) = generator.template_for(&labels) else {
+    for generator in generators(mesh.input) {
+        for (service, labels) in &services {
+            let Some(template) = generator.template_for(labels) else {
                 continue;
             };
             let facts = Facts {
                 name: &service.meta.name,
-                mesh,
-                labels: &labels,
+                mesh: mesh.name,
+                labels,
                 local_zone: LOCAL_ZONE,
             };
             match evaluate(template, &facts) {
@@ -67,15 +67,15 @@ pub(in crate::model::kuma) fn hostnames(
 
 /// The services of a mesh that no generator is for.
 pub(in crate::model::kuma) fn nameless<'a>(
-    input: Input<'a>,
-    mesh: &str,
+    mesh: &InMesh<'a>,
 ) -> Vec<&'a Resource<MeshExternalService>> {
-    let generators = generators(input);
+    let generators = generators(mesh.input);
     let is_named = |labels: &BTreeMap<String, String>| {
         let mut generators = generators.iter();
         generators.any(|generator| generator.template_for(labels).is_some())
     };
-    of_mesh(&input.resources.mesh_external_services, mesh)
+    let services = mesh.mesh_external_services.iter().copied();
+    services
         .filter(|service| !is_named(&labels(&service.meta)))
         .collect()
 }

@@ -33,8 +33,8 @@ pub(super) use self::select::{Destination, Policies, Side, To};
 pub(super) use self::sidecar::{inbound, outbound, upstream};
 pub(super) use self::tls::{is_permissive, params as tls_params};
 
-use super::services::external_name;
-use super::{Input, SERVICE_TAG, connections, of_mesh};
+use super::lookup::InMesh;
+use super::{SERVICE_TAG, connections};
 use crate::model::policy::ClusterPolicy;
 use crate::model::{Action, Cluster, Port, Protocol, UpstreamProtocol, WeightedCluster};
 use crate::resources::Resource;
@@ -42,23 +42,22 @@ use crate::resources::kuma::mesh_gateway::MeshGateway;
 
 /// Gives listeners, routes and clusters what the policies of their mesh say.
 pub(super) fn apply(
-    input: Input<'_>,
+    mesh: &InMesh<'_>,
     gateway: &Resource<MeshGateway>,
     ports: &mut [Port],
     clusters: &mut Vec<Cluster>,
     proxy: &Proxy<'_>,
 ) {
-    let resources = input.resources;
-    let outside = of_mesh(&resources.mesh_external_services, &gateway.meta.mesh);
-    let outside: BTreeMap<String, Destination> = outside
-        .map(|service| (external_name(service), Destination::outside(service)))
-        .collect();
+    let resources = mesh.input.resources;
+    let outside = mesh.outside();
     for cluster in clusters.iter_mut() {
         let policies = Policies::new(resources, Side::Gateway(gateway), &cluster.source);
         let service = cluster.destination.get(SERVICE_TAG).unwrap_or_default();
         let to = outside
             .get(service)
-            .map_or(To::Service(service), To::Destination);
+            .map_or(To::Service(service), |outside| {
+                To::Destination(&outside.destination)
+            });
         cluster.policy = of_cluster(&policies, to, cluster);
         if let Some(mtls) = &mut cluster.tls {
             mtls.params = tls::params(&policies);

@@ -6,11 +6,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use policy::{HostPattern, Tags};
 
 use super::Sidecar;
+use super::entrances::named;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::hash::sha256_hex;
 use crate::model::identity::TlsParams;
 use crate::model::kuma::policies::{self, Destination, Policies};
-use crate::model::kuma::{MESH_TAG, SERVICE_TAG, has_mtls, of_mesh, select, sni};
+use crate::model::kuma::{MESH_TAG, SERVICE_TAG, sni};
 use crate::model::policy::{ClusterPolicy, ListenerPolicy};
 use crate::model::role::{Opening, Outbound};
 use crate::model::{
@@ -19,7 +20,7 @@ use crate::model::{
 };
 use crate::resources::Resource;
 use crate::resources::kuma::dataplane::Dataplane;
-use crate::resources::kuma::mesh_gateway::{self, MeshGateway};
+use crate::resources::kuma::mesh_gateway;
 use crate::source::Path;
 
 /// The label of a Dataplane with the port on 127.0.0.1 where its service reaches all cross-mesh gateways by hostname.
@@ -38,7 +39,7 @@ pub(super) fn cluster(
     let without = [own.mesh(), mesh];
     let mut without = without
         .into_iter()
-        .filter(|mesh| !has_mtls(own.input.resources, mesh));
+        .filter(|mesh| !own.lookup.has_mtls(mesh));
     if let Some(without) = without.next() {
         let message = format!(
             "mTLS must be enabled in both meshes for `{service}` of mesh `{mesh}`, and `{without}` has none"
@@ -54,14 +55,9 @@ pub(super) fn cluster(
     let destination: Tags = destination.collect();
     let mut endpoints = BTreeSet::new();
     let mut is_gateway = false;
-    for (dataplane, gateway) in gateways(own, mesh) {
-        for listener in listeners(gateway) {
-            let tags = endpoint_tags(dataplane, gateway, listener);
-            if tags.matched_by(&destination) {
-                is_gateway = true;
-                endpoints.extend(endpoint(dataplane, listener).filter(|_| listener.cross_mesh));
-            }
-        }
+    for (dataplane, listener) in own.lookup.mesh(mesh).entrances().with(&destination) {
+        is_gateway = true;
+        endpoints.extend(endpoint(dataplane, listener).filter(|_| listener.cross_mesh));
     }
     if endpoints.is_empty() {
         findings.push(nowhere(own, path, mesh, &destination, is_gateway));
@@ -99,39 +95,8 @@ fn nowhere(
         .help("requests to it get 503: add a Dataplane with `gateway.type: BUILTIN` and a MeshGateway to that mesh")
 }
 
-/// The Dataplanes of a mesh that are built-in gateways, each with its MeshGateway.
-fn gateways<'a>(
-    own: &Sidecar<'a>,
-    mesh: &str,
-) -> impl Iterator<Item = (&'a Resource<Dataplane>, &'a Resource<MeshGateway>)> {
-    let resources = own.input.resources;
-    of_mesh(&resources.dataplanes, mesh)
-        .filter(|dataplane| select::is_builtin_gateway(dataplane))
-        .filter_map(|dataplane| {
-            let gateway = select::gateway_of(resources, dataplane, &mut Vec::new())?;
-            Some((dataplane, gateway))
-        })
-        .collect::<Vec<_>>()
-        .into_iter()
-}
-
-fn listeners(gateway: &Resource<MeshGateway>) -> &[mesh_gateway::Listener] {
-    let conf = gateway.spec.conf.as_ref();
-    conf.map_or(&[][..], |conf| &conf.listeners)
-}
-
-fn endpoint_tags(
-    dataplane: &Resource<Dataplane>,
-    gateway: &Resource<MeshGateway>,
-    listener: &mesh_gateway::Listener,
-) -> Tags {
-    let own = dataplane.spec.networking.gateway.as_ref();
-    let own = own.map_or_else(Tags::default, |gateway| gateway.tags.clone());
-    own.overlaid(&gateway.spec.tags).overlaid(&listener.tags)
-}
-
 /// At the address, not at the advertised one, as on Kuma.
-fn endpoint(
+pub(super) fn endpoint(
     dataplane: &Resource<Dataplane>,
     listener: &mesh_gateway::Listener,
 ) -> Option<Endpoint> {
@@ -145,7 +110,7 @@ fn endpoint(
     })
 }
 
-fn made(
+pub(super) fn made(
     name: String,
     mesh: &str,
     destination: &Tags,
@@ -172,7 +137,7 @@ fn made(
 }
 
 /// `<service>-<hash>_<mesh>` (Kuma `determineRoutes` in `pkg/xds/generator/outbound_proxy_generator.go` at 2.14.3).
-fn name(tags: &Tags, mesh: &str) -> String {
+pub(super) fn name(tags: &Tags, mesh: &str) -> String {
     let hash = sha256_hex(tags.iter().flat_map(|(name, value)| [name, value]), 8);
     let service = tags.get(SERVICE_TAG).unwrap_or_default();
     format!("{service}-{hash}_{mesh}")
@@ -202,8 +167,7 @@ pub(super) fn by_hostname(
         );
         return None;
     }
-    let mut made = Vec::new();
-    let gateways = named_gateways(own, &mut made);
+    let (gateways, mut made) = named(own.lookup).clone();
     let origin = own.input.origin(own.dataplane, &path);
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let mut names: BTreeMap<&str, &CrossMeshGateway> = BTreeMap::new();
@@ -260,100 +224,6 @@ pub(super) fn by_hostname(
         }),
         origin,
     })
-}
-
-/// The cross-mesh listeners of all meshes with mTLS, one for each hostname and port: the first by mesh and gateway.
-fn named_gateways(own: &Sidecar<'_>, clusters: &mut Vec<Cluster>) -> Vec<CrossMeshGateway> {
-    let resources = own.input.resources;
-    let mut gateways: Vec<_> = resources
-        .mesh_gateways
-        .iter()
-        .filter(|gateway| has_mtls(resources, &gateway.meta.mesh))
-        .collect();
-    gateways.sort_by_key(|gateway| (&gateway.meta.mesh, &gateway.meta.name));
-    let mut named: BTreeMap<(String, u16), CrossMeshGateway> = BTreeMap::new();
-    for gateway in gateways {
-        for (index, listener) in listeners(gateway).iter().enumerate() {
-            let Ok(port) = u16::try_from(listener.port) else {
-                continue;
-            };
-            if !listener.cross_mesh {
-                continue;
-            }
-            let key = (hostname(gateway, listener), port);
-            if named.contains_key(&key) {
-                continue;
-            }
-            let path = Path::of("conf.listeners").index(index);
-            let origin = own.input.origin(gateway, &path);
-            let cluster = cluster_of(own, gateway, listener, origin.clone());
-            let made = CrossMeshGateway {
-                mesh: gateway.meta.mesh.clone(),
-                service: cluster
-                    .destination
-                    .get(SERVICE_TAG)
-                    .unwrap_or_default()
-                    .to_owned(),
-                hostname: key.0.clone(),
-                port: Some(port),
-                cluster: cluster.name.clone(),
-                origin,
-            };
-            clusters.push(cluster);
-            named.insert(key, made);
-        }
-    }
-    let hostnames: Vec<String> = named.keys().map(|(hostname, _)| hostname.clone()).collect();
-    let is_shared = |hostname: &String| hostnames.iter().filter(|h| *h == hostname).count() > 1;
-    let mut named: Vec<_> = named.into_values().collect();
-    for gateway in &mut named {
-        if !is_shared(&gateway.hostname) {
-            gateway.port = None;
-        }
-    }
-    named
-}
-
-/// The name of a listener for other meshes (Kuma `addFromMeshGateway` in `pkg/dns/vips_allocator.go` at 2.14.3).
-fn hostname(gateway: &Resource<MeshGateway>, listener: &mesh_gateway::Listener) -> String {
-    let hostname = listener.hostname.to_ascii_lowercase();
-    if hostname.is_empty() || hostname.contains('*') {
-        return format!("internal.{}.{}.mesh", gateway.meta.name, gateway.meta.mesh);
-    }
-    hostname
-}
-
-/// The Dataplanes of one listener. Their service is what the selector says, as in Kuma's names for them.
-fn cluster_of(
-    own: &Sidecar<'_>,
-    gateway: &Resource<MeshGateway>,
-    listener: &mesh_gateway::Listener,
-    origin: Origin,
-) -> Cluster {
-    let mesh = &gateway.meta.mesh;
-    let dataplanes: Vec<_> = gateways(own, mesh)
-        .filter(|(_, of)| of.meta.name == gateway.meta.name)
-        .map(|(dataplane, _)| dataplane)
-        .collect();
-    let mut destination = gateway.spec.tags.clone().overlaid(&listener.tags);
-    for (tag, value) in gateway.spec.selectors.iter().flat_map(|s| s.tags.iter()) {
-        let of_first = dataplanes
-            .first()
-            .and_then(|dataplane| dataplane.spec.networking.gateway.as_ref()?.tags.get(tag));
-        let value = if value == "*" { of_first } else { Some(value) };
-        if let Some(value) = value {
-            destination.insert(tag, value);
-        }
-    }
-    let endpoints = dataplanes
-        .iter()
-        .filter_map(|dataplane| endpoint(dataplane, listener));
-    let mut endpoints: Vec<_> = endpoints.collect();
-    endpoints.sort();
-    let mut tags = destination.clone();
-    tags.insert(MESH_TAG, mesh);
-    let name = format!("{}:{}", name(&tags, mesh), listener.port);
-    made(name, mesh, &destination, endpoints, origin)
 }
 
 #[cfg(test)]

@@ -1,39 +1,28 @@
 //! Services outside of the mesh, as the service next to the proxy reaches them: by an outbound, or by hostname.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use policy::{HostPattern, Tags};
 
 use super::{Sidecar, other_hosts};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::kuma::SERVICE_TAG;
 use crate::model::kuma::backends::Backends;
 use crate::model::kuma::http_routes::{self, RouteTarget};
-use crate::model::kuma::mesh_external_services::{access, hostnames, nameless};
+use crate::model::kuma::lookup::OutsideService as Known;
+use crate::model::kuma::mesh_external_services::nameless;
 use crate::model::kuma::policies::{self, Destination, Policies};
-use crate::model::kuma::services::external_name;
-use crate::model::kuma::{SERVICE_TAG, of_mesh};
 use crate::model::policy::ListenerPolicy;
 use crate::model::role::{Opening, Outbound, Outside, OutsideService};
 use crate::model::{
     Cluster, Identity, Listener, Origin, Port, Protocol, Role, ServerTls, VirtualHost,
 };
-use crate::resources::Resource;
-use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::source::Path;
 
 /// The label of a Dataplane with the port on 127.0.0.1 where its service reaches all HTTP services outside of the mesh
 /// by hostname.
 pub(super) const PORT_LABEL: &str = "meshgate.io/external-service-port";
-
-/// The services of the proxy's mesh, by what Kuma writes in place of a `kuma.io/service`.
-pub(super) fn by_kuma_service<'a>(
-    own: &Sidecar<'a>,
-) -> BTreeMap<String, &'a Resource<MeshExternalService>> {
-    of_mesh(&own.input.resources.mesh_external_services, own.mesh())
-        .map(|service| (external_name(service), service))
-        .collect()
-}
 
 /// Names the services that have no hostname, to somebody who asks for a port where hostnames count.
 pub(super) fn check_hostnames(own: &Sidecar<'_>, findings: &mut Vec<Diagnostic>) {
@@ -44,22 +33,21 @@ pub(super) fn check_hostnames(own: &Sidecar<'_>, findings: &mut Vec<Diagnostic>)
     {
         return;
     }
-    for service in nameless(own.input, own.mesh()) {
-        let message = "no HostnameGenerator is for this service: no name leads to it";
-        let finding = service.warning(Code::NoHostname, &Path::root(), message);
-        findings.push(finding.help(
-            "compare `spec.selector.meshExternalService` of the HostnameGenerators with its labels",
-        ));
-    }
+    own.around.nameless.get_or_init(|| {
+        for service in nameless(own.around) {
+            let message = "no HostnameGenerator is for this service: no name leads to it";
+            let finding = service.warning(Code::NoHostname, &Path::root(), message);
+            findings.push(finding.help(
+                "compare `spec.selector.meshExternalService` of the HostnameGenerators with its labels",
+            ));
+        }
+    });
 }
 
 /// Who may reach a service by an outbound of its own; nothing where nobody is kept from it.
-pub(super) fn of_outbound(
-    own: &Sidecar<'_>,
-    service: &Resource<MeshExternalService>,
-) -> Option<Outside> {
+pub(super) fn of_outbound(own: &Sidecar<'_>, service: &Known<'_>) -> Option<Outside> {
     let outside = Outside {
-        services: vec![described(own, service, Vec::new())],
+        services: vec![described(service, Vec::new())],
         is_alone: true,
         ..all(own)
     };
@@ -70,7 +58,7 @@ pub(super) fn of_outbound(
 fn all(own: &Sidecar<'_>) -> Outside {
     Outside {
         services: Vec::new(),
-        is_forbidden: access::is_forbidden_by_default(own.input, own.mesh()),
+        is_forbidden: own.around.forbids_outside(),
         client: own
             .identity
             .as_ref()
@@ -81,15 +69,11 @@ fn all(own: &Sidecar<'_>) -> Outside {
     }
 }
 
-fn described(
-    own: &Sidecar<'_>,
-    service: &Resource<MeshExternalService>,
-    hostnames: Vec<String>,
-) -> OutsideService {
+fn described(service: &Known<'_>, hostnames: Vec<String>) -> OutsideService {
     OutsideService {
-        name: service.meta.name.clone(),
+        name: service.resource.meta.name.clone(),
         hostnames,
-        permission: access::permission(own.input, service),
+        permission: service.permission.clone(),
     }
 }
 
@@ -110,14 +94,14 @@ pub(super) fn by_hostname(
         let is_for_meshes = matches!(&port.role, Role::Outbound(role) if !role.gateways.is_empty());
         is_for_meshes && (port.address, port.number) == (address, number)
     });
-    let mut taken = Vec::new();
+    let mut taken = HashSet::new();
     if let Some(Role::Outbound(role)) = shared.as_ref().map(|port| &port.role) {
         taken.extend(role.gateways.iter().map(|gateway| gateway.hostname.clone()));
     }
     let (mut hosts, mut outside) = hosts(own, number, &taken, clusters, findings);
-    // Also of services that are not on this port. What is wrong with them has been said.
-    let names = hostnames(own.input, own.mesh(), &mut Vec::new());
-    taken.extend(names.into_values().flatten());
+    // Also of services that are not on this port.
+    let names = own.around.hostnames(findings).values().flatten();
+    taken.extend(names.cloned());
     let others = other_hosts::others(own, &taken, findings);
     hosts.extend(others.virtual_hosts);
     clusters.extend(others.clusters);
@@ -168,30 +152,35 @@ pub(super) fn by_hostname(
 fn hosts(
     own: &Sidecar<'_>,
     number: u16,
-    taken: &[String],
+    taken: &HashSet<String>,
     clusters: &mut Vec<Cluster>,
     findings: &mut Vec<Diagnostic>,
 ) -> (Vec<VirtualHost>, Outside) {
     let mut hosts = Vec::new();
     let mut outside = all(own);
-    let mut backends = Backends::new(own.input, own.mesh(), own.identity.as_ref(), findings);
-    let mut services = Vec::new();
-    let mut hostnames = hostnames(own.input, own.mesh(), findings);
-    for service in of_mesh(&own.input.resources.mesh_external_services, own.mesh()) {
-        let mut names = hostnames.remove(&service.meta.name).unwrap_or_default();
+    let mut backends = Backends::new(own.around, own.identity.as_ref(), findings);
+    let mut services = HashMap::new();
+    let hostnames = own.around.hostnames(findings);
+    let mut named = HashSet::new();
+    for known in own.around.outside().all() {
+        let service = known.resource;
+        // Of several with one name, the first has the hostnames.
+        let is_first = named.insert(&service.meta.name);
+        let names = hostnames.get(&service.meta.name).filter(|_| is_first);
+        let mut names = names.cloned().unwrap_or_default();
         names.retain(|name| !taken.contains(name));
         if service.spec.matching.protocol == "tcp" || names.is_empty() {
             continue;
         }
         let origin = own.input.origin(service, &Path::root());
-        let destination = Destination::outside(service);
+        let destination = &known.destination;
         let tags: Tags = [(SERVICE_TAG, &destination.kuma_service)]
             .into_iter()
             .collect();
         let cluster = backends.cluster(&tags, &Tags::default(), &origin);
         let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
         let route = RouteTarget {
-            service: &destination,
+            service: destination,
             cluster: &cluster,
             port: number,
             origin: &origin,
@@ -208,21 +197,21 @@ fn hosts(
         policies::outbound(
             &policies,
             &for_logs,
-            &destination,
+            destination,
             is_grpc,
             &mut listener,
             clusters,
         );
         hosts.extend(listener.virtual_hosts);
-        outside.services.push(described(own, service, names));
-        services.push(destination);
+        outside.services.push(described(known, names));
+        services
+            .entry(&destination.kuma_service)
+            .or_insert(destination);
     }
     let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
     for mut cluster in backends.into_clusters() {
         let service = Destination::of_tags(&cluster.destination);
-        let known = services
-            .iter()
-            .find(|s| s.kuma_service == service.kuma_service);
+        let known = services.get(&service.kuma_service).copied();
         policies::upstream(&policies, known.unwrap_or(&service), &mut cluster);
         clusters.push(cluster);
     }

@@ -1,5 +1,6 @@
 //! Ports for those who call the service (Kuma `pkg/xds/generator/inbound_proxy_generator.go` at 2.14.3).
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use policy::{HostPattern, Tags};
@@ -7,7 +8,7 @@ use policy::{HostPattern, Tags};
 use super::{Sidecar, is_served, permissions, section};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::policies::{self, Policies, Side};
-use crate::model::kuma::{PROTOCOL_TAG, SERVICE_TAG, mtls};
+use crate::model::kuma::{PROTOCOL_TAG, SERVICE_TAG};
 use crate::model::policy::{ClusterPolicy, ListenerPolicy};
 use crate::model::role::Inbound as InboundRole;
 use crate::model::{
@@ -24,7 +25,8 @@ pub(super) fn ports(
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Port> {
     let mut ports = Vec::new();
-    let mtls = mtls(own.input, own.mesh());
+    let is_permissive = own.around.is_permissive();
+    let mut names = Names::default();
     let inbounds = own.dataplane.spec.networking.inbound.iter().enumerate();
     for (index, inbound) in inbounds.filter(|(_, inbound)| is_served(inbound)) {
         let path = Path::of("networking.inbound").index(index);
@@ -36,7 +38,7 @@ pub(super) fn ports(
         let Some(mut cluster) = service(own, inbound, &path, address, findings) else {
             continue;
         };
-        cluster.name = name(clusters, &cluster);
+        cluster.name = names.next(cluster.name);
         let origin = own.input.origin(own.dataplane, &path);
         let mut listener = listener(inbound, cluster.name.clone(), origin);
         let sections = [section(inbound)];
@@ -51,10 +53,10 @@ pub(super) fn ports(
         ports.push(Port {
             name: format!("inbound:{address}:{number}"),
             role: Role::Inbound(InboundRole {
-                is_permissive: mtls.as_ref().is_some_and(|mtls| {
-                    policies::is_permissive(&policies).unwrap_or(mtls.permissive)
+                is_permissive: is_permissive.is_some_and(|is_permissive| {
+                    policies::is_permissive(&policies).unwrap_or(is_permissive)
                 }),
-                permission: mtls.is_some().then(|| {
+                permission: is_permissive.is_some().then(|| {
                     permissions::of_inbound(resources, mesh, &inbound.tags, &own.tags, &policies)
                 }),
             }),
@@ -64,7 +66,7 @@ pub(super) fn ports(
             protocol: protocol(inbound),
             listeners: vec![listener],
             connection_limit: None,
-            clients: mtls.is_some().then(|| MeshClients {
+            clients: is_permissive.is_some().then(|| MeshClients {
                 trust: Trust::Mesh(mesh.to_owned()),
                 peers: vec![SpiffeIds::mesh(mesh)],
                 params: policies::tls_params(&policies),
@@ -151,17 +153,23 @@ fn service(
     })
 }
 
-/// Kuma's name, unless another inbound's cluster has it and leads elsewhere or has other policies: Kuma lets the last
-/// one win.
-fn name(clusters: &[Cluster], cluster: &Cluster) -> String {
-    let is_taken = |name: &str| clusters.iter().any(|other| other.name == name);
-    let mut name = cluster.name.clone();
-    let mut number = 2;
-    while is_taken(&name) {
-        name = format!("{}:{number}", cluster.name);
-        number += 1;
+/// The names of the clusters behind inbounds so far, and how often each has been asked for.
+#[derive(Default)]
+struct Names {
+    taken: HashMap<String, usize>,
+}
+
+impl Names {
+    /// Kuma's name, unless another inbound's cluster has it and leads elsewhere or has other policies: Kuma lets the last
+    /// one win. No name of Kuma's ends as those of the others do.
+    fn next(&mut self, name: String) -> String {
+        let number = self.taken.entry(name.clone()).or_insert(0);
+        *number += 1;
+        match *number {
+            1 => name,
+            number => format!("{name}:{number}"),
+        }
     }
-    name
 }
 
 fn listener(inbound: &Inbound, cluster: String, origin: Origin) -> Listener {

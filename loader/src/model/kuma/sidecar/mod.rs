@@ -8,6 +8,7 @@
 //! ```
 
 mod cross_mesh;
+mod entrances;
 mod external_services;
 mod inbounds;
 mod other_hosts;
@@ -21,8 +22,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use policy::Tags;
 
+use super::lookup::{InMesh, Lookup};
 use super::policies::{self, Side};
-use super::{Input, ZONE_TAG, identity, service_of, workload, zone, zone_egress};
+use super::{Input, ZONE_TAG, service_of, workload, zone, zone_egress};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::access::Access;
 use crate::model::{Dialect, Dns, Identity, Port, Proxy};
@@ -30,12 +32,16 @@ use crate::resources::Resource;
 use crate::resources::kuma::dataplane::{Dataplane, Inbound, State};
 use crate::source::Path;
 
+pub(super) use self::entrances::{Entrances, Named};
+
 /// The label of a Dataplane with the port on 127.0.0.1 where its proxy answers DNS queries.
 const DNS_LABEL: &str = "meshgate.io/dns-port";
 
 /// A Dataplane, and what is looked up about it again and again.
 struct Sidecar<'a> {
     input: Input<'a>,
+    lookup: &'a Lookup<'a>,
+    around: &'a InMesh<'a>,
     dataplane: &'a Resource<Dataplane>,
     address: IpAddr,
     /// The tags of its inbounds, and of the gateway that it is next to.
@@ -97,17 +103,19 @@ impl Sidecar<'_> {
 }
 
 /// What the proxy next to a service has to do. Whatever is wrong is added to `findings`.
-pub(super) fn sidecar(
-    input: Input<'_>,
-    dataplane: &Resource<Dataplane>,
+pub(super) fn sidecar<'a>(
+    lookup: &'a Lookup<'a>,
+    dataplane: &'a Resource<Dataplane>,
     address: IpAddr,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Proxy> {
     let networking = &dataplane.spec.networking;
     let mesh = dataplane.meta.mesh.as_str();
-    let identity = identity(input, dataplane, findings).ok()?;
+    let identity = lookup.identity(dataplane, findings).ok()?;
     let own = Sidecar {
-        input,
+        input: lookup.input,
+        lookup,
+        around: lookup.mesh(mesh),
         dataplane,
         address,
         tags: tags(dataplane),
@@ -122,7 +130,7 @@ pub(super) fn sidecar(
     ports.extend(cross_mesh::by_hostname(&own, &mut clusters, findings));
     external_services::check_hostnames(&own, findings);
     external_services::by_hostname(&own, &mut ports, &mut clusters, findings);
-    let egresses = zone_egress::ports_of_dataplane(input, dataplane, &mut clusters, findings);
+    let egresses = zone_egress::ports_of_dataplane(lookup, dataplane, &mut clusters, findings);
     ports.extend(egresses);
     one_of_each(&own, &mut ports, findings);
     clusters.sort_by(|a, b| a.name.cmp(&b.name));

@@ -4,7 +4,7 @@
 //! open the loopback addresses of the machine and what gated services are behind, so a `MeshPassthrough` opens here what
 //! it names whole: a domain and a port, as a cluster of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use policy::{Destination as Place, HostPattern, Hostname, Tags};
@@ -12,8 +12,6 @@ use policy::{Destination as Place, HostPattern, Hostname, Tags};
 use super::Sidecar;
 use super::passthrough::{self, Destination, DestinationHost};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::kuma::mesh_external_services::access;
-use crate::model::kuma::of_mesh;
 use crate::model::policy::{ClusterPolicy, RoutePolicy};
 use crate::model::role::OtherHost;
 use crate::model::{
@@ -41,7 +39,7 @@ pub(super) struct Others {
 /// What policies open besides services. A name in `taken` stays a service's, at every port.
 pub(super) fn others(
     own: &Sidecar<'_>,
-    taken: &[String],
+    taken: &HashSet<String>,
     findings: &mut Vec<Diagnostic>,
 ) -> Others {
     // What is redirected goes where it was going to, and policies are about that.
@@ -97,10 +95,10 @@ pub(super) fn others(
 fn place(
     own: &Sidecar<'_>,
     destination: &Destination,
-    taken: &[String],
+    taken: &HashSet<String>,
 ) -> Result<(String, u16), String> {
     let because = |why: &str| Err(why.to_owned());
-    if access::is_forbidden_by_default(own.input, own.mesh()) {
+    if own.around.forbids_outside() {
         return because(
             "the Mesh forbids what is outside (`routing.defaultForbidMeshExternalServiceAccess`)",
         );
@@ -124,30 +122,15 @@ fn place(
     if name == "localhost" || name.ends_with(".localhost") {
         return because("this machine is not outside");
     }
-    if taken.iter().any(|other| other == name) {
+    if taken.contains(name) {
         return because("it is the hostname of a service, whose rules count");
     }
-    if let Some(service) = gated(own, name) {
+    if let Some(service) = own.around.outside().gated(name) {
         return Err(format!(
             "it is an endpoint of MeshExternalService `{service}`, which is not for everybody"
         ));
     }
     Ok((name.to_owned(), destination.port.unwrap_or(HTTP)))
-}
-
-/// The service that not everybody may reach and that a name leads to.
-fn gated<'a>(own: &Sidecar<'a>, name: &str) -> Option<&'a str> {
-    let is_there = |address: &str| {
-        let address = address.strip_suffix('.').unwrap_or(address);
-        address.eq_ignore_ascii_case(name)
-    };
-    let mut services = of_mesh(&own.input.resources.mesh_external_services, own.mesh());
-    let service = services.find(|service| {
-        let mut endpoints = service.spec.endpoints.iter();
-        endpoints.any(|endpoint| is_there(&endpoint.address))
-            && access::permission(own.input, service).is_some()
-    })?;
-    Some(&service.meta.name)
 }
 
 /// One virtual host for each name, and in it a route for each port: Envoy looks for the host without its port.

@@ -10,7 +10,7 @@ use super::{Sidecar, cross_mesh, external_services, vips};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::backends::Backends;
 use crate::model::kuma::http_routes::{self, RouteTarget};
-use crate::model::kuma::mesh_external_services::hostnames;
+use crate::model::kuma::lookup::Outside;
 use crate::model::kuma::policies::{self, Destination, Policies};
 use crate::model::kuma::{MESH_TAG, SERVICE_TAG, connections};
 use crate::model::policy::ListenerPolicy;
@@ -18,9 +18,7 @@ use crate::model::role::{Opening, Outbound as OutboundRole};
 use crate::model::{
     Cluster, Listener, Origin, Port, Protocol, Role, ServerTls, UpstreamProtocol, VirtualHost,
 };
-use crate::resources::Resource;
 use crate::resources::kuma::dataplane::{BackendRef, Outbound};
-use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::resources::kuma::mesh_http_route;
 use crate::source::Path;
 
@@ -47,9 +45,9 @@ struct Place {
 /// What ports are made with.
 struct Maker<'a, 'b> {
     own: &'b Sidecar<'a>,
-    outside: BTreeMap<String, &'a Resource<MeshExternalService>>,
-    hostnames: BTreeMap<String, Vec<String>>,
-    backends: Backends<'b>,
+    outside: &'a Outside<'a>,
+    hostnames: &'a BTreeMap<String, Vec<String>>,
+    backends: Backends<'a>,
 }
 
 /// A port for each outbound and each service outside of the mesh that has an address of its own, and the clusters behind
@@ -63,15 +61,11 @@ pub(super) fn ports(
     let mut made = Vec::new();
     let mut maker = Maker {
         own,
-        outside: external_services::by_kuma_service(own),
-        hostnames: hostnames(own.input, own.mesh(), findings),
-        backends: Backends::new(own.input, own.mesh(), own.identity.as_ref(), findings),
+        outside: own.around.outside(),
+        hostnames: own.around.hostnames(findings),
+        backends: Backends::new(own.around, own.identity.as_ref(), findings),
     };
-    let mut services: BTreeMap<String, Destination> = maker
-        .outside
-        .iter()
-        .map(|(name, service)| (name.clone(), Destination::outside(service)))
-        .collect();
+    let mut services: BTreeMap<String, Destination> = BTreeMap::new();
     for (index, outbound) in own.dataplane.spec.networking.outbound.iter().enumerate() {
         let path = Path::of("networking.outbound").index(index);
         // Validation has named addresses and ports that are none.
@@ -94,7 +88,8 @@ pub(super) fn ports(
         };
         ports.push(maker.port(place, &target, clusters, findings));
     }
-    for vip in vips::reached(own) {
+    let (reached, opening) = vips::reached(own);
+    for vip in reached {
         let origin = own.input.origin(vip.service, &Path::root());
         let service = Destination::outside(vip.service);
         let destination = service.tags();
@@ -102,18 +97,23 @@ pub(super) fn ports(
             address: vip.address,
             number: vip.port,
             tags: Tags::default(),
-            opening: vip.opening,
+            opening,
             origin: origin.clone(),
         };
         let target = maker.target_of(service, &destination, &origin);
         ports.push(maker.port(place, &target, clusters, findings));
     }
-    let Maker { backends, .. } = maker;
+    let Maker {
+        backends, outside, ..
+    } = maker;
     made.extend(backends.into_clusters());
     let policies = Policies::of_any(own.input.resources, own.side(), &own.tags);
     for cluster in &mut made {
         let service = Destination::of_tags(&cluster.destination);
-        let service = services.get(&service.kuma_service).unwrap_or(&service);
+        let known = outside.get(&service.kuma_service);
+        let known = known.map(|service| &service.destination);
+        let known = known.or_else(|| services.get(&service.kuma_service));
+        let service = known.unwrap_or(&service);
         if service.kind != OUTSIDE {
             between_sidecars(cluster);
         }
@@ -179,7 +179,7 @@ impl Maker<'_, '_> {
             clusters,
         );
         let outside = self.outside.get(&target.service.kuma_service);
-        let hostnames = outside.and_then(|service| self.hostnames.get(&service.meta.name));
+        let hostnames = outside.and_then(|outside| self.hostnames.get(&outside.resource.meta.name));
         Port {
             name: format!("outbound:{address}:{number}"),
             role: Role::Outbound(OutboundRole {
@@ -264,7 +264,7 @@ impl Maker<'_, '_> {
         let destination = self.backends.destination(&reference);
         let kuma_service = destination.get(SERVICE_TAG).unwrap_or_default();
         let service = match self.outside.get(kuma_service) {
-            Some(service) => Destination::outside(service),
+            Some(service) => service.destination.clone(),
             None => Destination {
                 kind: backend.kind.clone(),
                 name: backend.name.clone(),

@@ -2,14 +2,14 @@
 //! `pkg/plugins/policies/meshpassthrough/plugin` at 2.14.3).
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
 use super::Sidecar;
 use super::external_services::PORT_LABEL;
 use crate::model::Origin;
+use crate::model::kuma::is_builtin_gateway;
 use crate::model::kuma::policies::{Policies, Side};
-use crate::model::kuma::{is_builtin_gateway, of_mesh};
 use crate::model::transparent::{Content, Host, Original, Passage};
 use crate::resources::kuma::mesh_passthrough::{Match, MeshPassthrough};
 use crate::resources::{Resource, Resources};
@@ -120,8 +120,7 @@ impl Destination {
 pub(super) fn mode(own: &Sidecar<'_>) -> Mode {
     let said = said(own);
     let of_mesh = || {
-        let mut meshes = own.input.resources.meshes.iter();
-        let mesh = meshes.find(|mesh| mesh.meta.name == own.mesh());
+        let mesh = own.around.mesh();
         let passes = mesh.and_then(|mesh| mesh.spec.networking.outbound.passthrough);
         if passes.unwrap_or(true) {
             Mode::All
@@ -167,21 +166,26 @@ pub(super) fn matched<'a>(own: &Sidecar<'a>) -> Vec<&'a Resource<MeshPassthrough
     policies.matched(all)
 }
 
-/// Whether the policy is for any proxy that connections are redirected to, or that has a port for hostnames.
-pub(crate) fn is_used(resources: &Resources, policy: &Resource<MeshPassthrough>) -> bool {
-    let mut dataplanes = of_mesh(&resources.dataplanes, &policy.meta.mesh);
-    dataplanes.any(|dataplane| {
+/// The policies that are for any proxy that connections are redirected to, or that has a port for hostnames; told apart
+/// by where they are in memory, since names may be given twice.
+pub(crate) fn used(resources: &Resources) -> HashSet<*const Resource<MeshPassthrough>> {
+    let all = &resources.mesh_passthroughs;
+    let mut used = HashSet::new();
+    for dataplane in resources.dataplanes.iter().filter(|_| !all.is_empty()) {
         let networking = &dataplane.spec.networking;
         let transparent = networking.transparent_proxying.as_ref();
         let is_caught = transparent.is_some_and(|said| said.redirect_port_outbound > 0)
             || dataplane.meta.labels.contains_key(PORT_LABEL);
+        if !is_caught || is_builtin_gateway(dataplane) {
+            continue;
+        }
         let sections: Vec<_> = networking.inbound.iter().map(super::section).collect();
         let tags = super::tags(dataplane);
         let policies = Policies::of_any(resources, Side::Sidecar(dataplane, &sections), &tags);
-        let matched = policies.matched(&resources.mesh_passthroughs);
-        let is_meant = matched.iter().any(|other| std::ptr::eq(*other, policy));
-        is_caught && !is_builtin_gateway(dataplane) && is_meant
-    })
+        let matched = policies.matched(all);
+        used.extend(matched.into_iter().map(std::ptr::from_ref));
+    }
+    used
 }
 
 /// The passages of a listener. Envoy looks at the port first and never goes back, so what is for every port is
@@ -194,6 +198,7 @@ pub(super) fn passages(destinations: &[Destination], is_ipv6: bool) -> Vec<Passa
     let mut passages = Vec::new();
     let mut names: BTreeMap<Option<u16>, Passage> = BTreeMap::new();
     let mut seen = BTreeSet::new();
+    let mut domains = HashSet::new();
     for destination in destinations.into_iter().filter(|d| d.is_of(is_ipv6)) {
         let own = [destination.port];
         let others = ports.iter().copied().map(Some);
@@ -204,8 +209,12 @@ pub(super) fn passages(destinations: &[Destination], is_ipv6: bool) -> Vec<Passa
                     let passage = names
                         .entry(port)
                         .or_insert_with(|| requests(destination, port));
-                    if let Content::Requests(hosts) = &mut passage.content {
-                        host(hosts, destination, name, port);
+                    if let Content::Requests(hosts) = &mut passage.content
+                        && !domains.contains(&(port, name.clone()))
+                    {
+                        let host = host(destination, name, port);
+                        domains.extend(host.domains.iter().map(|name| (port, name.clone())));
+                        hosts.push(host);
                     }
                 }
                 _ => {
@@ -258,7 +267,7 @@ fn requests(first: &Destination, port: Option<u16>) -> Passage {
     }
 }
 
-fn host(hosts: &mut Vec<Host>, destination: &Destination, name: &str, port: Option<u16>) {
+fn host(destination: &Destination, name: &str, port: Option<u16>) -> Host {
     let mut domains = vec![name.to_owned()];
     match port {
         _ if name == "*" => {}
@@ -266,13 +275,10 @@ fn host(hosts: &mut Vec<Host>, destination: &Destination, name: &str, port: Opti
         Some(port) => domains.push(format!("{name}:{port}")),
         None => domains.push(format!("{name}:*")),
     }
-    let is_there = |host: &Host| host.domains.iter().any(|domain| domain == name);
-    if !hosts.iter().any(is_there) {
-        hosts.push(Host {
-            name: destination.value.clone(),
-            domains,
-            to: destination.cluster(port),
-        });
+    Host {
+        name: destination.value.clone(),
+        domains,
+        to: destination.cluster(port),
     }
 }
 

@@ -6,7 +6,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::Sidecar;
 use super::passthrough::{self, Mode};
 use crate::model::Cluster;
-use crate::model::kuma::mtls;
 use crate::model::kuma::policies::{self, Policies};
 use crate::model::policy::ListenerPolicy;
 use crate::model::transparent::{
@@ -71,7 +70,7 @@ fn catch(own: &Sidecar<'_>, direction: Direction, source: IpAddr, port: u16) -> 
 fn inbound(own: &Sidecar<'_>, source: IpAddr, port: u16) -> Catch {
     let mut catch = catch(own, Direction::Inbound, source, port);
     let inbounds = &own.dataplane.spec.networking.inbound;
-    let is_strict = mtls(own.input, own.mesh()).is_some_and(|mtls| !mtls.permissive);
+    let is_strict = own.around.is_permissive() == Some(false);
     let mut ports: Vec<Option<u16>> = if is_strict && !inbounds.is_empty() {
         let ports = inbounds
             .iter()

@@ -6,14 +6,13 @@
 use policy::Tags;
 
 use crate::model::kuma::Input;
-use crate::model::kuma::mesh_external_services::access;
+use crate::model::kuma::lookup::{Lookup, OutsideService};
 use crate::model::kuma::policies::{Policies, Side};
 use crate::model::kuma::sidecar::permissions::{by_rules, of_services};
 use crate::model::{Clients, Permission, Refusal, Who};
 use crate::resources::Resource;
 use crate::resources::Resources;
 use crate::resources::kuma::dataplane::{Dataplane, ZoneListener};
-use crate::resources::kuma::mesh_external_service::MeshExternalService;
 use crate::resources::kuma::mesh_traffic_permission::MeshTrafficPermission;
 
 /// Who may reach the `ExternalService`s that are one service: whoever may reach each of them (Kuma
@@ -67,18 +66,19 @@ fn both(mut one: Permission, other: Permission) -> Permission {
 /// `place` is the listener of a Dataplane that the egress is. A `MeshTrafficPermission` for that Dataplane is one for
 /// the egress; of those for the whole mesh only what they deny holds, because what they allow is meant for services.
 pub(super) fn of_external_service(
-    input: Input<'_>,
-    service: &Resource<MeshExternalService>,
+    lookup: &Lookup<'_>,
+    service: &OutsideService<'_>,
     place: Option<(&Resource<Dataplane>, &ZoneListener)>,
     server_name: &str,
 ) -> Option<Permission> {
-    let own = access::permission(input, service);
+    let own = service.permission.clone();
     let Some((dataplane, listener)) = place else {
         return own;
     };
+    let resources = lookup.input.resources;
     let sections = [listener.name.clone(), listener.port.to_string()];
-    let policies = Policies::of_any(input.resources, Side::Sidecar(dataplane, &sections), &[]);
-    let all: Vec<_> = matched(input.resources, &policies)
+    let policies = Policies::of_any(resources, Side::Sidecar(dataplane, &sections), &[]);
+    let all: Vec<_> = matched(resources, &policies)
         .into_iter()
         .filter(|policy| !policy.spec.rules.is_empty())
         .collect();
@@ -92,7 +92,7 @@ pub(super) fn of_external_service(
         (Some(own), _) => own,
         (None, false) => Permission::default(),
         (None, true) if for_all.is_empty() => return None,
-        (None, true) if access::is_forbidden_by_default(input, &service.meta.mesh) => return None,
+        (None, true) if lookup.mesh(&dataplane.meta.mesh).forbids_outside() => return None,
         (None, true) => Permission {
             allowed: vec![Clients::of(Who::Anyone)],
             ..Permission::default()

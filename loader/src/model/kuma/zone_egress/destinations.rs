@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use policy::Tags;
 
-use crate::model::kuma::{Input, SERVICE_TAG, of_mesh, sni};
+use crate::model::kuma::lookup::InMesh;
+use crate::model::kuma::{SERVICE_TAG, sni};
 use crate::resources::kuma::mesh_http_route::{BackendRef, TargetRef};
 use crate::resources::kuma::traffic_route::Conf;
 use crate::resources::kuma::zone_ingress::AvailableService;
@@ -21,12 +22,12 @@ pub(super) struct Destinations {
 
 impl Destinations {
     /// By all routes of the mesh. `available` are services of other zones, which have names by `VirtualOutbound`s too.
-    pub(super) fn of_mesh(input: Input<'_>, mesh: &str, available: &[&AvailableService]) -> Self {
+    pub(super) fn of_mesh(mesh: &InMesh<'_>, available: &[&AvailableService]) -> Self {
         let mut all = Self::default();
-        all.by_older_routes(input, mesh);
-        all.by_routes(input, mesh);
-        all.by_gateways(input, mesh);
-        all.by_names(input, mesh, available);
+        all.by_older_routes(mesh);
+        all.by_routes(mesh);
+        all.by_gateways(mesh);
+        all.by_names(mesh, available);
         all
     }
 
@@ -52,8 +53,8 @@ impl Destinations {
     }
 
     /// As soon as there is any `TrafficRoute`, only what one of them leads to is reached without another route.
-    fn by_older_routes(&mut self, input: Input<'_>, mesh: &str) {
-        let mut routes = of_mesh(&input.resources.traffic_routes, mesh).peekable();
+    fn by_older_routes(&mut self, mesh: &InMesh<'_>) {
+        let mut routes = mesh.traffic_routes.iter().peekable();
         if routes.peek().is_none() {
             self.add(&[(SERVICE_TAG, ANY)].into_iter().collect());
         }
@@ -63,8 +64,8 @@ impl Destinations {
         }
     }
 
-    fn by_routes(&mut self, input: Input<'_>, mesh: &str) {
-        for route in of_mesh(&input.resources.mesh_http_routes, mesh) {
+    fn by_routes(&mut self, mesh: &InMesh<'_>) {
+        for route in mesh.mesh_http_routes.iter() {
             for to in &route.spec.to {
                 for rule in &to.rules {
                     let backends = rule.conf.backend_refs.as_deref().unwrap_or_default();
@@ -72,7 +73,7 @@ impl Destinations {
                 }
             }
         }
-        for route in of_mesh(&input.resources.mesh_tcp_routes, mesh) {
+        for route in mesh.mesh_tcp_routes.iter() {
             for to in &route.spec.to {
                 for rule in &to.rules {
                     self.by_rule(Some(&to.target_ref), &rule.conf.backend_refs);
@@ -92,8 +93,8 @@ impl Destinations {
         }
     }
 
-    fn by_gateways(&mut self, input: Input<'_>, mesh: &str) {
-        for route in of_mesh(&input.resources.mesh_gateway_routes, mesh) {
+    fn by_gateways(&mut self, mesh: &InMesh<'_>) {
+        for route in mesh.mesh_gateway_routes.iter() {
             let conf = route.spec.conf.iter();
             let http = conf.clone().flat_map(|conf| &conf.http);
             let http = http.flat_map(|http| &http.rules).map(|rule| &rule.backends);
@@ -103,7 +104,7 @@ impl Destinations {
                 self.add(&backend.destination);
             }
         }
-        for gateway in of_mesh(&input.resources.mesh_gateways, mesh) {
+        for gateway in mesh.mesh_gateways.iter() {
             let listeners = gateway.spec.conf.iter().flat_map(|conf| &conf.listeners);
             for listener in listeners.filter(|listener| listener.cross_mesh) {
                 for selector in &gateway.spec.selectors {
@@ -118,8 +119,8 @@ impl Destinations {
         }
     }
 
-    fn by_names(&mut self, input: Input<'_>, mesh: &str, available: &[&AvailableService]) {
-        for outbound in of_mesh(&input.resources.virtual_outbounds, mesh) {
+    fn by_names(&mut self, mesh: &InMesh<'_>, available: &[&AvailableService]) {
+        for outbound in mesh.virtual_outbounds.iter() {
             for service in available {
                 let mut selectors = outbound.spec.selectors.iter();
                 if !selectors.any(|selector| service.tags.matched_by(&selector.tags)) {

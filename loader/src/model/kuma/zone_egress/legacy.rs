@@ -6,7 +6,7 @@ use policy::Tags;
 
 use super::{Destinations, Ways, access, ends_here, listener};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::kuma::{PROTOCOL_TAG, SERVICE_TAG, ZONE_TAG, external, of_mesh, policies};
+use crate::model::kuma::{PROTOCOL_TAG, SERVICE_TAG, ZONE_TAG, external, policies};
 use crate::model::policy::ClusterPolicy;
 use crate::model::role::{TlsEnd, WayOut};
 use crate::model::{Cluster, UpstreamProtocol};
@@ -18,9 +18,9 @@ use crate::source::Path;
 /// with: they are told apart by nobody (Kuma `pkg/xds/generator/egress/external_services_generator.go` at 2.14.3).
 pub(super) fn add(ways: &mut Ways<'_>, mesh: &str, findings: &mut Vec<Diagnostic>) {
     let input = ways.input;
-    let destinations = Destinations::of_mesh(input, mesh, &[]);
+    let destinations = Destinations::of_mesh(ways.lookup.mesh(mesh), &[]);
     let mut by_name: BTreeMap<&str, Vec<&Resource<ExternalService>>> = BTreeMap::new();
-    for service in of_mesh(&input.resources.external_services, mesh) {
+    for service in ways.lookup.mesh(mesh).external_services.iter().copied() {
         let tags = &service.spec.tags;
         if let Some(name) = tags.get(SERVICE_TAG)
             && ways.is_reached(tags.get(ZONE_TAG))

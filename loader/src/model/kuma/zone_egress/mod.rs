@@ -18,14 +18,15 @@ mod legacy;
 mod outside;
 mod zones;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use policy::{HostPattern, Tags};
 
 use self::destinations::Destinations;
-use super::{Input, has_mtls};
+use super::Input;
+use super::lookup::Lookup;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::access::Access;
 use crate::model::identity::TlsParams;
@@ -45,7 +46,7 @@ use crate::source::Path;
 pub(super) const SERVICE: &str = "zone-egress";
 
 /// Who an egress is in each of the meshes that it serves.
-pub fn egress_identities(input: Input<'_>, egress: &Resource<ZoneEgress>) -> Vec<Identity> {
+pub fn egress_identities(lookup: &Lookup<'_>, egress: &Resource<ZoneEgress>) -> Vec<Identity> {
     let identity = |mesh: &str| Identity {
         mesh: mesh.to_owned(),
         // A Dataplane cannot have such a name, so the two have no files in common.
@@ -53,14 +54,14 @@ pub fn egress_identities(input: Input<'_>, egress: &Resource<ZoneEgress>) -> Vec
         services: vec![SERVICE.to_owned()],
         tags: Vec::new(),
     };
-    meshes(input).into_iter().map(identity).collect()
+    meshes(lookup).into_iter().map(identity).collect()
 }
 
 /// The meshes that egresses serve: nobody finds them by a name in TLS where there is no TLS.
-fn meshes(input: Input<'_>) -> Vec<&str> {
-    let meshes = input.resources.meshes.iter();
+fn meshes<'a>(lookup: &Lookup<'a>) -> Vec<&'a str> {
+    let meshes = lookup.input.resources.meshes.iter();
     let mut names: Vec<_> = meshes.map(|mesh| mesh.meta.name.as_str()).collect();
-    names.retain(|mesh| has_mtls(input.resources, mesh));
+    names.retain(|mesh| lookup.has_mtls(mesh));
     names.sort_unstable();
     names.dedup();
     names
@@ -68,9 +69,9 @@ fn meshes(input: Input<'_>) -> Vec<&str> {
 
 /// What the proxy of an egress has to do; nothing if it cannot be on its address. Whatever is wrong is added to
 /// `findings`.
-pub fn zone_egress(
-    input: Input<'_>,
-    egress: &Resource<ZoneEgress>,
+pub(super) fn zone_egress<'a>(
+    lookup: &'a Lookup<'a>,
+    egress: &'a Resource<ZoneEgress>,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Proxy> {
     let networking = &egress.spec.networking;
@@ -84,18 +85,18 @@ pub fn zone_egress(
     };
     // Validation has named ports that are none.
     let number = u16::try_from(networking.port).ok()?;
-    let meshes = meshes(input);
+    let meshes = meshes(lookup);
     if meshes.is_empty() {
         let message = "no mesh has mTLS, so nobody can ask this egress for anything";
         let finding = egress.warning(Code::EgressWithoutMesh, &Path::root(), message);
         findings.push(finding.help("give a Mesh `mtls.enabledBackend`"));
     }
-    let mut ways = Ways::new(input, &egress.spec.zone);
+    let mut ways = Ways::new(lookup, &egress.spec.zone);
     for mesh in meshes {
         ways.add_mesh(mesh, findings);
     }
-    let origin = input.origin(egress, &Path::root());
-    let identities = egress_identities(input, egress);
+    let origin = lookup.input.origin(egress, &Path::root());
+    let identities = egress_identities(lookup, egress);
     let (port, clusters) = ways.into_port(address, number, identities, origin);
     Some(Proxy {
         dialect: Dialect::Kuma,
@@ -115,9 +116,9 @@ pub fn zone_egress(
 
 /// The ports of a Dataplane that are egresses of its mesh, for `MeshExternalService`s (Kuma
 /// `pkg/xds/generator/zone_proxy_listener_generator.go` at 2.14.3).
-pub(super) fn ports_of_dataplane(
-    input: Input<'_>,
-    dataplane: &Resource<Dataplane>,
+pub(super) fn ports_of_dataplane<'a>(
+    lookup: &'a Lookup<'a>,
+    dataplane: &'a Resource<Dataplane>,
     clusters: &mut Vec<Cluster>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Port> {
@@ -131,20 +132,20 @@ pub(super) fn ports_of_dataplane(
         else {
             continue;
         };
-        if !has_mtls(input.resources, &dataplane.meta.mesh) {
+        if !lookup.has_mtls(&dataplane.meta.mesh) {
             let message = "the mesh has no mTLS, so nobody can ask this egress for anything";
             let finding = dataplane.warning(Code::EgressWithoutMesh, &path, message);
             findings.push(finding.help("give the Mesh `mtls.enabledBackend`"));
             continue;
         }
-        let mut ways = Ways::new(input, zone);
+        let mut ways = Ways::new(lookup, zone);
         outside::add(
             &mut ways,
             &dataplane.meta.mesh,
             Some((dataplane, listener)),
             findings,
         );
-        let origin = input.origin(dataplane, &path);
+        let origin = lookup.input.origin(dataplane, &path);
         let (port, own) = ways.into_port(address, number, Vec::new(), origin);
         ports.push(port);
         clusters.extend(own);
@@ -155,6 +156,7 @@ pub(super) fn ports_of_dataplane(
 /// The ways out of an egress, as they are found.
 struct Ways<'a> {
     input: Input<'a>,
+    lookup: &'a Lookup<'a>,
     /// The zone that the egress is in; empty if nobody says.
     zone: &'a str,
     by_listener: BTreeMap<String, WayOut>,
@@ -162,17 +164,21 @@ struct Ways<'a> {
     clusters: Vec<Cluster>,
     /// The names in TLS, and whose they are.
     owners: BTreeMap<String, String>,
+    /// The names of the listeners, and whose they are.
+    taken: HashMap<String, String>,
 }
 
 impl<'a> Ways<'a> {
-    fn new(input: Input<'a>, zone: &'a str) -> Self {
+    fn new(lookup: &'a Lookup<'a>, zone: &'a str) -> Self {
         Self {
-            input,
+            input: lookup.input,
+            lookup,
             zone,
             by_listener: BTreeMap::new(),
             listeners: Vec::new(),
             clusters: Vec::new(),
             owners: BTreeMap::new(),
+            taken: HashMap::new(),
         }
     }
 
@@ -191,9 +197,8 @@ impl<'a> Ways<'a> {
     /// Adds a way, without the names that are another one's already: Envoy refuses two chains with one name. Says the
     /// first owner of a name that is taken.
     fn add(&mut self, mut way: WayOut, listener: Listener, cluster: Cluster) -> Option<String> {
-        let mut listeners = self.listeners.iter();
-        if let Some(other) = listeners.find(|other| other.name == listener.name) {
-            return Some(other.origin.resource.clone());
+        if let Some(other) = self.taken.get(&listener.name) {
+            return Some(other.clone());
         }
         let mut other = None;
         way.server_names.retain(|name| {
@@ -208,6 +213,8 @@ impl<'a> Ways<'a> {
             let owner = listener.origin.resource.clone();
             self.owners.insert(name.to_ascii_lowercase(), owner);
         }
+        let owner = listener.origin.resource.clone();
+        self.taken.insert(listener.name.clone(), owner);
         self.by_listener.insert(listener.name.clone(), way);
         self.listeners.push(listener);
         self.clusters.push(cluster);

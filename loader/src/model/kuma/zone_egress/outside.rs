@@ -4,11 +4,10 @@ use policy::Tags;
 
 use super::{Ways, access, ends_here, listener};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::kuma::mesh_external_services::access::is_forbidden_by_default;
+use crate::model::kuma::lookup::OutsideService as Known;
 use crate::model::kuma::mesh_external_services::endpoints;
-use crate::model::kuma::policies::{self, Destination};
-use crate::model::kuma::services::external_name;
-use crate::model::kuma::{SERVICE_TAG, ZONE_TAG, of_mesh, sni};
+use crate::model::kuma::policies;
+use crate::model::kuma::{SERVICE_TAG, ZONE_TAG, sni};
 use crate::model::policy::ClusterPolicy;
 use crate::model::role::{Outside, OutsideService, TlsEnd, WayOut};
 use crate::model::{Cluster, Permission, UpstreamProtocol};
@@ -24,16 +23,17 @@ pub(super) fn add(
     place: Option<(&Resource<Dataplane>, &ZoneListener)>,
     findings: &mut Vec<Diagnostic>,
 ) {
-    for service in of_mesh(&ways.input.resources.mesh_external_services, mesh) {
+    for known in ways.lookup.mesh(mesh).outside().all() {
+        let service = known.resource;
         let zone = service.meta.labels.get(ZONE_TAG);
         if !ways.is_reached(zone.map(String::as_str)) {
             continue;
         }
-        let Some(cluster) = cluster(ways, service, findings) else {
+        let Some(cluster) = cluster(ways, known, findings) else {
             continue;
         };
         let server_name = sni::of_external_service(&service.meta, service.spec.matching.port);
-        let permission = access::of_external_service(ways.input, service, place, &server_name);
+        let permission = access::of_external_service(ways.lookup, known, place, &server_name);
         let is_http = service.spec.matching.protocol != "tcp";
         let way = WayOut {
             server_names: vec![server_name],
@@ -59,7 +59,7 @@ fn end(
     is_http: bool,
 ) -> TlsEnd {
     let mesh = &service.meta.mesh;
-    let is_forbidden = is_forbidden_by_default(ways.input, mesh);
+    let is_forbidden = ways.lookup.mesh(mesh).forbids_outside();
     let end = ends_here(mesh);
     if !is_http {
         let nobody = is_forbidden.then(Permission::default);
@@ -86,18 +86,15 @@ fn end(
 }
 
 /// Nothing without endpoints: findings say why.
-fn cluster(
-    ways: &Ways<'_>,
-    service: &Resource<MeshExternalService>,
-    findings: &mut Vec<Diagnostic>,
-) -> Option<Cluster> {
+fn cluster(ways: &Ways<'_>, known: &Known<'_>, findings: &mut Vec<Diagnostic>) -> Option<Cluster> {
+    let service = known.resource;
     let mut endpoints = endpoints(ways.input, service, findings);
     endpoints.sort();
     endpoints.dedup();
     if endpoints.is_empty() {
         return None;
     }
-    let name = external_name(service);
+    let name = known.destination.kuma_service.clone();
     let destination: Tags = [(SERVICE_TAG, &name)].into_iter().collect();
     let mut cluster = Cluster {
         name,
@@ -117,7 +114,7 @@ fn cluster(
     policies::outside(
         ways.input.resources,
         &service.meta.mesh,
-        &Destination::outside(service),
+        &known.destination,
         &mut cluster,
     );
     Some(cluster)

@@ -7,7 +7,7 @@ use policy::Tags;
 
 use super::{Destinations, Ways, listener};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::kuma::{SERVICE_TAG, egress};
+use crate::model::kuma::SERVICE_TAG;
 use crate::model::policy::ClusterPolicy;
 use crate::model::role::WayOut;
 use crate::model::{Cluster, Endpoint, UpstreamProtocol};
@@ -24,12 +24,12 @@ struct Behind<'a> {
 
 /// Adds the services of other zones of a mesh that wants them to be reached through egresses.
 pub(super) fn add(ways: &mut Ways<'_>, mesh: &str, findings: &mut Vec<Diagnostic>) {
-    if !egress::is_asked_for(ways.input, mesh) {
+    if !ways.lookup.mesh(mesh).asks_for_egress() {
         return;
     }
     let behind = behind(ways, mesh, findings);
     let services: Vec<_> = behind.iter().map(|behind| behind.service).collect();
-    let destinations = Destinations::of_mesh(ways.input, mesh, &services);
+    let destinations = Destinations::of_mesh(ways.lookup.mesh(mesh), &services);
     let mut by_name: BTreeMap<&str, Vec<&Behind<'_>>> = BTreeMap::new();
     for behind in &behind {
         if let Some(name) = behind.service.tags.get(SERVICE_TAG) {
