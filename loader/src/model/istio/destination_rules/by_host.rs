@@ -149,3 +149,6 @@ impl<'a> OfWorkload<'a> {
                 .is_none_or(|s| owner == user && self.workload.is_selected_by(&s.match_labels))
     }
 }
+
+#[cfg(test)]
+mod tests;
