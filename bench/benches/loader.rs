@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
-use meshgate::envoy::Format;
 use policy::{HostTable, Listener, NoTrace, Policy, RequestView, Tags, decide};
 
 fn main() -> anyhow::Result<()> {
@@ -27,13 +26,14 @@ fn main() -> anyhow::Result<()> {
     let mut loading = criterion.benchmark_group("bootstrap");
     loading.sample_size(10);
     for listeners in input::SIZES {
-        let file = folder.path().join("gateway.yaml");
+        let path = |name| folder.path().join(name).display().to_string();
+        let (file, written) = (path("gateway.yaml"), path("bootstrap.yaml"));
         fs::write(&file, input::gateway(listeners))?;
-        let filter = folder.path().join("gateway.wasm");
-        input::bootstrap(&file, &filter, Format::Yaml)?;
+        let arguments = input::bootstrap(&file, &written, "gateway.wasm");
+        input::meshgate(arguments.iter().copied())?;
         loading.throughput(Throughput::Elements(listeners as u64));
         loading.bench_function(listeners.to_string(), |b| {
-            b.iter(|| input::bootstrap(&file, &filter, Format::Yaml));
+            b.iter(|| input::meshgate(arguments.iter().copied()));
         });
     }
     loading.finish();

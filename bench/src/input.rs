@@ -1,17 +1,13 @@
-//! A gateway of any size, and what `meshgate bootstrap` does with it.
+//! Kuma resources of any number, and `meshgate` itself.
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
-use std::time::SystemTime;
 
-use anyhow::{Context, ensure};
-use meshgate::check::{self, Made};
-use meshgate::envoy::{self, EnvoyRange, Format, Options};
-use meshgate::model::kuma::Input;
-use meshgate::{resources, source};
+use anyhow::ensure;
+use clap::Parser;
+use meshgate::cli::Cli;
+use meshgate::commands::{self, Exit};
+use meshgate::output::Output;
 use mimalloc::MiMalloc;
-use policy::config::{Mode, Reasons};
 
 /// The one of the command, which is what is measured.
 #[global_allocator]
@@ -23,35 +19,40 @@ pub(crate) const HOSTNAMES: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
 /// The numbers of listeners that are compared.
 pub(crate) const SIZES: [usize; 3] = [100, 1_000, 10_000];
 
+/// Does what `meshgate` does with these arguments.
+pub(crate) fn meshgate<'a>(arguments: impl IntoIterator<Item = &'a str>) -> anyhow::Result<()> {
+    let cli = Cli::try_parse_from(["meshgate"].into_iter().chain(arguments))?;
+    let exit = commands::run(cli, &Output::of_process())?;
+    ensure!(exit == Exit::Fine, "meshgate has findings");
+    Ok(())
+}
+
+/// The arguments with which it writes the configuration of the only gateway in a file.
+pub(crate) fn bootstrap<'a>(file: &'a str, written: &'a str, wasm: &'a str) -> Vec<&'a str> {
+    let (admin, any_port) = ("--admin", "127.0.0.1:0");
+    vec![
+        "bootstrap",
+        file,
+        "--output",
+        written,
+        "--wasm",
+        wasm,
+        admin,
+        any_port,
+    ]
+}
+
 /// A gateway with so many listeners, each with a hostname and a route resource of its own.
 pub(crate) fn gateway(listeners: usize) -> String {
-    let mut text = HEAD.to_owned();
+    let mut text = format!("{HEAD}{}", self::listeners(listeners, "protocol: HTTP"));
     for host in 0..listeners {
-        let _ = writeln!(
-            text,
-            "  - {{port: 8080, protocol: HTTP, hostname: h{host}.example.com, tags: {{host: h{host}}}}}"
-        );
-    }
-    for host in 0..listeners {
-        let _ = writeln!(
-            text,
-            "---
-type: MeshHTTPRoute
-mesh: default
-name: h{host}
-spec:
-  targetRef: {{kind: MeshGateway, name: edge, tags: {{host: h{host}}}}}
-  to:
-  - targetRef: {{kind: Mesh}}
-    rules:
-    - matches: [{{path: {{type: PathPrefix, value: /a}}}}]
-      default: {{backendRefs: [{{kind: MeshService, name: backend}}]}}"
-        );
+        text += &route(host, "backend");
     }
     text
 }
 
-const HEAD: &str = "type: Mesh
+/// A mesh with a proxy for the gateway `edge`, and a service `backend`.
+pub(crate) const HEAD: &str = "type: Mesh
 name: default
 ---
 type: Dataplane
@@ -70,7 +71,11 @@ networking:
   address: 127.0.0.1
   inbound:
   - {port: 9000, tags: {kuma.io/service: backend, kuma.io/protocol: http}}
----
+";
+
+/// The gateway, with a tag for each listener.
+pub(crate) fn listeners(number: usize, protocol: &str) -> String {
+    let mut text = "---
 type: MeshGateway
 mesh: default
 name: edge
@@ -78,33 +83,31 @@ selectors:
 - match: {kuma.io/service: edge}
 conf:
   listeners:
-";
+"
+    .to_owned();
+    for host in 0..number {
+        let _ = writeln!(
+            text,
+            "  - {{port: 8080, {protocol}, hostname: h{host}.example.com, tags: {{host: h{host}}}}}"
+        );
+    }
+    text
+}
 
-/// From the file with the resources to the bytes of Envoy's configuration, with all checks.
-pub(crate) fn bootstrap(file: &Path, wasm: &Path, format: Format) -> anyhow::Result<Vec<u8>> {
-    let proxy = {
-        let (sources, documents, mut findings) = source::read(&[file.to_owned()]);
-        let (resources, more) = resources::load(documents, false);
-        findings.extend(more);
-        let input = Input {
-            resources: &resources,
-            sources: &sources,
-        };
-        let mut made = Made::default();
-        findings.extend(check::with_proxies(input, &mut made));
-        findings.extend(check::certificates(input, SystemTime::now().into()));
-        ensure!(findings.is_empty(), "{}", findings[0].message);
-        made.into_dataplane().context("no proxy")?.1
-    };
-    let options = Options {
-        admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        wasm: wasm.display().to_string(),
-        mode: Mode::Enforce,
-        reasons: Reasons::Full,
-        access_log: None,
-        log_pipe: None,
-        secrets: "/secrets".into(),
-        range: EnvoyRange::From1_40,
-    };
-    Ok(envoy::encode(&envoy::bootstrap(&proxy, &options), format)?)
+/// The route for the requests of one listener.
+pub(crate) fn route(host: usize, service: &str) -> String {
+    format!(
+        "---
+type: MeshHTTPRoute
+mesh: default
+name: h{host}
+spec:
+  targetRef: {{kind: MeshGateway, name: edge, tags: {{host: h{host}}}}}
+  to:
+  - targetRef: {{kind: Mesh}}
+    rules:
+    - matches: [{{path: {{type: PathPrefix, value: /a}}}}]
+      default: {{backendRefs: [{{kind: MeshService, name: {service}}}]}}
+"
+    )
 }

@@ -11,6 +11,7 @@ mod loader;
 mod measure;
 mod report;
 mod scale;
+mod shapes;
 mod time;
 mod variants;
 
@@ -41,16 +42,23 @@ struct Args {
     /// Nothing is measured: the page and the plot are written again from `docs/performance.json`.
     #[arg(long)]
     page: bool,
-    /// Nothing else is measured than the memory that it takes to load this file into that one.
-    #[arg(long, num_args = 2, value_names = ["RESOURCES", "BOOTSTRAP"], hide = true)]
-    load: Vec<PathBuf>,
+    /// Nothing else is measured than what loading costs, and nothing is written.
+    #[arg(long)]
+    loader: bool,
+    /// Nothing else is measured than what these arguments of `meshgate` cost.
+    #[arg(last = true, hide = true)]
+    meshgate: Vec<String>,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    if let [file, written] = args.load.as_slice() {
-        return loader::load_here(file, written);
+    if !args.meshgate.is_empty() {
+        return loader::load_here(&args.meshgate);
+    }
+    if args.loader {
+        println!("{}", loader::measure().await?.page());
+        return Ok(());
     }
     let docs = checkout().join("docs");
     if args.page {

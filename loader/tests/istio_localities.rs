@@ -38,7 +38,6 @@ fn made(text: &str, locality: Option<&str>) -> (Proxy, Vec<Diagnostic>) {
         sources: &sources,
     };
     let mut workload = workloads(&resources).remove(0);
-    workload.is_chosen = true;
     if let Some(text) = locality {
         workload.locality = Locality::read(text);
     }

@@ -14,7 +14,7 @@ pub struct Made {
     /// A built-in gateway, or the proxy next to a service if no gateway is there or it is the one that is named.
     dataplane: Option<(Meta, Proxy)>,
     egress: Option<(Meta, Proxy)>,
-    workload: Option<(Workload, Proxy)>,
+    workload: Option<(Workload, (Proxy, Vec<Diagnostic>))>,
     /// What is wrong with all gateways of Istio, whichever is served.
     pub of_workloads: Vec<Diagnostic>,
 }
@@ -38,8 +38,9 @@ impl Made {
         take(&mut self.egress, whose)
     }
 
-    /// The gateway that a workload is, if it was kept.
-    pub fn take_workload(&mut self, whose: &Workload) -> Option<Proxy> {
+    /// The gateway that a workload is, if it was kept, with what does nothing as long as nobody says where it is:
+    /// whoever is to be served should.
+    pub fn take_workload(&mut self, whose: &Workload) -> Option<(Proxy, Vec<Diagnostic>)> {
         take(&mut self.workload, whose)
     }
 
@@ -65,8 +66,15 @@ impl Made {
         }
     }
 
-    pub(super) fn add_workload(&mut self, whose: Workload, proxy: Proxy) {
-        self.workload.get_or_insert((whose, proxy));
+    pub(super) fn add_workload(
+        &mut self,
+        whose: &Workload,
+        proxy: Proxy,
+        unplaced: Vec<Diagnostic>,
+    ) {
+        if self.workload.is_none() {
+            self.workload = Some((whose.clone(), (proxy, unplaced)));
+        }
     }
 
     fn is_wanted(&self, whose: &Meta) -> bool {
@@ -75,7 +83,7 @@ impl Made {
     }
 }
 
-fn take<K: PartialEq>(kept: &mut Option<(K, Proxy)>, whose: &K) -> Option<Proxy> {
+fn take<K: PartialEq, P>(kept: &mut Option<(K, P)>, whose: &K) -> Option<P> {
     let kept = kept.take_if(|(kept, _)| kept == whose);
     kept.map(|(_, proxy)| proxy)
 }

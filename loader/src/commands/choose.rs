@@ -73,9 +73,11 @@ impl Loaded {
                 format!("{}: it has no address", egress.meta),
             ),
             Candidate::Workload(workload) => {
-                let proxy = made
-                    .take_workload(&workload)
-                    .or_else(|| istio::gateway(input, &workload, &mut more));
+                let kept = made.take_workload(&workload).map(|(proxy, unplaced)| {
+                    more.extend(unplaced);
+                    proxy
+                });
+                let proxy = kept.or_else(|| istio::gateway(input, &workload, &mut more));
                 more = check::unnamed(more, &self.findings);
                 (
                     proxy,

@@ -50,6 +50,11 @@ impl Loaded {
         }
     }
 
+    /// What is said of the resources, once the proxy is made: they take more memory than anything made of them.
+    pub(super) fn without_resources(self) -> (Sources, Vec<Diagnostic>) {
+        (self.sources, self.findings)
+    }
+
     /// Gives services outside of the mesh the virtual addresses that are kept in the working directory, and keeps those of
     /// new ones there.
     pub(super) fn keep_vips(&mut self) -> anyhow::Result<()> {
@@ -59,12 +64,15 @@ impl Loaded {
         if self.resources.mesh_external_services.is_empty() {
             return Ok(());
         }
-        self.made.forget();
+        let before = self.resources.vips.clone();
         let resources = &mut self.resources;
         let give = |kept: &mut vips::Kept| vips::give(resources, &range, kept);
         match vips::store::keep(&files::work_dir()?, &range, give)? {
             Ok(findings) => self.add(findings),
             Err(finding) => self.add(vec![finding]),
+        }
+        if self.resources.vips != before {
+            self.made.forget();
         }
         Ok(())
     }

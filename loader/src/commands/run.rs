@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::path::absolute;
 use std::time::Duration;
 
-use super::load::Loaded;
 use super::options::Logs;
 use super::{Exit, load, options};
 use crate::cli::{ExecArgs, ProxyArgs, RunArgs};
@@ -38,15 +37,11 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
         let mut loaded = load::load_for(&args.proxy, output).map_err(failed)?;
         let files = loaded.resources.named_files();
         *named = Some(Named::now(files.iter().cloned()));
-        let Some(chosen) = loaded.choose(&args.proxy).map_err(failed)? else {
-            let Loaded {
-                sources, findings, ..
-            } = &loaded;
-            return Err(Refusal::findings(
-                sources,
-                findings,
-                output.color_on_stderr(),
-            ));
+        let chosen = loaded.choose(&args.proxy).map_err(failed)?;
+        let (sources, findings) = loaded.without_resources();
+        let Some(chosen) = chosen else {
+            let color = output.color_on_stderr();
+            return Err(Refusal::findings(&sources, &findings, color));
         };
         let logs = Logs {
             own: Some(options::access_log(&args.access_log)),
@@ -57,8 +52,8 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<Exit> {
             bootstrap: run::with_contents(envoy::bootstrap(&chosen.proxy, &options), &files),
             proxy: chosen.proxy,
             renewal: chosen.renewal,
-            sources: loaded.sources,
-            findings: loaded.findings,
+            sources,
+            findings,
         })
     };
     Ok(match run::serve(&settings, &mut load, output)? {

@@ -16,7 +16,6 @@ pub(super) fn of(args: &ProxyArgs, resources: &Resources) -> Vec<Workload> {
     let mut known = fitting(args, resources);
     for workload in &mut known {
         workload.address = args.address;
-        workload.is_chosen = true;
         if args.locality.is_some() {
             workload.locality.clone_from(&args.locality);
         }

@@ -80,7 +80,11 @@ pub fn encode<M: Message + Name>(message: &M, format: Format) -> Result<Vec<u8>,
     let bytes = message.encode_to_vec();
     let message = wire::Message::new(&M::full_name(), &bytes)?;
     match format {
-        Format::Pb => binary::write(&message),
+        Format::Pb => {
+            let mut out = Vec::with_capacity(bytes.len());
+            binary::write(&message, &mut out)?;
+            Ok(out)
+        }
         Format::Json => {
             let tree = tree::all(tree::open(&message)?)?;
             let mut text =
@@ -151,6 +155,16 @@ mod tests {
         let bootstrap = with_extension(node, b"\x0a\x01a\x12\x01b");
         let bytes = encode(&bootstrap, Format::Pb).unwrap();
         assert_eq!(Bootstrap::decode(bytes.as_slice()).unwrap(), bootstrap);
+    }
+
+    /// A configuration of an earlier run may be that of a newer meshgate.
+    #[test]
+    fn fields_without_a_name_are_left_out() {
+        let node = "type.googleapis.com/envoy.config.core.v3.Node";
+        let known = with_extension(node, b"\x0a\x01a");
+        let bootstrap = with_extension(node, b"\x0a\x01a\xf8\x7f\x01");
+        let bytes = encode(&bootstrap, Format::Pb).unwrap();
+        assert_eq!(Bootstrap::decode(bytes.as_slice()).unwrap(), known);
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! - [`authority`]: the CA of a mesh
 //! - `issue`: the certificate of a proxy
 //! - [`Renewal`]: the same certificate, again and again
+//! - [`Remembered`]: what is needed for that without resources
 //! - `sds`: the form that Envoy reads
 //! - `succession`: an authority and the one after it
 //! - [`store`]: the folder, which outlives every process
 
 pub mod authority;
 mod issue;
+mod remembered;
 mod renewal;
 mod sds;
 pub mod store;
@@ -21,6 +23,7 @@ use anyhow::{Context, bail};
 use time::{Duration, OffsetDateTime};
 
 pub use authority::{Authority, InvalidAuthority, RuleOfSpiffe};
+pub use remembered::Remembered;
 pub use renewal::Renewal;
 pub use store::Store;
 

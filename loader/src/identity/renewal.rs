@@ -11,8 +11,8 @@ const AGAIN: Duration = Duration::minutes(1);
 /// Sees to it that one proxy has its certificates for as long as it is asked: one for each mesh that it is in.
 #[derive(Clone, Debug)]
 pub struct Renewal {
-    keeper: Keeper,
-    identities: Vec<Identity>,
+    pub(super) keeper: Keeper,
+    pub(super) identities: Vec<Identity>,
     /// When something has to be done; at once if nothing has been yet.
     due: Option<OffsetDateTime>,
     /// The latest time that there has been.

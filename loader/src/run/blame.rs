@@ -22,19 +22,18 @@ use crate::model::Origin;
 use crate::source::Sources;
 
 /// What Envoy says about a configuration that it looks at as a whole, in its log.
-pub(super) fn of_proof(log: &str, bootstrap: &Bootstrap, sources: &Sources) -> Diagnostic {
-    finding(&gist(log), origin(log, bootstrap), sources)
+pub(super) fn of_proof(log: &str, whole: &[u8], sources: &Sources) -> Diagnostic {
+    finding(&gist(log), origin(&[log], whole), sources)
 }
 
 /// What a running Envoy says about a change.
-pub(super) fn of_change(refused: &Refused, bootstrap: &Bootstrap, sources: &Sources) -> Diagnostic {
+pub(super) fn of_change(refused: &Refused, whole: &[u8], sources: &Sources) -> Diagnostic {
     let words = refused.words.lines().next().unwrap_or_default();
     let words = words
         .trim_start_matches("Filesystem config update rejected: ")
         .trim_start_matches("Filesystem config update failure: ");
     // What Envoy says may name a part of what the counter is about.
-    let origin = origin(&refused.words, bootstrap);
-    let origin = origin.or_else(|| self::origin(&refused.counters, bootstrap));
+    let origin = origin(&[&refused.words, &refused.counters], whole);
     finding(words, origin, sources)
 }
 
@@ -63,9 +62,10 @@ pub(super) fn gist(words: &str) -> String {
         .to_owned()
 }
 
-/// The origin of what has the longest name in the text: names of parts contain those of the whole.
-fn origin(words: &str, bootstrap: &Bootstrap) -> Option<Origin> {
-    let resources = bootstrap.static_resources.as_ref()?;
+/// The origin of what has the longest name in the first text that names something: names of parts contain those of the
+/// whole.
+fn origin(texts: &[&str], whole: &[u8]) -> Option<Origin> {
+    let resources = Bootstrap::decode(whole).ok()?.static_resources?;
     let mut named: Vec<(String, Option<Origin>)> = Vec::new();
     for listener in &resources.listeners {
         let whole = of(listener.metadata.as_ref());
@@ -89,13 +89,16 @@ fn origin(words: &str, bootstrap: &Bootstrap) -> Option<Origin> {
     named.extend(clusters.map(|c| (c.name.clone(), of(c.metadata.as_ref()))));
     // Of things with one name the first.
     named.reverse();
+    named.retain(|(name, origin)| !name.is_empty() && origin.is_some());
     // In the names of counters colons are underscores.
-    let is_named = |name: &str| words.contains(name) || words.contains(&name.replace(':', "_"));
-    named
-        .into_iter()
-        .filter(|(name, origin)| !name.is_empty() && origin.is_some() && is_named(name))
-        .max_by_key(|(name, _)| name.len())
-        .and_then(|(_, origin)| origin)
+    let is_in =
+        |words: &str, name: &str| words.contains(name) || words.contains(&name.replace(':', "_"));
+    let longest = |words: &&str| {
+        let all = named.iter().filter(|(name, _)| is_in(words, name));
+        all.max_by_key(|(name, _)| name.len())
+    };
+    let (_, origin) = texts.iter().find_map(longest)?;
+    origin.clone()
 }
 
 /// The certificates that a filter chain names.

@@ -5,7 +5,7 @@
 //! change like any other, proved before it is served, and a restart has it although the file may be gone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use envoy_types::pb::envoy::config::bootstrap::v3::Bootstrap;
 use envoy_types::pb::envoy::config::core::v3::{
@@ -21,10 +21,18 @@ use prost::{Message, Name};
 
 use crate::model::certificates::files;
 
+/// What is in the files that can be read, by their names.
+type Contents<'a> = BTreeMap<&'a str, String>;
+
 /// The bootstrap with the contents of these files. One that cannot be read stays a name, for Envoy to refuse.
 ///
 /// A server's certificates become secrets, which change without an end of connections.
 pub fn with_contents(mut bootstrap: Bootstrap, named: &BTreeSet<PathBuf>) -> Bootstrap {
+    let read = named.iter().filter_map(|path| {
+        let name = path.to_str()?;
+        Some((name, files::read(name).ok()?))
+    });
+    let contents = &read.collect();
     let Some(resources) = bootstrap
         .static_resources
         .as_mut()
@@ -40,8 +48,8 @@ pub fn with_contents(mut bootstrap: Bootstrap, named: &BTreeSet<PathBuf>) -> Boo
     for socket in chains.filter_map(|chain| chain.transport_socket.as_mut()) {
         change::<DownstreamTlsContext>(socket, |context| {
             if let Some(common) = &mut context.common_tls_context {
-                share(common, named, &mut secrets);
-                fill(common, named);
+                share(common, contents, &mut secrets);
+                fill(common, contents);
             }
         });
     }
@@ -51,7 +59,7 @@ pub fn with_contents(mut bootstrap: Bootstrap, named: &BTreeSet<PathBuf>) -> Boo
         for socket in cluster.transport_socket.iter_mut().chain(matches) {
             change::<UpstreamTlsContext>(socket, |context| {
                 if let Some(common) = &mut context.common_tls_context {
-                    fill(common, named);
+                    fill(common, contents);
                 }
             });
         }
@@ -75,7 +83,7 @@ fn change<M: Message + Name + Default>(socket: &mut TransportSocket, change: imp
     }
 }
 
-fn fill(context: &mut CommonTlsContext, named: &BTreeSet<PathBuf>) {
+fn fill(context: &mut CommonTlsContext, contents: &Contents<'_>) {
     let certificates = context.tls_certificates.iter_mut();
     let pairs = certificates.flat_map(|own| [&mut own.certificate_chain, &mut own.private_key]);
     let clients = match &mut context.validation_context_type {
@@ -89,7 +97,7 @@ fn fill(context: &mut CommonTlsContext, named: &BTreeSet<PathBuf>) {
         .into_iter()
         .flat_map(|own: &mut CertificateValidationContext| [&mut own.trusted_ca, &mut own.crl]);
     for source in pairs.chain(authorities).flatten() {
-        put(source, named);
+        put(source, contents);
     }
 }
 
@@ -97,13 +105,13 @@ fn fill(context: &mut CommonTlsContext, named: &BTreeSet<PathBuf>) {
 /// (`getTlsCertificateConfigProviders` in `source/common/tls/context_config_impl.cc` at 1.36 and 1.40).
 fn share(
     context: &mut CommonTlsContext,
-    named: &BTreeSet<PathBuf>,
+    contents: &Contents<'_>,
     secrets: &mut BTreeMap<String, Secret>,
 ) {
     let all: Option<Vec<_>> = context
         .tls_certificates
         .iter()
-        .map(|own| Some((name(own)?, read(own, named)?)))
+        .map(|own| Some((name(own)?, read(own, contents)?)))
         .collect();
     let Some(all) = all else {
         return;
@@ -127,11 +135,11 @@ fn name(own: &TlsCertificate) -> Option<String> {
     Some(format!("file-cert:{chain}~{key}"))
 }
 
-fn read(own: &TlsCertificate, named: &BTreeSet<PathBuf>) -> Option<TlsCertificate> {
+fn read(own: &TlsCertificate, contents: &Contents<'_>) -> Option<TlsCertificate> {
     let mut own = own.clone();
     for source in [&mut own.certificate_chain, &mut own.private_key] {
         let source = source.as_mut()?;
-        put(source, named);
+        put(source, contents);
         if filename(source).is_some() {
             return None;
         }
@@ -146,11 +154,8 @@ fn filename(source: &DataSource) -> Option<&str> {
     }
 }
 
-fn put(source: &mut DataSource, named: &BTreeSet<PathBuf>) {
-    if let Some(name) = filename(source)
-        && named.contains(Path::new(name))
-        && let Ok(text) = files::read(name)
-    {
-        source.specifier = Some(Specifier::InlineString(text));
+fn put(source: &mut DataSource, contents: &Contents<'_>) {
+    if let Some(text) = filename(source).and_then(|name| contents.get(name)) {
+        source.specifier = Some(Specifier::InlineString(text.clone()));
     }
 }

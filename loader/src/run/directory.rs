@@ -6,6 +6,7 @@
 //!   bootstrap.pb   what Envoy starts with
 //!   last-good.pb   the whole configuration that Envoy last took, in one piece
 //!   errors.json    the errors beside which it is served
+//!   renewal.json   what is needed to renew its identities, if meshgate makes the CAs
 //!   base-id        by which another Envoy can take over
 //!   access-log     the pipe for lines that go to TCP servers
 //!   live/          the files that Envoy watches
@@ -31,6 +32,7 @@ use super::discovery::Split;
 use super::errors::Errors;
 use crate::files;
 use crate::hash::sha256_hex;
+use crate::identity::{Remembered, Renewal, Store};
 use crate::model::Proxy;
 
 /// The permissions of all files: configurations hold private keys.
@@ -145,13 +147,30 @@ impl Directory {
         }
     }
 
-    /// Keeps a configuration that Envoy has taken, and the errors beside which it did.
-    pub(super) fn keep(&self, bootstrap: &Bootstrap, errors: &Errors) -> anyhow::Result<()> {
+    /// Keeps a configuration that Envoy has taken, the errors beside which it did, and how its identities are renewed.
+    pub(super) fn keep(
+        &self,
+        whole: &[u8],
+        errors: &Errors,
+        renewal: Option<&Remembered>,
+    ) -> anyhow::Result<()> {
+        if self.remembered().as_ref() != renewal {
+            files::write_durably(
+                &self.renewal_file(),
+                &serde_json::to_vec(&renewal)?,
+                PRIVATE,
+            )?;
+        }
         // First: next to the configuration before they hide no error that matters to it.
         if self.errors() != *errors {
             files::write_durably(&self.errors_file(), &serde_json::to_vec(errors)?, PRIVATE)?;
         }
-        files::write_durably(&self.last_good(), &bootstrap.encode_to_vec(), PRIVATE)
+        files::write_durably(&self.last_good(), whole, PRIVATE)
+    }
+
+    /// Whether a configuration was kept.
+    pub(super) fn has_kept(&self) -> bool {
+        self.last_good().exists()
     }
 
     /// The configuration that was kept last.
@@ -171,8 +190,26 @@ impl Directory {
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
+    /// The renewal of the identities of what was kept.
+    pub(super) fn renewal(&self) -> anyhow::Result<Option<Renewal>> {
+        let Some(remembered) = self.remembered() else {
+            return Ok(None);
+        };
+        let store = Store::new(files::work_dir()?);
+        Ok(Some(remembered.renewal(store)))
+    }
+
+    fn remembered(&self) -> Option<Remembered> {
+        let bytes = fs::read(self.renewal_file()).ok()?;
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
     fn last_good(&self) -> PathBuf {
         self.path.join("last-good.pb")
+    }
+
+    fn renewal_file(&self) -> PathBuf {
+        self.path.join("renewal.json")
     }
 
     fn errors_file(&self) -> PathBuf {

@@ -10,7 +10,7 @@
 mod parts;
 mod shares;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use envoy_types::pb::envoy::config::bootstrap::v3::bootstrap::{DynamicResources, StaticResources};
@@ -22,6 +22,7 @@ use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 use envoy_types::pb::envoy::config::core::v3::{
     ApiVersion, ConfigSource, PathConfigSource, config_source::ConfigSourceSpecifier,
 };
+use envoy_types::pb::envoy::config::listener::v3::Listener;
 use envoy_types::pb::envoy::config::metrics::v3::{
     StatsConfig, TagSpecifier, tag_specifier::TagValue,
 };
@@ -66,12 +67,13 @@ pub(super) struct File {
 }
 
 /// What Envoy starts with, and the files that it watches, by their path in the folder.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Split {
     pub(super) bootstrap: Vec<u8>,
     pub(super) files: BTreeMap<PathBuf, File>,
     pub(super) shares: Shares,
-    clusters: Vec<Cluster>,
+    /// Those in the file of clusters, with their names.
+    clusters: Vec<(String, Any)>,
 }
 
 impl Split {
@@ -88,24 +90,31 @@ impl Split {
             made: BTreeMap::new(),
         };
         let StaticResources {
-            mut listeners,
-            mut clusters,
+            listeners,
+            clusters,
             secrets,
         } = bootstrap.static_resources.unwrap_or_default();
         for secret in secrets.iter().filter(|_| shares.secrets) {
-            let path = parts::secret_file(&secret.name);
-            files.put(&path, std::slice::from_ref(secret), Stage::First)?;
+            files.put(&parts::secret_file(&secret.name), secret, Stage::First)?;
         }
-        for cluster in &mut clusters {
-            parts::cluster(cluster, &mut files)?;
+        let mut all_clusters = Vec::with_capacity(clusters.len());
+        for mut cluster in clusters {
+            parts::cluster(&mut cluster, &mut files)?;
+            let packed = pack(&cluster)?;
+            all_clusters.push((cluster.name, packed));
         }
-        for listener in &mut listeners {
-            parts::listener(listener, &secrets, &mut files)?;
+        let secrets = secrets.iter().map(|own| (own.name.as_str(), own)).collect();
+        let mut all_listeners = Vec::with_capacity(listeners.len());
+        for mut listener in listeners {
+            parts::listener(&mut listener, &secrets, &mut files)?;
+            all_listeners.push(pack(&listener)?);
         }
         let runtime = bootstrap.layered_runtime.unwrap_or_default();
         let layered_runtime = Some(limits(runtime, &mut files)?);
-        files.put(LISTENERS, &listeners, Stage::Listeners)?;
-        files.put(CLUSTERS, &clusters, Stage::Clusters)?;
+        let of_listeners = file::<Listener>(LISTENERS, all_listeners, Stage::Listeners);
+        files.made.insert(LISTENERS.into(), of_listeners);
+        let of_clusters = file_of_clusters(&all_clusters);
+        files.made.insert(CLUSTERS.into(), of_clusters);
         let bootstrap = Bootstrap {
             static_resources: None,
             dynamic_resources: Some(DynamicResources {
@@ -121,16 +130,15 @@ impl Split {
             bootstrap: envoy::encode(&bootstrap, Format::Pb)?,
             files: files.made,
             shares,
-            clusters,
+            clusters: all_clusters,
         })
     }
 
     /// The file of clusters with those of `old` that are gone here: for the time in which routes may name either.
-    pub(super) fn clusters_with(&self, old: &Self) -> Result<File, EncodeError> {
-        let gone = |cluster: &&Cluster| self.clusters.iter().all(|own| own.name != cluster.name);
-        let mut all = self.clusters.clone();
-        all.extend(old.clusters.iter().filter(gone).cloned());
-        file(CLUSTERS, &all, Stage::Clusters)
+    pub(super) fn clusters_with(&self, old: &Self) -> File {
+        let own: HashSet<_> = self.clusters.iter().map(|(name, _)| name).collect();
+        let gone = old.clusters.iter().filter(|(name, _)| !own.contains(name));
+        file_of_clusters(self.clusters.iter().chain(gone))
     }
 }
 
@@ -145,10 +153,11 @@ impl Files<'_> {
     fn put<M: Message + Name>(
         &mut self,
         path: &str,
-        resources: &[M],
+        resource: &M,
         stage: Stage,
     ) -> Result<(), EncodeError> {
-        self.made.insert(path.into(), file(path, resources, stage)?);
+        let file = file::<M>(path, vec![pack(resource)?], stage);
+        self.made.insert(path.into(), file);
         Ok(())
     }
 
@@ -167,26 +176,31 @@ impl Files<'_> {
     }
 }
 
-fn file<M: Message + Name>(path: &str, resources: &[M], stage: Stage) -> Result<File, EncodeError> {
+fn file<M: Name>(path: &str, resources: Vec<Any>, stage: Stage) -> File {
     let mut response = DiscoveryResponse {
-        resources: resources.iter().map(pack).collect(),
+        resources,
         type_url: M::type_url(),
         ..DiscoveryResponse::default()
     };
-    let content = envoy::encode(&response, Format::Pb)?;
-    response.version_info = sha256_hex([path.as_bytes(), &content], 12);
-    Ok(File {
-        bytes: envoy::encode(&response, Format::Pb)?,
+    response.version_info = sha256_hex([path.as_bytes(), &response.encode_to_vec()], 12);
+    File {
+        bytes: response.encode_to_vec(),
         version: response.version_info,
         stage,
-    })
+    }
 }
 
-fn pack<M: Message + Name>(message: &M) -> Any {
-    Any {
+fn file_of_clusters<'a>(named: impl IntoIterator<Item = &'a (String, Any)>) -> File {
+    let packed = named.into_iter().map(|(_, packed)| packed.clone());
+    file::<Cluster>(CLUSTERS, packed.collect(), Stage::Clusters)
+}
+
+/// As it stands in a file: the same message is always the same bytes.
+fn pack<M: Message + Name>(message: &M) -> Result<Any, EncodeError> {
+    Ok(Any {
         type_url: M::type_url(),
-        value: message.encode_to_vec(),
-    }
+        value: envoy::encode(message, Format::Pb)?,
+    })
 }
 
 /// Envoy counts what it reads from each file, and would give each count a metric of its own name.
@@ -221,7 +235,7 @@ fn limits(runtime: LayeredRuntime, files: &mut Files<'_>) -> Result<LayeredRunti
         limits.layer = Some(values);
     }
     limits.layer.get_or_insert_default();
-    files.put(FILE, &[limits], Stage::First)?;
+    files.put(FILE, &limits, Stage::First)?;
     layers.push(RuntimeLayer {
         name: CONNECTION_LIMITS.to_owned(),
         layer_specifier: Some(LayerSpecifier::RtdsLayer(RtdsLayer {

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use policy::HostPattern;
 use serde::{Deserialize, Serialize};
 
-use self::services::backends;
+use self::services::{Services, backends};
 use crate::model::{Dialect, Listener, Port, Protocol, Proxy, Role};
 
 /// So many listeners are on the first screen.
@@ -97,6 +97,7 @@ fn is_for_meshes(port: &Port) -> bool {
 
 /// All listeners of a proxy.
 pub(super) fn served(proxy: &Proxy) -> Vec<Served> {
+    let services = Services::of(proxy);
     let mut all = Vec::new();
     for port in &proxy.ports {
         let scheme = match (port.protocol, is_for_meshes(port)) {
@@ -110,7 +111,7 @@ pub(super) fn served(proxy: &Proxy) -> Vec<Served> {
         all.extend(port.listeners.iter().map(|listener| Served {
             place: place.clone(),
             hostname: hostnames(port, listener),
-            backends: backends(proxy, port, listener),
+            backends: backends(&services, port, listener),
             clients: if is_for_meshes(port) {
                 Whose::Meshes
             } else {
@@ -181,8 +182,9 @@ pub(super) fn overview(proxy: &Proxy) -> String {
         let meshes = meshes.join(", ");
         text = format!("meshgate: {kind} {name} (meshes {meshes})\n");
     }
-    let all = served(proxy);
-    let lines = table(&all, |one| format!("{} {}", one.way.noun(), one.name));
+    let lines = table(&served(proxy), |one| {
+        format!("{} {}", one.way.noun(), one.name)
+    });
     for line in lines.iter().take(MOST) {
         text += line;
     }

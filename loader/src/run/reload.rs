@@ -7,19 +7,21 @@ use std::fs;
 
 use anyhow::anyhow;
 use envoy_types::pb::envoy::config::bootstrap::v3::Bootstrap;
+use envoy_types::pb::envoy::config::core::v3::Node;
 use prost::Message;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::blame;
 use super::directory::Directory;
 use super::discovery::Split;
 use super::envoy::Program;
 use super::errors::Errors;
+use super::status::{Shown, certificates};
 use super::swap::{NotTaken, Running, swap};
-use super::{blame, status};
 use crate::diagnostic::{Diagnostic, render};
 use crate::hash::sha256_hex;
-use crate::identity::Renewal;
+use crate::identity::{Remembered, Renewal};
 use crate::model::Proxy;
 use crate::output::Output;
 use crate::source::Sources;
@@ -121,95 +123,104 @@ impl Refusal {
 /// A configuration, whole and taken apart.
 #[derive(Debug)]
 pub(super) struct Configuration {
-    /// Not known for one of an earlier run.
-    pub(super) proxy: Option<Proxy>,
-    pub(super) bootstrap: Bootstrap,
+    /// In one piece, as `bootstrap` would write it.
+    pub(super) whole: Vec<u8>,
+    pub(super) node: Node,
     pub(super) renewal: Option<Renewal>,
     /// Those beside which it is served.
     pub(super) errors: Errors,
     pub(super) split: Split,
-    pub(super) hash: String,
+    /// What people get to see of it.
+    pub(super) shown: Shown,
 }
 
 impl Configuration {
+    /// Of a proxy, which is not known of an earlier run.
     pub(super) fn new(
-        proxy: Option<Proxy>,
+        proxy: Option<&Proxy>,
         bootstrap: Bootstrap,
         directory: &Directory,
     ) -> anyhow::Result<Self> {
-        let split = Split::new(bootstrap.clone(), &directory.live())?;
+        let whole = bootstrap.encode_to_vec();
+        let node = bootstrap.node.clone().unwrap_or_default();
+        let certificates = certificates(&bootstrap);
+        let split = Split::new(bootstrap, &directory.live())?;
         let versions = split.files.values().map(|file| file.version.as_bytes());
         let hash = sha256_hex(versions.chain([split.bootstrap.as_slice()]), 8);
         Ok(Self {
-            proxy,
-            bootstrap,
+            whole,
+            node,
             renewal: None,
             errors: Errors::default(),
             split,
-            hash,
+            shown: Shown::new(hash, proxy, certificates),
         })
     }
 
-    pub(super) fn status(&self) -> status::Loaded {
-        status::Loaded::new(&self.hash, self.proxy.as_ref(), &self.bootstrap)
+    /// Of what is wanted, with its sources.
+    pub(super) fn of(wanted: Wanted, directory: &Directory) -> Result<(Self, Sources), Refusal> {
+        let new = Self::new(Some(&wanted.proxy), wanted.bootstrap, directory);
+        let new = Self {
+            renewal: wanted.renewal,
+            errors: Errors::of(&wanted.findings),
+            ..new.map_err(|error| Refusal::failure(&error))?
+        };
+        Ok((new, wanted.sources))
+    }
+
+    /// What tells it from others: the beginning of a SHA-256.
+    pub(super) fn hash(&self) -> &str {
+        &self.shown.loaded.hash
+    }
+
+    /// What a later process needs to renew its identities.
+    pub(super) fn remembered(&self) -> Option<Remembered> {
+        self.renewal.as_ref()?.remembered()
+    }
+
+    /// Whether Envoy would take it.
+    pub(super) fn prove(
+        &self,
+        directory: &Directory,
+        program: &Program,
+        sources: &Sources,
+        color: bool,
+    ) -> Result<(), Refusal> {
+        let judgement = self.ask(directory, program);
+        judgement
+            .map_err(|error| Refusal::failure(&error))?
+            .map_err(|words| {
+                let refused = blame::of_proof(&words, &self.whole, sources);
+                Refusal::findings(sources, &[refused], color)
+            })
+    }
+
+    /// The same of one that is served already; another Envoy might not.
+    pub(super) fn judge(&self, directory: &Directory, program: &Program) -> anyhow::Result<()> {
+        let judgement = self.ask(directory, program)?;
+        judgement.map_err(|words| anyhow!("{}", blame::gist(&words)))
+    }
+
+    fn ask(&self, directory: &Directory, program: &Program) -> anyhow::Result<Result<(), String>> {
+        let trial = directory.trial();
+        Directory::write(&trial, &self.whole)?;
+        let judgement = program.judge(&trial);
+        let _ = fs::remove_file(&trial);
+        judgement
     }
 }
-
-/// Makes a configuration of what is wanted, if Envoy would take it.
-pub(super) fn prove(
-    wanted: Wanted,
-    directory: &Directory,
-    program: &Program,
-    color: bool,
-) -> Result<Configuration, Refusal> {
-    let failed = |error| Refusal::failure(&error);
-    let judgement = ask(&wanted.bootstrap, directory, program);
-    if let Err(words) = judgement.map_err(failed)? {
-        let refused = blame::of_proof(&words, &wanted.bootstrap, &wanted.sources);
-        return Err(Refusal::findings(&wanted.sources, &[refused], color));
-    }
-    let errors = Errors::of(&wanted.findings);
-    let proved = Configuration::new(Some(wanted.proxy), wanted.bootstrap, directory);
-    Ok(Configuration {
-        renewal: wanted.renewal,
-        errors,
-        ..proved.map_err(failed)?
-    })
-}
-
-/// Whether Envoy would take a configuration that is served already; another Envoy might not.
-pub(super) fn judge(
-    bootstrap: &Bootstrap,
-    directory: &Directory,
-    program: &Program,
-) -> anyhow::Result<()> {
-    ask(bootstrap, directory, program)?.map_err(|words| anyhow!("{}", blame::gist(&words)))
-}
-
-fn ask(
-    bootstrap: &Bootstrap,
-    directory: &Directory,
-    program: &Program,
-) -> anyhow::Result<Result<(), String>> {
-    let trial = directory.trial();
-    Directory::write(&trial, &bootstrap.encode_to_vec())?;
-    let judgement = program.judge(&trial);
-    let _ = fs::remove_file(&trial);
-    judgement
-}
-
-/// Gives `new` to a running Envoy; whether anything was different.
+/// Gives `new` to a running Envoy.
 pub(super) fn apply(
     envoy: Running<'_>,
     old: &Configuration,
     new: &Configuration,
     sources: &Sources,
     color: bool,
-) -> Result<bool, Refusal> {
+) -> Result<(), Refusal> {
     match swap(envoy, &old.split, &new.split) {
-        Ok(count) => Ok(count > 0),
+        Ok(()) => Ok(()),
         Err(NotTaken::Refused(refused)) => {
-            let finding = blame::of_change(&refused, &new.bootstrap, sources);
+            let finding = blame::of_change(&refused, &new.whole, sources);
             Err(Refusal::findings(sources, &[finding], color))
         }
         Err(NotTaken::Failed(error)) => Err(Refusal::failure(&error)),

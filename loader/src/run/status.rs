@@ -116,20 +116,48 @@ impl Shared {
     }
 }
 
-impl Loaded {
-    /// The configuration that has just been taken.
-    pub(super) fn new(hash: &str, proxy: Option<&Proxy>, bootstrap: &Bootstrap) -> Self {
-        let (since, since_seconds) = now();
-        let secrets = bootstrap.static_resources.iter().flat_map(|r| &r.secrets);
-        Self {
-            hash: hash.to_owned(),
-            since,
-            since_seconds,
+/// What is shown of a configuration as soon as Envoy has taken it.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) kind: &'static str,
+    pub(super) loaded: Loaded,
+}
+
+impl Shown {
+    pub(super) fn new(
+        hash: String,
+        proxy: Option<&Proxy>,
+        certificates: Vec<CertificateStatus>,
+    ) -> Self {
+        let loaded = Loaded {
+            hash,
             last_good: proxy.is_none(),
             listeners: proxy.map(served).unwrap_or_default(),
-            certificates: secrets.filter_map(certificate).collect(),
-        }
+            certificates,
+            ..Loaded::default()
+        };
+        let kind = proxy.map_or("proxy", kind);
+        Self { kind, loaded }
     }
+}
+
+impl Status {
+    /// Shows the configuration that has just been taken.
+    pub(super) fn show(&mut self, shown: &Shown) {
+        let (since, since_seconds) = now();
+        shown.kind.clone_into(&mut self.kind);
+        self.loaded = Loaded {
+            since,
+            since_seconds,
+            ..shown.loaded.clone()
+        };
+    }
+}
+
+/// The certificates that are served.
+pub(super) fn certificates(bootstrap: &Bootstrap) -> Vec<CertificateStatus> {
+    let secrets = bootstrap.static_resources.iter().flat_map(|r| &r.secrets);
+    secrets.filter_map(certificate).collect()
 }
 
 fn certificate(secret: &Secret) -> Option<CertificateStatus> {
@@ -146,11 +174,6 @@ fn certificate(secret: &Secret) -> Option<CertificateStatus> {
         not_after: written(end.to_datetime()),
         not_after_seconds: end.timestamp(),
     })
-}
-
-/// What a proxy is for, as far as it is known.
-pub(super) fn kind_of(proxy: Option<&Proxy>) -> String {
-    proxy.map_or("proxy", kind).to_owned()
 }
 
 /// The time, as RFC 3339 and in seconds of the Unix epoch.

@@ -21,8 +21,8 @@ use super::admin::Admin;
 use super::directory::Directory;
 use super::envoy::{Envoy, PROGRESS, Program, exit_code};
 use super::overview::overview;
-use super::reload::{Configuration, Refusal, Wanted, prove};
-use super::status::{Shared, kind_of};
+use super::reload::{Configuration, Refusal, Wanted};
+use super::status::Shared;
 use super::stop::Stop;
 use super::streamer::Streamer;
 use super::watch::{Named, Watch};
@@ -61,7 +61,12 @@ pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Re
         output.done();
         return Ok(Some(0));
     }
-    let Some((directory, configuration, refusal)) = first? else {
+    let Some(First {
+        directory,
+        configuration,
+        said,
+    }) = first?
+    else {
         return Ok(None);
     };
     program.base_id = settings.hot_restart.then(|| directory.base_id());
@@ -92,7 +97,7 @@ pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Re
         retry_at: None,
         retry_wait: FIRST_RETRY,
     };
-    supervisor.introduce(refusal, own);
+    supervisor.introduce(said, own);
     let code = supervisor.run();
     if let Some(streamer) = supervisor.streamer {
         streamer.finish();
@@ -100,7 +105,15 @@ pub fn serve(settings: &Settings, load: Load<'_>, output: &Output) -> anyhow::Re
     code.map(Some)
 }
 
-/// The configuration to begin with: that of the resources, or else the last good one of an earlier run.
+/// What to begin with.
+struct First {
+    directory: Directory,
+    configuration: Configuration,
+    /// The first screen about it; of one of an earlier run why it is not that of the resources.
+    said: Result<String, Refusal>,
+}
+
+/// The configuration of the resources, or else the last good one of an earlier run; nothing if there is neither.
 fn first(
     settings: &Settings,
     program: &Program,
@@ -108,7 +121,7 @@ fn first(
     watch: &mut Watch,
     streamer: &mut Option<Streamer>,
     output: &Output,
-) -> anyhow::Result<Option<(Directory, Configuration, Option<Refusal>)>> {
+) -> anyhow::Result<Option<First>> {
     let color = output.color_on_stderr();
     let mut named = None;
     let loaded = output.progress_of("reading and checking the resources", || load(&mut named));
@@ -121,15 +134,26 @@ fn first(
             let directory = Directory::of_proxy(&name, &settings.arguments)?;
             stream_logs(streamer, Some(&wanted.proxy), &directory, output)?;
             // Without a configuration from before there is nothing to lose.
-            let checked = match directory.kept()? {
-                Some(_) => wanted.check_beside(&directory.errors(), color),
-                None => Ok(()),
+            let checked = if directory.has_kept() {
+                wanted.check_beside(&directory.errors(), color)
+            } else {
+                Ok(())
             };
-            let proved = checked
-                .and_then(|()| wanted.begin(output))
-                .and_then(|()| prove(wanted, &directory, program, color));
+            let proved = checked.and_then(|()| {
+                wanted.begin(output)?;
+                let screen = overview(&wanted.proxy);
+                let (new, sources) = Configuration::of(wanted, &directory)?;
+                new.prove(&directory, program, &sources, color)?;
+                Ok((new, screen))
+            });
             match proved {
-                Ok(configuration) => return Ok(Some((directory, configuration, None))),
+                Ok((configuration, screen)) => {
+                    return Ok(Some(First {
+                        directory,
+                        configuration,
+                        said: Ok(screen),
+                    }));
+                }
                 Err(refusal) => (Some(directory), refusal),
             }
         }
@@ -151,7 +175,12 @@ fn first(
     kept.admin = Some(crate::envoy::admin(settings.admin));
     let mut configuration = Configuration::new(None, kept, &directory)?;
     configuration.errors = directory.errors();
-    Ok(Some((directory, configuration, Some(refusal))))
+    configuration.renewal = directory.renewal()?;
+    Ok(Some(First {
+        directory,
+        configuration,
+        said: Err(refusal),
+    }))
 }
 
 /// Sends log lines from now on, if the proxy has any for TCP servers; of one from an earlier run that is not known.
@@ -205,32 +234,29 @@ struct Supervisor<'a> {
 }
 
 impl Supervisor<'_> {
-    fn introduce(&mut self, refusal: Option<Refusal>, own: SocketAddr) {
+    fn introduce(&mut self, said: Result<String, Refusal>, own: SocketAddr) {
         {
             let mut status = self.status.lock();
-            let node = self.configuration.bootstrap.node.as_ref();
-            let id = node.map(|node| node.id.split_once('.'));
-            let (around, name) = id.flatten().unwrap_or_default();
-            if node.is_some_and(is_of_istio) {
+            let node = &self.configuration.node;
+            let (around, name) = node.id.split_once('.').unwrap_or_default();
+            if is_of_istio(node) {
                 status.namespace = Some(around.to_owned());
             } else {
                 around.clone_into(&mut status.mesh);
             }
             name.clone_into(&mut status.gateway);
-            status.kind = kind_of(self.configuration.proxy.as_ref());
             status.pid = process::id();
             status.envoy.admin = self.admin.address().to_string();
-            status.loaded = self.configuration.status();
+            status.show(&self.configuration.shown);
         }
-        match (&self.configuration.proxy, refusal) {
-            (Some(proxy), _) => self.output.talk(overview(proxy)),
-            (None, Some(refusal)) => {
+        match said {
+            Ok(screen) => self.output.talk(screen),
+            Err(refusal) => {
                 self.refuse(refusal);
                 self.output.talk(
                     "meshgate: THE RESOURCES ARE NOT SERVED: this is the last good configuration of an earlier run, until they are mended",
                 );
             }
-            (None, None) => {}
         }
         if let Some(note) = self.configuration.split.shares.note() {
             self.output.talk(format_args!("meshgate: {note}"));

@@ -78,16 +78,15 @@ struct Before {
     words: usize,
 }
 
-/// Gives Envoy the files of `new` that differ from those of `old`; the number of files that do.
-pub(super) fn swap(envoy: Running<'_>, old: &Split, new: &Split) -> Result<usize, NotTaken> {
+/// Gives Envoy the files of `new` that differ from those of `old`.
+pub(super) fn swap(envoy: Running<'_>, old: &Split, new: &Split) -> Result<(), NotTaken> {
     let directory = envoy.directory;
-    let steps = steps(old, new).context("the files of the change")?;
-    let moves = || steps.iter().flatten();
-    let count = moves().count();
-    if count == 0 {
-        return Ok(0);
+    let steps = steps(old, new);
+    if steps.is_empty() {
+        return Ok(());
     }
-    directory.prepare(moves().map(|m| (m.from.as_path(), m.file.bytes.as_slice())))?;
+    let moves = steps.iter().flatten();
+    directory.prepare(moves.map(|m| (m.from.as_path(), m.file.bytes.as_slice())))?;
     let before = Before::of(envoy)?;
     let mut done = Vec::new();
     for step in &steps {
@@ -97,11 +96,11 @@ pub(super) fn swap(envoy: Running<'_>, old: &Split, new: &Split) -> Result<usize
         }
     }
     directory.remove_unused(new);
-    Ok(count)
+    Ok(())
 }
 
 /// The moves, in steps that wait for each other.
-fn steps(old: &Split, new: &Split) -> anyhow::Result<Vec<Vec<Move>>> {
+fn steps(old: &Split, new: &Split) -> Vec<Vec<Move>> {
     let mut moves: Vec<(Stage, Move)> = Vec::new();
     let mut add = |path: &Path, from: &str, file: File, stage| {
         let watched = old.files.contains_key(path);
@@ -129,7 +128,7 @@ fn steps(old: &Split, new: &Split) -> anyhow::Result<Vec<Vec<Move>>> {
             add(path, &path.to_string_lossy(), file.clone(), stage);
         }
     }
-    let (clusters, both) = (Path::new(CLUSTERS), new.clusters_with(old)?);
+    let (clusters, both) = (Path::new(CLUSTERS), new.clusters_with(old));
     let last = new
         .files
         .get(clusters)
@@ -154,7 +153,7 @@ fn steps(old: &Split, new: &Split) -> anyhow::Result<Vec<Vec<Move>>> {
         }
     }
     steps.retain(|step| !step.is_empty());
-    Ok(steps)
+    steps
 }
 
 impl Before {

@@ -14,8 +14,10 @@ use std::time::Duration;
 
 use rustix::fs::{FallocateFlags, MemfdFlags, OFlags, fallocate, fcntl_setfl, memfd_create};
 
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Between two looks when something has just come; twice as long from look to look when nothing has.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The longest pause.
+const LAST_PAUSE: Duration = Duration::from_millis(160);
 /// So much is given back at a time; a number of whole pages of any size.
 const PIECE: u64 = 256 * 1024;
 
@@ -69,6 +71,7 @@ impl Tail {
 
 impl Read for Tail {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut pause = FIRST_PAUSE;
         loop {
             // Before the look: what comes between the two was written before the end.
             let ended = self.ended.0.load(Ordering::Acquire);
@@ -78,7 +81,8 @@ impl Read for Tail {
                 self.give_back();
                 return Ok(count);
             }
-            thread::sleep(PAUSE);
+            thread::sleep(pause);
+            pause = (pause * 2).min(LAST_PAUSE);
         }
     }
 }

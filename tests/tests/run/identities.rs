@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Context, ensure};
+use rustix::process::Signal;
 use serde_json::Value;
 use system_tests::client::{Connection, Response, get};
 use system_tests::echo::Backend;
@@ -157,4 +158,37 @@ async fn no_request_fails_while_identities_end_and_are_renewed() -> anyhow::Resu
     tokio::try_join!(through_all, anew, rotations)?;
     assert!(served.load(Ordering::Relaxed) > 0, "{served:?}");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn identities_of_the_last_good_configuration_are_renewed() -> anyhow::Result<()> {
+    const RENEWALS: usize = 2;
+    let service = Backend::http("service").await?;
+    let nobody = Ipv4Addr::LOCALHOST;
+    let mut at = Addresses {
+        web: nobody,
+        api: nobody,
+        backend: nobody,
+        service: service.port(),
+    };
+    let mut run = Run::start_files(&["--dataplane", "backend-1"], &[], |address, folder| {
+        at.backend = address;
+        at.write(folder)
+    })?;
+    run.ready().await?;
+    run.signal(Signal::TERM)?;
+    run.end().await?;
+    fs::write(run.resources("mesh-1.yaml"), "type: [")?;
+    run.start_again()?;
+    run.ready().await?;
+    let status = run.status().await?;
+    assert_eq!(status["loaded"]["last_good"], true, "{status:#}");
+    let tls = Tls::no_sni().alpn(&["kuma"]);
+    let mut seen = BTreeSet::new();
+    until("renewed identities", async || {
+        let connection = Connection::open_tls((run.address, 7002).into(), &tls).await;
+        seen.insert(connection.ok()?.certificate?);
+        (seen.len() > RENEWALS).then_some(())
+    })
+    .await
 }

@@ -1,15 +1,17 @@
 //! Servers of several gateways for the same hosts: the second is dropped (`analyzers/gateway/conflictinggateway.go`,
-//! `mergeGateways` of `pilot/pkg/model/gateway.go`), and certificates of several gateways
-//! (`analyzers/gateway/certificate.go`).
+//! `mergeGateways` of `pilot/pkg/model/gateway.go`), and certificates of several gateways.
+
+mod certificates;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::resources::istio::gateway::{Gateway, Server, ServerTls};
+use crate::model::istio::label_index::{Labels, SelectorIndex};
+use crate::resources::istio::gateway::{Gateway, Server};
 use crate::resources::{Resource, Resources};
 use crate::source::Path;
 
-use super::workloads::{selects, workloads, written};
+use super::workloads::{workloads, written};
 
 pub(super) fn check(resources: &Resources, findings: &mut Vec<Diagnostic>) {
     let mut by_port: BTreeMap<u32, Vec<Found<'_>>> = BTreeMap::new();
@@ -30,22 +32,31 @@ pub(super) fn check(resources: &Resources, findings: &mut Vec<Diagnostic>) {
             }
         }
     }
+    let selections = Selections::new(resources);
     for (port, found) in &by_port {
-        let mut by_host: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut by_host: HashMap<Key<'_>, BTreeMap<usize, Vec<usize>>> = HashMap::new();
         for (place, one) in found.iter().enumerate() {
+            let (selection, gateway) = selections.of(one.gateway);
             for host in &one.server.hosts {
-                by_host.entry(host).or_default().push(place);
+                let known = by_host
+                    .entry((host, &one.server.bind, selection))
+                    .or_default();
+                known.entry(gateway).or_default().push(place);
             }
         }
         for one in found {
-            let hosts = one.server.hosts.iter();
-            let same = hosts.filter_map(|host| by_host.get(host.as_str()));
-            let same: BTreeSet<usize> = same.flatten().copied().collect();
-            let others: Vec<_> = same
-                .into_iter()
-                .filter_map(|place| found.get(place))
-                .filter(|other| conflicts(resources, one, other))
-                .collect();
+            let (selection, gateway) = selections.of(one.gateway);
+            let mut others: BTreeSet<usize> = BTreeSet::new();
+            for host in &one.server.hosts {
+                for other in selections.sharing(selection) {
+                    let known = by_host.get(&(host.as_str(), one.server.bind.as_str(), *other));
+                    let known = known.into_iter().flatten();
+                    let known = known.filter(|(other, _)| **other != gateway);
+                    others.extend(known.flat_map(|(_, places)| places));
+                }
+            }
+            let others = others.into_iter().filter_map(|place| found.get(place));
+            let others: Vec<_> = others.collect();
             if let Some(first) = others.first() {
                 findings.push(
                     conflict(*port, one, &others)
@@ -54,8 +65,11 @@ pub(super) fn check(resources: &Resources, findings: &mut Vec<Diagnostic>) {
             }
         }
     }
-    shared_certificates(resources, findings);
+    certificates::check(resources, findings);
 }
+
+/// A host, an address, and the number of a selector.
+type Key<'r> = (&'r str, &'r str, usize);
 
 /// A server with its place.
 struct Found<'r> {
@@ -64,23 +78,56 @@ struct Found<'r> {
     path: Path,
 }
 
-/// Whether two servers that have a host in common are in each other's way.
-fn conflicts(resources: &Resources, one: &Found<'_>, other: &Found<'_>) -> bool {
-    let is_same_gateway = std::ptr::eq(one.gateway, other.gateway);
-    !is_same_gateway
-        && one.server.bind == other.server.bind
-        && share_a_workload(resources, &one.gateway.spec, &other.gateway.spec)
+/// Selectors of Gateways, by whether one workload may be selected by two of them: for certain where they are the same,
+/// and else if there is one with the labels of both.
+struct Selections<'r> {
+    /// By the places of the Gateways in memory: the number of the selector, and that of the Gateway.
+    numbers: HashMap<*const Resource<Gateway>, (usize, usize)>,
+    /// Each selector with those that share a workload with it, itself among them.
+    sharing: Vec<BTreeSet<usize>>,
+    known: HashMap<&'r Labels, usize>,
 }
 
-/// Whether one workload may be selected by both: for certain where one selector holds the other, and else if there is
-/// one with the labels of both.
-fn share_a_workload(resources: &Resources, one: &Gateway, other: &Gateway) -> bool {
-    if one.selector == other.selector {
-        return true;
+impl<'r> Selections<'r> {
+    fn new(resources: &'r Resources) -> Self {
+        let mut made = Self {
+            numbers: HashMap::new(),
+            sharing: Vec::new(),
+            known: HashMap::new(),
+        };
+        for (number, gateway) in resources.istio.gateways.iter().enumerate() {
+            let selection = *made.known.entry(&gateway.spec.selector).or_insert_with(|| {
+                made.sharing.push(BTreeSet::from([made.sharing.len()]));
+                made.sharing.len() - 1
+            });
+            made.numbers
+                .insert(std::ptr::from_ref(gateway), (selection, number));
+        }
+        let selectors = made.known.iter();
+        let by_label = SelectorIndex::new(selectors.map(|(own, number)| (*number, "", *own)));
+        let labels: BTreeSet<_> = workloads(&resources.kubernetes)
+            .map(|own| own.labels)
+            .collect();
+        for labels in labels {
+            let selected: Vec<_> = by_label.selecting("", labels).collect();
+            for one in &selected {
+                if let Some(sharing) = made.sharing.get_mut(*one) {
+                    sharing.extend(&selected);
+                }
+            }
+        }
+        made
     }
-    workloads(&resources.kubernetes).any(|workload| {
-        selects(&one.selector, workload.labels) && selects(&other.selector, workload.labels)
-    })
+
+    /// The number of a Gateway's selector, and its own.
+    fn of(&self, gateway: &Resource<Gateway>) -> (usize, usize) {
+        let numbers = self.numbers.get(&std::ptr::from_ref(gateway));
+        numbers.copied().unwrap_or_default()
+    }
+
+    fn sharing(&self, selection: usize) -> impl Iterator<Item = &usize> {
+        self.sharing.get(selection).into_iter().flatten()
+    }
 }
 
 fn conflict(port: u32, one: &Found<'_>, others: &[&Found<'_>]) -> Diagnostic {
@@ -109,56 +156,4 @@ fn conflict(port: u32, one: &Found<'_>, others: &[&Found<'_>]) -> Diagnostic {
         "of servers with TLS settings for the same host Istio takes that of the oldest gateway, or of the first by name, \
          and drops the others whole: serve the host from one gateway",
     )
-}
-
-fn shared_certificates(resources: &Resources, findings: &mut Vec<Diagnostic>) {
-    for gateway in &resources.istio.gateways {
-        let others = resources.istio.gateways.iter();
-        let mut others = others.filter(|other| {
-            let is_other = !std::ptr::eq(*other, gateway);
-            is_other && selects(&gateway.spec.selector, &other.spec.selector)
-        });
-        let tls = || gateway.spec.servers.iter().enumerate();
-        let shared = others.find_map(|other| {
-            let theirs = || {
-                other
-                    .spec
-                    .servers
-                    .iter()
-                    .filter_map(|server| server.tls.as_ref())
-            };
-            let mut own = tls().filter_map(|(index, server)| Some((index, server.tls.as_ref()?)));
-            let (index, _) =
-                own.find(|(_, own)| theirs().any(|their| same_certificate(own, their)))?;
-            Some((other, index))
-        });
-        let Some((other, index)) = shared else {
-            continue;
-        };
-        let text = format!(
-            "Duplicate certificate in multiple gateways [{}/{} {}/{}] may cause 404s if clients re-use HTTP2 connections. \
-             [IST0138]",
-            gateway.meta.namespace(),
-            gateway.meta.name,
-            other.meta.namespace(),
-            other.meta.name
-        );
-        let path = Path::of("servers").index(index).field("tls");
-        let finding = gateway.warning(Code::SharedCertificate, &path, text);
-        findings.push(
-            finding
-                .also(other.span(&Path::of("servers")), "the other gateway")
-                .help("put the hosts of a certificate into one server"),
-        );
-    }
-}
-
-fn same_certificate(one: &ServerTls, other: &ServerTls) -> bool {
-    if !one.credential_name.is_empty() || !other.credential_name.is_empty() {
-        return one.credential_name == other.credential_name;
-    }
-    !one.server_certificate.is_empty()
-        && !one.private_key.is_empty()
-        && one.server_certificate == other.server_certificate
-        && one.private_key == other.private_key
 }

@@ -1,19 +1,22 @@
 //! Destinations that are not there (`analyzers/virtualservice/{destinationhosts,destinationrules}.go`).
 
+use std::collections::{HashMap, HashSet};
+
 use crate::diagnostic::{Code, Diagnostic};
 use crate::resources::istio::virtual_service::{Destination, VirtualService};
 use crate::resources::{Resource, Resources};
 use crate::source::Path;
 
-use super::registry::{Registry, full, is_exported, users};
+use super::registry::{Registry, full, users};
 
 pub(super) fn check(resources: &Resources, findings: &mut Vec<Diagnostic>) {
     let registry = Registry::new(resources);
+    let known = Subsets::new(resources);
     for service in &resources.istio.virtual_services {
         for (path, destination, noun) in destinations(&service.spec) {
             if !service.place.faults.contains(&path.field("host")) {
                 host(&registry, service, &path, destination, noun, findings);
-                subset(resources, service, &path, destination, noun, findings);
+                subset(&known, service, &path, destination, noun, findings);
             }
         }
     }
@@ -94,8 +97,38 @@ fn host(
     }
 }
 
+/// The namespaces that may name a subset, by host and name.
+struct Subsets<'r>(HashMap<String, HashMap<&'r str, HashSet<&'r str>>>);
+
+/// Stands for every namespace.
+const ALL: &str = "*";
+
+impl<'r> Subsets<'r> {
+    fn new(resources: &'r Resources) -> Self {
+        let mut known: HashMap<_, HashMap<_, HashSet<_>>> = HashMap::new();
+        let rules = resources.istio.destination_rules.iter();
+        for rule in rules.filter(|rule| !rule.spec.subsets.is_empty()) {
+            let own = rule.meta.namespace();
+            let of_host = known.entry(full(&rule.spec.host, own)).or_default();
+            let export_to = rule.spec.export_to.iter().map(String::as_str);
+            let export_to = export_to.map(|to| if to == "." { own } else { to });
+            let nobody = rule.spec.export_to.is_empty();
+            for subset in &rule.spec.subsets {
+                let users = of_host.entry(subset.name.as_str()).or_default();
+                users.extend(export_to.clone().chain(nobody.then_some(ALL)));
+            }
+        }
+        Self(known)
+    }
+
+    fn has(&self, host: &str, subset: &str, user: &str) -> bool {
+        let users = self.0.get(host).and_then(|of_host| of_host.get(subset));
+        users.is_some_and(|users| users.contains(user) || users.contains(ALL))
+    }
+}
+
 fn subset(
-    resources: &Resources,
+    known: &Subsets<'_>,
     service: &Resource<VirtualService>,
     path: &Path,
     to: &Destination,
@@ -107,18 +140,7 @@ fn subset(
     }
     let namespace = service.meta.namespace();
     let name = full(&to.host, namespace);
-    let has = resources.istio.destination_rules.iter().any(|rule| {
-        let own = rule.meta.namespace();
-        let export_to: Vec<_> = rule.spec.export_to.iter().map(String::as_str).collect();
-        full(&rule.spec.host, own) == name
-            && is_exported(&export_to, own, namespace)
-            && rule
-                .spec
-                .subsets
-                .iter()
-                .any(|subset| subset.name == to.subset)
-    });
-    if !has {
+    if !known.has(&name, &to.subset, namespace) {
         let said = format!("{}+{}", to.host, to.subset);
         let text = format!(
             "Referenced {noun}host+subset in destinationrule not found: {said:?} [IST0101]"
@@ -134,17 +156,22 @@ fn ineffective(resources: &Resources, findings: &mut Vec<Diagnostic>) {
     let own = services.iter().flat_map(|service| {
         let to = service.spec.http.iter().flat_map(|route| &route.route);
         let to = to.filter_map(|entry| entry.destination.as_ref());
-        let to = to.filter(|to| !to.subset.is_empty() && service.spec.hosts.contains(&to.host));
-        to.map(move |to| (service, full(&to.host, service.meta.namespace())))
+        let hosts: HashSet<_> = service.spec.hosts.iter().collect();
+        let to = to.filter(move |to| !to.subset.is_empty() && hosts.contains(&to.host));
+        to.map(move |to| (full(&to.host, service.meta.namespace()), service))
     });
-    let own: Vec<_> = own.collect();
+    // Of several for one host the first.
+    let mut first = HashMap::new();
+    for (host, service) in own {
+        first.entry(host).or_insert(service);
+    }
     for service in services
         .iter()
         .filter(|service| !service.spec.gateways.is_empty())
     {
         for (path, to, noun) in destinations(&service.spec) {
             let name = full(&to.host, service.meta.namespace());
-            let Some((other, _)) = own.iter().find(|(_, host)| *host == name) else {
+            let Some(other) = first.get(&name) else {
                 continue;
             };
             if to.subset.is_empty() && noun.is_empty() && !std::ptr::eq(*other, service) {

@@ -34,14 +34,23 @@ pub(super) fn check(resources: &Resources, findings: &mut Vec<Diagnostic>) {
             }
         }
     }
+    let spoken = all.iter().map(|(key, own)| {
+        let protocols = own.iter().map(|said| said.protocol.as_str());
+        (*key, protocols.collect::<BTreeSet<_>>())
+    });
+    let spoken: BTreeMap<_, _> = spoken.collect();
     let mut named = BTreeSet::new();
-    for ((scope, host, port), own) in &all {
-        let public = all.get(&("*", *host, *port)).filter(|_| *scope != "*");
-        let both: Vec<_> = own.iter().chain(public.into_iter().flatten()).collect();
-        let protocols: BTreeSet<_> = both.iter().map(|said| said.protocol.as_str()).collect();
+    for (key, own) in &all {
+        let (scope, host, port) = key;
+        let public_key = ("*", *host, *port);
+        let protocols = [*key, public_key].into_iter();
+        let protocols = protocols.filter_map(|key| spoken.get(&key)).flatten();
+        let protocols: BTreeSet<_> = protocols.copied().collect();
         if protocols.len() < 2 {
             continue;
         }
+        let public = all.get(&public_key).filter(|_| *scope != "*");
+        let both: Vec<_> = own.iter().chain(public.into_iter().flatten()).collect();
         let protocols = protocols.into_iter().collect::<Vec<_>>().join(", ");
         let entries: BTreeSet<_> = both.iter().map(|said| name(said.entry)).collect();
         let entries = entries.into_iter().collect::<Vec<_>>().join(", ");

@@ -1,8 +1,9 @@
 //! Virtual services that no gateway takes (`analyzers/virtualservice/gateways.go`).
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
-use policy::istio::{ServerHost, matches};
+use policy::istio::ServerHost;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::istio::host_index::HostIndex;
@@ -30,8 +31,9 @@ pub(super) fn check(resources: &Resources, findings: &mut Vec<Diagnostic>) {
 
 /// Gateways by namespace and name, of several the first.
 struct Gateways<'r> {
-    all: &'r [Resource<Gateway>],
     by_name: HashMap<(&'r str, &'r str), Known<'r>>,
+    /// The namespaces of the first ones by name alone.
+    elsewhere: HashMap<&'r str, &'r str>,
 }
 
 /// A gateway and the hosts of its servers.
@@ -39,17 +41,19 @@ struct Known<'r> {
     gateway: &'r Resource<Gateway>,
     hosts: Vec<ServerHost<'r>>,
     by_host: HostIndex,
+    in_lower_case: OnceCell<HostIndex>,
 }
 
 impl<'r> Gateways<'r> {
     fn new(resources: &'r Resources) -> Self {
-        let all = &resources.istio.gateways;
         let mut by_name = HashMap::new();
-        for gateway in all {
+        let mut elsewhere = HashMap::new();
+        for gateway in &resources.istio.gateways {
             let name = (gateway.meta.namespace(), gateway.meta.name.as_str());
             by_name.entry(name).or_insert_with(|| Known::new(gateway));
+            elsewhere.entry(name.1).or_insert(name.0);
         }
-        Self { all, by_name }
+        Self { by_name, elsewhere }
     }
 }
 
@@ -66,7 +70,20 @@ impl<'r> Known<'r> {
             gateway,
             hosts,
             by_host,
+            in_lower_case: OnceCell::new(),
         }
+    }
+
+    /// Whether a host would meet one of them if the case of letters did not count.
+    fn meets_in_lower_case(&self, host: &str) -> bool {
+        let index = self.in_lower_case.get_or_init(|| {
+            let mut index = HostIndex::default();
+            for (place, host) in self.hosts.iter().enumerate() {
+                index.add(&host.host.to_ascii_lowercase(), place);
+            }
+            index
+        });
+        !index.meeting(&host.to_ascii_lowercase()).is_empty()
     }
 
     /// The hosts that have some in common with those of a virtual service.
@@ -94,10 +111,10 @@ fn gateway(
     let (namespace, gateway) = full_name(name, service.meta.namespace());
     let Some(found) = gateways.by_name.get(&(namespace, gateway)) else {
         let text = format!("Referenced gateway not found: {name:?} [IST0101]");
-        let elsewhere = gateways.all.iter().find(|of| of.meta.name == gateway);
+        let elsewhere = gateways.elsewhere.get(gateway);
         let finding = service.warning(Code::MissingGateway, path, text);
         return Some(match elsewhere {
-            Some(of) => finding.help(format!("write `{}/{gateway}`", of.meta.namespace())),
+            Some(of) => finding.help(format!("write `{of}/{gateway}`")),
             None => finding.help("add the Gateway, or write `namespace/name` of one that is there"),
         });
     };
@@ -122,7 +139,7 @@ fn unbound(
     path: &Path,
 ) -> Option<Diagnostic> {
     let namespace = service.meta.namespace();
-    let (gateway, hosts) = (known.gateway, &known.hosts);
+    let (gateway, mut hosts) = (known.gateway, service.spec.hosts.iter());
     let mut meeting = known.meeting(&service.spec);
     // A delegate has no hosts of its own.
     if service.spec.hosts.is_empty() || meeting.any(|host| host.admits(namespace)) {
@@ -140,17 +157,12 @@ fn unbound(
         gateway.span(&Path::of("servers")),
         "the hosts of the gateway",
     );
-    let lower = |host: &str| host.to_ascii_lowercase();
-    let meets_in_lower_case = |server: &ServerHost<'_>| {
-        let mut own = service.spec.hosts.iter();
-        own.any(|host| matches(&lower(server.host), &lower(host)))
-    };
     Some(if let Some(other) = known.meeting(&service.spec).next() {
         let only = other.namespace.unwrap_or_default();
         finding.help(format!(
             "the host is for virtual services of the namespace `{only}` only"
         ))
-    } else if hosts.iter().any(meets_in_lower_case) {
+    } else if hosts.any(|host| known.meets_in_lower_case(host)) {
         finding
             .help("they differ in the case of letters, which counts here: write both in lower case")
     } else {

@@ -40,7 +40,9 @@ pub(super) fn all(input: Input<'_>, made: &mut Made) -> Vec<Diagnostic> {
     delegates::check(resources, &mut findings);
     subsets::check(resources, &mut findings);
     entries::check(resources, &mut findings);
-    made.of_workloads = istio::check(input, |workload, proxy| made.add_workload(workload, proxy));
+    made.of_workloads = istio::check(input, |workload, proxy, unplaced| {
+        made.add_workload(workload, proxy, unplaced);
+    });
     findings.extend(unnamed(made.of_workloads.clone(), &findings));
     findings
 }

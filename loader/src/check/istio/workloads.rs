@@ -1,19 +1,18 @@
 //! Gateways without a workload, and ports that the workload's Services do not have
 //! (`analyzers/gateway/gateway.go`).
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::istio::label_index::{LabelIndex, Labels, SelectorIndex};
 use crate::resources::istio::gateway::Gateway;
 use crate::resources::kubernetes::Kubernetes;
 use crate::resources::kubernetes::service::ServicePort;
 use crate::resources::{Resource, Resources};
 use crate::source::Path;
 
-type Labels = BTreeMap<String, String>;
-
 /// A Pod, or what a Deployment makes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Workload<'r> {
     pub(super) namespace: &'r str,
     pub(super) labels: &'r Labels,
@@ -32,13 +31,6 @@ pub(super) fn workloads(of: &Kubernetes) -> impl Iterator<Item = Workload<'_>> {
     pods.chain(made)
 }
 
-/// Whether `labels` has all of `wanted`.
-pub(super) fn selects(wanted: &Labels, labels: &Labels) -> bool {
-    wanted
-        .iter()
-        .all(|(name, value)| labels.get(name) == Some(value))
-}
-
 /// A selector as Kubernetes writes it.
 pub(super) fn written(selector: &Labels) -> String {
     let parts: Vec<_> = selector
@@ -54,55 +46,88 @@ pub(super) fn check(resources: &Resources, findings: &mut Vec<Diagnostic>) {
     if workloads(kubernetes).next().is_none() {
         return;
     }
+    let behind = Behind::new(kubernetes);
+    // Most Gateways have the selector of another one.
+    let mut known: HashMap<&Labels, Selected> = HashMap::new();
     for gateway in &resources.istio.gateways {
         let selector = &gateway.spec.selector;
-        let selected: Vec<_> = workloads(kubernetes)
-            .filter(|workload| selects(selector, workload.labels))
-            .collect();
-        if selected.is_empty() {
-            let text = format!(
-                "Referenced selector not found: {:?} [IST0101]",
-                written(selector)
-            );
-            let path = Path::of("selector");
-            let finding = gateway.warning(Code::SelectorWithoutWorkload, &path, text);
-            findings
-                .push(finding.help("compare the labels with those of the Pods and Deployments"));
-        } else {
-            ports(kubernetes, gateway, &selected, findings);
+        let selected = known.entry(selector);
+        match selected.or_insert_with(|| behind.selected(selector)) {
+            Selected::None => {
+                let text = format!(
+                    "Referenced selector not found: {:?} [IST0101]",
+                    written(selector)
+                );
+                let path = Path::of("selector");
+                let finding = gateway.warning(Code::SelectorWithoutWorkload, &path, text);
+                findings.push(
+                    finding.help("compare the labels with those of the Pods and Deployments"),
+                );
+            }
+            Selected::WithoutService => {}
+            Selected::Open(open) => ports(gateway, open, findings),
         }
     }
 }
 
-fn ports(
-    kubernetes: &Kubernetes,
-    gateway: &Resource<Gateway>,
-    selected: &[Workload<'_>],
-    findings: &mut Vec<Diagnostic>,
-) {
-    let mut has_service = false;
-    let mut open = Vec::new();
-    for service in &kubernetes.services {
-        let is_in_front = |workload: &Workload<'_>| {
-            workload.namespace == service.meta.namespace()
-                && !service.spec.selector.is_empty()
-                && selects(&service.spec.selector, workload.labels)
-        };
-        if selected.iter().any(is_in_front) {
-            has_service = true;
-            open.extend(
-                service
-                    .spec
-                    .ports
-                    .iter()
-                    .filter(|port| is_tcp(port))
-                    .flat_map(numbers),
-            );
+/// The workloads that a selector has.
+enum Selected {
+    None,
+    /// No Service is in front of them.
+    WithoutService,
+    /// The ports that Services open to them.
+    Open(HashSet<u32>),
+}
+
+/// Workloads with the Services in front of them.
+struct Behind<'r> {
+    kubernetes: &'r Kubernetes,
+    workloads: Vec<Workload<'r>>,
+    by_label: LabelIndex<'r>,
+    services: SelectorIndex<'r>,
+}
+
+impl<'r> Behind<'r> {
+    fn new(kubernetes: &'r Kubernetes) -> Self {
+        let workloads: Vec<_> = workloads(kubernetes).collect();
+        let services = kubernetes.services.iter().enumerate();
+        let services =
+            services.map(|(place, own)| (place, own.meta.namespace(), &own.spec.selector));
+        Self {
+            kubernetes,
+            by_label: LabelIndex::new(workloads.iter().map(|own| (own.namespace, own.labels))),
+            workloads,
+            services: SelectorIndex::new(services.filter(|(.., own)| !own.is_empty())),
         }
     }
-    if !has_service {
-        return;
+
+    fn selected(&self, selector: &Labels) -> Selected {
+        let places = self.by_label.selected(None, selector);
+        let selected: HashSet<_> = places
+            .filter_map(|place| self.workloads.get(place))
+            .collect();
+        if selected.is_empty() {
+            return Selected::None;
+        }
+        let places = selected.into_iter();
+        let places = places.flat_map(|own| self.services.selecting(own.namespace, own.labels));
+        let places: HashSet<_> = places.collect();
+        if places.is_empty() {
+            return Selected::WithoutService;
+        }
+        let services = places.into_iter();
+        let services = services.filter_map(|place| self.kubernetes.services.get(place));
+        let ports = services.flat_map(|service| &service.spec.ports);
+        Selected::Open(
+            ports
+                .filter(|port| is_tcp(port))
+                .flat_map(numbers)
+                .collect(),
+        )
     }
+}
+
+fn ports(gateway: &Resource<Gateway>, open: &HashSet<u32>, findings: &mut Vec<Diagnostic>) {
     for (index, server) in gateway.spec.servers.iter().enumerate() {
         let path = Path::of("servers")
             .index(index)

@@ -9,28 +9,24 @@ use super::wire::{Field, Message};
 /// The number of the field of an `Any` that holds the message.
 const PACKED: u32 = 2;
 
-/// Writes a message field by field: the concatenation of encoded messages is the encoding of the merged one.
-pub(super) fn write(message: &Message<'_>) -> Result<Vec<u8>, EncodeError> {
+/// Writes a message field by field: the entries of maps change their places, and what has no name is left out.
+pub(super) fn write(message: &Message<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let packed = message.packed()?;
-    let mut out = Vec::with_capacity(message.bytes.len());
     for field in message.fields()? {
         let number = field.descriptor.number();
         match (&packed, field.messages()) {
-            (Some((_, inner)), _) if number == PACKED => nested(number, &write(inner)?, &mut out),
+            (Some((_, inner)), _) if number == PACKED => nested(number, inner, out)?,
             (_, Some(descriptor)) => {
                 for bytes in field.contents() {
-                    let inner = Message {
-                        descriptor: descriptor.clone(),
-                        bytes,
-                    };
-                    nested(number, &write(&inner)?, &mut out);
+                    let descriptor = descriptor.clone();
+                    nested(number, &Message { descriptor, bytes }, out)?;
                 }
             }
-            _ if field.descriptor.is_map() => map(&field, &mut out)?,
+            _ if field.descriptor.is_map() => map(&field, out)?,
             _ => out.extend(field.values.iter().flat_map(|value| value.whole)),
         }
     }
-    Ok(out)
+    Ok(())
 }
 
 fn map(field: &Field<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
@@ -39,23 +35,31 @@ fn map(field: &Field<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     };
     let mut entries = Vec::new();
     for bytes in field.contents() {
-        let entry = Message {
-            descriptor: descriptor.clone(),
-            bytes,
-        };
-        entries.push((order(entry.key()?), write(&entry)?));
+        let descriptor = descriptor.clone();
+        let entry = Message { descriptor, bytes };
+        entries.push((order(entry.key()?), entry));
     }
     entries.sort_by(|(a, _), (b, _)| a.cmp(b));
     for (_, entry) in entries {
-        nested(field.descriptor.number(), &entry, out);
+        nested(field.descriptor.number(), &entry, out)?;
     }
     Ok(())
 }
 
-fn nested(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+fn nested(number: u32, message: &Message<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let begin = out.len();
     encode_key(number, WireType::LengthDelimited, out);
-    encode_varint(bytes.len() as u64, out);
-    out.extend(bytes);
+    encode_varint(message.bytes.len() as u64, out);
+    let content = out.len();
+    write(message, out)?;
+    if out.len() - content != message.bytes.len() {
+        let shorter = out.split_off(content);
+        out.truncate(begin);
+        encode_key(number, WireType::LengthDelimited, out);
+        encode_varint(shorter.len() as u64, out);
+        out.extend(shorter);
+    }
+    Ok(())
 }
 
 /// Keys of one map are all of one kind.

@@ -1,11 +1,8 @@
 //! Who may send which requests to a gateway: AuthorizationPolicies (`pilot/pkg/security/authz/builder` and `model` at
 //! 1.32).
 
-use super::attached;
-use super::workload::Workload;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::access::{Access, AccessRule, AnyOf, Caller, Operation, Text};
-use crate::model::kuma::Input;
 use crate::model::{Port, TokenRule};
 use crate::resources::Resource;
 use crate::resources::istio::authorization_policy::Operation as Written;
@@ -16,14 +13,15 @@ use crate::source::Path;
 
 /// What the policies of a workload say about its requests.
 pub(super) fn of_workload(
-    input: Input<'_>,
-    workload: &Workload,
+    policies: Vec<&Resource<AuthorizationPolicy>>,
     tokens: &[TokenRule],
     ports: &[Port],
     findings: &mut Vec<Diagnostic>,
 ) -> Access {
     let mut access = Access::default();
-    let policies = attached::to(&input.resources.istio.authorization_policies, workload);
+    let listeners = ports.iter().flat_map(|port| &port.listeners);
+    let mut connections = listeners.filter(|listener| !listener.connections.is_empty());
+    let connections = connections.next();
     for policy in policies {
         if is_tried(policy) {
             continue;
@@ -39,9 +37,7 @@ pub(super) fn of_workload(
         if tokens.is_empty() {
             findings.extend(without_tokens(policy));
         }
-        let listeners = ports.iter().flat_map(|port| &port.listeners);
-        let mut connections = listeners.filter(|listener| !listener.connections.is_empty());
-        if let Some(listener) = connections.next() {
+        if let Some(listener) = connections {
             let text = format!(
                 "not served for connections: those of {} would get in",
                 listener.origin.resource

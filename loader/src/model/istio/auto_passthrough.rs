@@ -5,6 +5,8 @@
 //! Istio's mTLS offers, as Istio does. A server's host with a namespace takes services of that namespace only, which
 //! Istio does not look at.
 
+use std::collections::HashSet;
+
 use policy::{HostPattern, istio};
 
 use super::connections::To;
@@ -26,7 +28,7 @@ const PROTOCOLS: [&str; 5] = [
 pub(super) fn listeners<'a>(
     maker: &mut Maker<'a, '_>,
     server: &GatewayServer<'a>,
-    others: &[Listener],
+    taken: &mut HashSet<HostPattern>,
 ) -> Vec<Listener> {
     let hosts = server.hosts();
     let origin = maker.input.origin(server.gateway, &server.path());
@@ -40,8 +42,7 @@ pub(super) fn listeners<'a>(
         let Ok(hostname) = name.parse::<HostPattern>() else {
             continue;
         };
-        let is_taken = |listener: &Listener| listener.hostnames().any(|own| *own == hostname);
-        if others.iter().chain(&made).any(is_taken) {
+        if !taken.insert(hostname.clone()) {
             continue;
         }
         let found = maker.clusters.passed(&destination, &origin, maker.findings);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use policy::Tags;
 
-use super::destination_rules::{Calls, Labelled, Rules};
+use super::destination_rules::{ByHost, Calls, Labelled, OfWorkload, Rules};
 use super::names;
 use super::registry::{Registry, Service, ServicePort};
 use super::workload::Workload;
@@ -24,6 +24,7 @@ pub(super) struct Clusters<'a> {
     input: Input<'a>,
     registry: &'a Registry<'a>,
     workload: &'a Workload,
+    rules: OfWorkload<'a>,
     made: BTreeMap<String, (Cluster, Calls)>,
 }
 
@@ -40,12 +41,14 @@ impl<'a> Clusters<'a> {
     pub(super) fn new(
         input: Input<'a>,
         registry: &'a Registry<'a>,
+        rules: &'a ByHost<'a>,
         workload: &'a Workload,
     ) -> Self {
         Self {
             input,
             registry,
             workload,
+            rules: OfWorkload::new(rules, workload),
             made: BTreeMap::new(),
         }
     }
@@ -114,7 +117,7 @@ impl<'a> Clusters<'a> {
             });
             return Found::nowhere(name);
         };
-        let rules = Rules::new(self.input, self.workload, known, own);
+        let rules = Rules::new(self.input, &self.rules, known, own);
         let Some(labels) = rules.labels(subset) else {
             let message = format!("no DestinationRule for {known} has a subset {subset}");
             findings.push(warn("subset", message));
@@ -154,7 +157,7 @@ impl<'a> Clusters<'a> {
             if service.is_external || !takes(&service.host, service.namespace) {
                 continue;
             }
-            let rules = Rules::new(self.input, self.workload, &service.host, service);
+            let rules = Rules::new(self.input, &self.rules, &service.host, service);
             let subsets = rules.subsets();
             for port in service.ports.iter().filter(|port| !port.is_udp) {
                 let names = std::iter::once("").chain(subsets.iter().copied());
@@ -176,7 +179,7 @@ impl<'a> Clusters<'a> {
         findings: &mut Vec<Diagnostic>,
     ) -> Found {
         let name = to.sni();
-        let rules = Rules::new(self.input, self.workload, &to.service.host, to.service);
+        let rules = Rules::new(self.input, &self.rules, &to.service.host, to.service);
         let labels = rules.labels(&to.subset).unwrap_or_default();
         let mut cluster = cluster(name.clone(), to.port, origin.clone());
         let none = BTreeMap::new();

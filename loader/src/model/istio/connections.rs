@@ -3,13 +3,15 @@
 //! Of all VirtualServices for a server without SNI the first one with a route serves, alone (`buildGatewayNetworkFilters`
 //! in `pilot/pkg/networking/core/gateway.go` at 1.32).
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use policy::{HostPattern, istio};
+use policy::HostPattern;
 
 use super::auto_passthrough;
 use super::bindings::Binding;
 use super::ports::Maker;
+use super::server_hosts::ServerHosts;
 use super::servers::{GatewayServer, Slot};
 use crate::diagnostic::Code;
 use crate::model::{Connections, Listener, WeightedCluster};
@@ -25,22 +27,24 @@ pub(super) struct To {
 }
 
 /// The listeners of a server that takes TLS connections: one for each match where they are passed through, one for all
-/// where TLS ends here. A SNI that is taken already is left to the first.
+/// where TLS ends here. A SNI that is taken already is left to the first; more are taken then.
 pub(super) fn by_sni<'a>(
     maker: &mut Maker<'a, '_>,
     slot: &Slot<'a>,
     server: &GatewayServer<'a>,
-    others: &[Listener],
+    taken: &mut HashSet<HostPattern>,
 ) -> Vec<Listener> {
     if server.mode().terminates() {
-        return terminated(maker, slot, server).into_iter().collect();
+        let made = terminated(maker, slot, server);
+        taken.extend(made.iter().flat_map(Listener::hostnames).cloned());
+        return made.into_iter().collect();
     }
     if server.mode() == TlsMode::AutoPassthrough {
-        return auto_passthrough::listeners(maker, server, others);
+        return auto_passthrough::listeners(maker, server, taken);
     }
-    let bindings = maker.bindings;
+    let (bindings, hosts) = (maker.bindings, ServerHosts::new(server.hosts()));
     let mut made: Vec<Listener> = Vec::new();
-    for binding in bindings.of(server).filter(|binding| meets(binding, server)) {
+    for binding in bindings.of(server).filter(|binding| binding.meets(&hosts)) {
         for (index, route) in binding.service.spec.tls.iter().enumerate() {
             let path = Path::of("tls").index(index);
             for (at, matched) in route.matches.iter().enumerate() {
@@ -48,10 +52,6 @@ pub(super) fn by_sni<'a>(
                     continue;
                 }
                 let path_of_match = path.field("match").index(at);
-                let taken = |pattern: &HostPattern| {
-                    let mut all = made.iter().chain(others).flat_map(Listener::hostnames);
-                    all.any(|other| other == pattern)
-                };
                 let hostnames = sni_hosts(maker, binding, matched, &path_of_match, taken);
                 if hostnames.is_empty() {
                     continue;
@@ -62,6 +62,7 @@ pub(super) fn by_sni<'a>(
                     server.gateway.meta.name,
                     matched.sni_hosts.join(",")
                 );
+                taken.extend(hostnames.iter().cloned());
                 let listener = maker.connections(name, server, hostnames, to);
                 made.extend(listener.map(|listener| Listener {
                     passes_tls: true,
@@ -79,15 +80,16 @@ fn sni_hosts(
     binding: &Binding<'_>,
     entry: &TlsMatch,
     path: &Path,
-    taken: impl Fn(&HostPattern) -> bool,
+    taken: &HashSet<HostPattern>,
 ) -> Vec<HostPattern> {
     let mut hostnames = Vec::new();
+    let mut seen = HashSet::new();
     for (index, host) in entry.sni_hosts.iter().enumerate() {
         let path = path.field("sniHosts").index(index);
         let pattern = host.parse::<HostPattern>();
         let message = match pattern {
-            Ok(pattern) if !taken(&pattern) => {
-                if !hostnames.contains(&pattern) {
+            Ok(pattern) if !taken.contains(&pattern) => {
+                if seen.insert(pattern.clone()) {
                     hostnames.push(pattern);
                 }
                 continue;
@@ -120,19 +122,16 @@ fn terminated<'a>(
 
 /// Where the connections of a server go, if anywhere.
 pub(super) fn of_tcp<'a>(maker: &mut Maker<'a, '_>, server: &GatewayServer<'a>) -> Option<To> {
-    let bindings = maker.bindings;
-    for binding in bindings.of(server).filter(|binding| meets(binding, server)) {
-        for (index, route) in binding.service.spec.tcp.iter().enumerate() {
-            let is_meant = route.matches.is_empty()
-                || route.matches.iter().any(|entry| {
-                    is_port(entry.port, server)
-                        && (entry.gateways.is_empty()
-                            || binding.entry_serves(&entry.gateways, server))
-                });
-            if is_meant && !route.route.is_empty() {
-                let path = Path::of("tcp").index(index);
-                return Some(destinations(maker, binding, &route.route, &path, server));
-            }
+    let (bindings, hosts) = (maker.bindings, ServerHosts::new(server.hosts()));
+    for (binding, index, route) in bindings.tcp(server) {
+        let is_meant = route.matches.is_empty()
+            || route.matches.iter().any(|entry| {
+                is_port(entry.port, server)
+                    && (entry.gateways.is_empty() || binding.entry_serves(&entry.gateways, server))
+            });
+        if is_meant && !route.route.is_empty() && binding.meets(&hosts) {
+            let path = Path::of("tcp").index(index);
+            return Some(destinations(maker, binding, &route.route, &path, server));
         }
     }
     None
@@ -146,14 +145,6 @@ fn serves(binding: &Binding<'_>, matched: &TlsMatch, server: &GatewayServer<'_>)
 /// Ports of matches are those of servers; none is any.
 fn is_port(port: u32, server: &GatewayServer<'_>) -> bool {
     port == 0 || port == u32::from(server.number)
-}
-
-/// Whether hosts of both overlap, in either direction (`pickMatchingGatewayHosts`).
-fn meets(binding: &Binding<'_>, server: &GatewayServer<'_>) -> bool {
-    let hosts = server.hosts();
-    let admitted = istio::names_for_namespace(&hosts, binding.service.meta.namespace());
-    let mut own = binding.hosts.iter();
-    own.any(|host| admitted.iter().any(|other| istio::matches(host, other)))
 }
 
 fn destinations<'a>(

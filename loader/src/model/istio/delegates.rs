@@ -6,6 +6,7 @@
 mod merge;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::names;
 use crate::diagnostic::{Code, Diagnostic};
@@ -39,9 +40,24 @@ pub(super) struct Match<'a> {
     pub(super) matched: Cow<'a, HttpMatch>,
 }
 
+/// VirtualServices by namespace and name, of several the first.
+#[derive(Debug)]
+pub(super) struct ByName<'a>(HashMap<(&'a str, &'a str), &'a Resource<VirtualService>>);
+
+impl<'a> ByName<'a> {
+    pub(super) fn new(input: Input<'a>) -> Self {
+        let mut known = HashMap::new();
+        for service in &input.resources.istio.virtual_services {
+            let name = (service.meta.namespace(), service.meta.name.as_str());
+            known.entry(name).or_insert(service);
+        }
+        Self(known)
+    }
+}
+
 /// The entries of a VirtualService, with those of its delegates in their places.
 pub(super) fn entries<'a>(
-    input: Input<'a>,
+    known: &ByName<'a>,
     root: &'a Resource<VirtualService>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Entry<'a>> {
@@ -51,7 +67,7 @@ pub(super) fn entries<'a>(
             all.push(entry);
             continue;
         };
-        match find(input, root, delegate) {
+        match find(known, root, delegate) {
             Ok(service) => {
                 for sub in own(service) {
                     all.extend(merged(&entry, sub, findings));
@@ -93,7 +109,7 @@ fn own(service: &Resource<VirtualService>) -> impl Iterator<Item = Entry<'_>> {
 }
 
 fn find<'a>(
-    input: Input<'a>,
+    known: &ByName<'a>,
     root: &Resource<VirtualService>,
     delegate: &Delegate,
 ) -> Result<&'a Resource<VirtualService>, String> {
@@ -103,9 +119,9 @@ fn find<'a>(
         other => other,
     };
     let name = format!("{namespace}/{}", delegate.name);
-    let mut services = input.resources.istio.virtual_services.iter();
-    let found = services
-        .find(|other| other.meta.namespace() == namespace && other.meta.name == delegate.name)
+    let found = known
+        .0
+        .get(&(namespace, delegate.name.as_str()))
         .ok_or_else(|| format!("delegate virtual service {name} not found"))?;
     if !found.spec.hosts.is_empty() {
         return Err(format!(

@@ -2,17 +2,19 @@
 //! `cluster_tls.go` at 1.32).
 
 mod balancing;
+mod by_host;
 mod policy;
 mod spread;
 mod tls;
 
+pub(super) use by_host::{ByHost, OfWorkload};
 pub(super) use tls::system;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
-use ::policy::istio;
-
+use self::by_host::Group;
 use self::policy::Policy;
 pub(super) use self::spread::Labelled;
 use super::names;
@@ -55,61 +57,26 @@ pub(super) struct Tunnels {
     pub(super) among_others: Option<Tunnel>,
 }
 
-/// The rules for a host, the first of which has its traffic policy; the subsets are those of all of them.
+/// The rules for a host, for the service behind it.
 pub(super) struct Rules<'a, 'b> {
     input: Input<'a>,
     workload: &'b Workload,
     service: &'b Service<'a>,
-    of_host: Vec<&'a Resource<DestinationRule>>,
+    of_host: Rc<Group<'a>>,
 }
 
 impl<'a, 'b> Rules<'a, 'b> {
-    /// The rules for the host in the namespace of the workload, or else in that of the service, or else those of
-    /// others; of these the ones with the narrowest host.
     pub(super) fn new(
         input: Input<'a>,
-        workload: &'b Workload,
+        rules: &'b OfWorkload<'a>,
         host: &str,
         service: &'b Service<'a>,
     ) -> Self {
-        let full =
-            |rule: &Resource<DestinationRule>| names::full(&rule.spec.host, rule.meta.namespace());
-        let mut rules: Vec<_> = input
-            .resources
-            .istio
-            .destination_rules
-            .iter()
-            .filter(|rule| {
-                let owner = rule.meta.namespace();
-                let selector = rule.spec.workload_selector.as_ref();
-                names::visibility(&rule.spec.export_to, owner, &workload.namespace).is_some()
-                    && istio::subset_of(host, &full(rule))
-                    && selector.is_none_or(|s| {
-                        owner == workload.namespace && workload.is_selected_by(&s.match_labels)
-                    })
-            })
-            .collect();
-        let place = |rule: &Resource<DestinationRule>| match rule.meta.namespace() {
-            own if own == workload.namespace => 0,
-            own if own == service.namespace => 1,
-            _ => 2,
-        };
-        rules.sort_by(|a, b| {
-            let by_host = istio::specificity_order(&full(a), &full(b));
-            place(a)
-                .cmp(&place(b))
-                .then(by_host)
-                .then_with(|| names::order(a, b))
-        });
-        if let Some(first) = rules.first() {
-            let (host, around) = (full(first), place(first));
-            rules.retain(|rule| full(rule) == host && place(rule) == around);
-        }
         Self {
             input,
-            workload,
+            workload: rules.workload,
             service,
-            of_host: rules,
+            of_host: rules.of(host, service.namespace),
         }
     }
 
@@ -118,20 +85,13 @@ impl<'a, 'b> Rules<'a, 'b> {
         if subset.is_empty() {
             return Some(BTreeMap::new());
         }
-        let mut subsets = self.of_host.iter().flat_map(|rule| &rule.spec.subsets);
-        let found = subsets.find(|own| own.name == subset)?;
+        let (_, _, found) = self.of_host.subsets(subset).next()?;
         Some(found.labels.clone())
     }
 
     /// The names of all subsets, each once.
-    pub(super) fn subsets(&self) -> Vec<&'a str> {
-        let mut names = Vec::new();
-        for subset in self.of_host.iter().flat_map(|rule| &rule.spec.subsets) {
-            if !names.contains(&subset.name.as_str()) {
-                names.push(&subset.name);
-            }
-        }
-        names
+    pub(super) fn subsets(&self) -> &[&'a str] {
+        &self.of_host.names
     }
 
     fn tunnels(&self, subset: &str) -> Tunnels {
@@ -145,7 +105,7 @@ impl<'a, 'b> Rules<'a, 'b> {
                 })
             })
         };
-        let service = self.of_host.first();
+        let service = self.of_host.rules.first();
         let service = of(service.and_then(|rule| rule.spec.traffic_policy.as_ref()));
         if subset.is_empty() {
             return Tunnels {
@@ -153,26 +113,22 @@ impl<'a, 'b> Rules<'a, 'b> {
                 among_others: service,
             };
         }
-        let mut subsets = self.of_host.iter().flat_map(|rule| &rule.spec.subsets);
-        let own = subsets.find(|own| own.name == subset);
+        let own = self.of_host.subsets(subset).next();
         Tunnels {
-            alone: of(own.and_then(|own| own.traffic_policy.as_ref())),
+            alone: of(own.and_then(|(_, _, own)| own.traffic_policy.as_ref())),
             among_others: service,
         }
     }
 
     fn policy(&self, subset: &str, port: u16) -> Policy<'a> {
         let mut policy = Policy::default();
-        for rule in self.of_host.iter().take(1) {
+        if let Some(rule) = self.of_host.rules.first() {
             let own = rule.spec.traffic_policy.as_ref();
             policy.add(rule, own, &Path::of("trafficPolicy"), port);
         }
-        for rule in &self.of_host {
-            let subsets = rule.spec.subsets.iter().enumerate();
-            for (index, own) in subsets.filter(|(_, own)| own.name == subset) {
-                let path = Path::of("subsets").index(index).field("trafficPolicy");
-                policy.add(rule, own.traffic_policy.as_ref(), &path, port);
-            }
+        for (rule, index, own) in self.of_host.subsets(subset) {
+            let path = Path::of("subsets").index(index).field("trafficPolicy");
+            policy.add(rule, own.traffic_policy.as_ref(), &path, port);
         }
         policy
     }

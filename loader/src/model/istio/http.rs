@@ -5,19 +5,22 @@ mod actions;
 mod policies;
 mod shadowed;
 
+use std::collections::HashMap;
+
 use policy::HostPattern;
+
+pub(super) use self::shadowed::Shadows;
 
 use super::bindings::Binding;
 use super::delegates::Match;
 use super::matches;
 use super::ports::Maker;
+use super::server_hosts::ServerHosts;
 use super::servers::GatewayServer;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Route, VirtualHost};
-use crate::resources::Resource;
 use crate::resources::istio::claim;
 use crate::resources::istio::http_route::{HttpMatch, HttpRoute};
-use crate::resources::istio::virtual_service::VirtualService;
 use crate::source::Path;
 
 /// The virtual hosts of servers that share a route table.
@@ -30,9 +33,11 @@ pub(super) fn virtual_hosts<'a>(
 ) -> Vec<VirtualHost> {
     let bindings = maker.bindings;
     let mut hosts: Vec<VirtualHost> = Vec::new();
+    let mut known: HashMap<(HostPattern, Option<String>), usize> = HashMap::new();
     for server in servers {
+        let at_server = ServerHosts::new(server.hosts());
         for binding in bindings.of(server) {
-            let bound = binding.hosts_at(server);
+            let bound = binding.hosts_at(&at_server);
             if bound.is_empty() || binding.http.is_empty() {
                 continue;
             }
@@ -42,23 +47,17 @@ pub(super) fn virtual_hosts<'a>(
                     maker.findings.push(unserved_host(binding, &host));
                     continue;
                 };
-                let is_same =
-                    |other: &VirtualHost| other.domain == domain && other.ending == ending;
-                let known = hosts.iter().position(is_same);
-                let virtual_host = match known.and_then(|index| hosts.get_mut(index)) {
-                    Some(known) => known,
-                    None => {
-                        let path = Path::of("hosts");
-                        let origin = maker.input.origin(binding.service, &path);
-                        hosts.push(named(server, domain, ending, origin));
-                        let Some(last) = hosts.last_mut() else {
-                            continue;
-                        };
-                        last
-                    }
-                };
-                virtual_host.routes.extend(routes.iter().cloned());
-                virtual_host.requires_tls |= server.redirects();
+                let place = known
+                    .entry((domain, ending))
+                    .or_insert_with_key(|(domain, ending)| {
+                        let origin = maker.input.origin(binding.service, &Path::of("hosts"));
+                        hosts.push(named(server, domain.clone(), ending.clone(), origin));
+                        hosts.len() - 1
+                    });
+                if let Some(virtual_host) = hosts.get_mut(*place) {
+                    virtual_host.routes.extend(routes.iter().cloned());
+                    virtual_host.requires_tls |= server.redirects();
+                }
             }
         }
     }
@@ -68,18 +67,16 @@ pub(super) fn virtual_hosts<'a>(
                 continue;
             };
             // Whichever server the routes are from: there is one virtual host for the host.
-            let is_same =
-                |other: &&mut VirtualHost| other.domain == domain && other.ending.is_none();
-            let known = hosts.iter_mut().find(is_same);
-            if let Some(known) = known {
-                known.requires_tls = true;
-            } else {
-                let path = server.path().field("hosts").index(index);
-                let origin = maker.input.origin(server.gateway, &path);
-                hosts.push(VirtualHost {
-                    requires_tls: true,
-                    ..named(server, domain, None, origin)
+            let place = known
+                .entry((domain, None))
+                .or_insert_with_key(|(domain, _)| {
+                    let path = server.path().field("hosts").index(index);
+                    let origin = maker.input.origin(server.gateway, &path);
+                    hosts.push(named(server, domain.clone(), None, origin));
+                    hosts.len() - 1
                 });
+            if let Some(virtual_host) = hosts.get_mut(*place) {
+                virtual_host.requires_tls = true;
             }
         }
     }
@@ -126,7 +123,7 @@ fn domain_of(host: &str) -> Option<(HostPattern, Option<String>)> {
 
 fn unserved_host(binding: &Binding<'_>, host: &str) -> Diagnostic {
     let service = binding.service;
-    let index = binding.hosts.iter().position(|own| own == host);
+    let index = binding.hosts.all.iter().position(|own| own == host);
     let path = Path::of("hosts").index(index.unwrap_or_default());
     let message = format!("`{host}` is no host name, so no request has it");
     let finding = service.error(Code::NotServedField, &path, message);
@@ -183,17 +180,13 @@ fn routes<'a>(
 /// Says which routes of other VirtualServices nothing gets to.
 fn shadows(maker: &mut Maker<'_, '_>, host: &VirtualHost) {
     for one in shadowed::of(host) {
-        let mut services = maker.input.resources.istio.virtual_services.iter();
-        let is_one =
-            |service: &&Resource<VirtualService>| service.meta.to_string() == one.route.resource;
-        let Some(service) = services.find(is_one) else {
+        let Some(service) = maker.shadows.service(maker.input, one.route) else {
             continue;
         };
         let mut finding = service.warning(Code::UnreachableRule, &Path::root(), one.message(host));
         finding.span = maker.input.sources.line(&one.route.file, one.route.line);
         // One host is enough to see it.
-        let mut said = maker.findings.iter();
-        if said.any(|other| other.code == finding.code && other.span == finding.span) {
+        if maker.shadows.is_said(&finding, maker.findings) {
             continue;
         }
         if let Some(span) = maker.input.sources.line(&one.by.file, one.by.line) {

@@ -2,7 +2,7 @@
 //! `pilot/pkg/serviceregistry/kube/controller/controller.go`, `localityFromProxyLabels` in `pilot/pkg/xds/ads.go` and
 //! `AugmentLabels` in `pilot/pkg/serviceregistry/util/label` at 1.32).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::model::Locality;
 use crate::resources::kubernetes::{Kubernetes, Node, Pod};
@@ -59,23 +59,37 @@ pub(super) fn of_pod(of: &Kubernetes, pod: &Resource<Pod>) -> Option<Locality> {
     of_labels(&pod.meta.labels).or_else(|| of_node(of, &pod.spec.node_name))
 }
 
-/// Where an address is of which no Pod is known. A zone without a Node tells nothing about its region.
-pub(super) fn of_address(of: &Kubernetes, node: &str, zone: &str) -> Option<Locality> {
-    if let Some(known) = of_node(of, node) {
-        return Some(known);
+/// Nodes by the zone that they are in, of several the first.
+pub(super) struct Zones<'a> {
+    of: &'a Kubernetes,
+    nodes: HashMap<&'a str, &'a Resource<Node>>,
+}
+
+impl<'a> Zones<'a> {
+    pub(super) fn new(of: &'a Kubernetes) -> Self {
+        let mut nodes = HashMap::new();
+        for node in &of.nodes {
+            let labels = &node.meta.labels;
+            if let Some(zone) = ZONE.iter().find_map(|name| labels.get(*name)) {
+                nodes.entry(zone.as_str()).or_insert(node);
+            }
+        }
+        Self { of, nodes }
     }
-    let is_in_zone = |node: &&Resource<Node>| {
-        let labels = &node.meta.labels;
-        let own = ZONE.iter().find_map(|name| labels.get(*name));
-        own.is_some_and(|own| own == zone)
-    };
-    let region = of.nodes.iter().find(is_in_zone);
-    let region = region.and_then(|node| of_topology(&node.meta.labels));
-    (!zone.is_empty()).then(|| Locality {
-        region: region.map(|own| own.region).unwrap_or_default(),
-        zone: zone.to_owned(),
-        subzone: String::new(),
-    })
+
+    /// Where an address is of which no Pod is known. A zone without a Node tells nothing about its region.
+    pub(super) fn of_address(&self, node: &str, zone: &str) -> Option<Locality> {
+        if let Some(known) = of_node(self.of, node) {
+            return Some(known);
+        }
+        let region = self.nodes.get(zone);
+        let region = region.and_then(|node| of_topology(&node.meta.labels));
+        (!zone.is_empty()).then(|| Locality {
+            region: region.map(|own| own.region).unwrap_or_default(),
+            zone: zone.to_owned(),
+            subzone: String::new(),
+        })
+    }
 }
 
 /// Where a workload with these labels is, and with this Pod if it has one: also the labels of Nodes on a Pod count, and

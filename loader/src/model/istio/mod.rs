@@ -23,6 +23,7 @@ mod destination_rules;
 pub(crate) mod host_index;
 mod http;
 mod identities;
+pub(crate) mod label_index;
 mod localities;
 mod matches;
 mod names;
@@ -30,7 +31,9 @@ mod parameters;
 mod ports;
 mod registry;
 mod secrets;
+mod server_hosts;
 mod servers;
+mod shared;
 mod tls;
 mod tokens;
 mod workload;
@@ -39,8 +42,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use self::bindings::Bindings;
 use self::clusters::Clusters;
+use self::http::Shadows;
 use self::ports::Maker;
-use self::registry::Registry;
+use self::secrets::Certificates;
+use self::shared::Shared;
 use super::kuma::Input;
 use super::{Dialect, Proxy};
 use crate::diagnostic::{Code, Diagnostic};
@@ -60,8 +65,16 @@ pub fn gateway(
     workload: &Workload,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Proxy> {
+    of_workload(&Shared::new(input), workload, findings)
+}
+
+fn of_workload<'a>(
+    shared: &'a Shared<'a>,
+    workload: &'a Workload,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Proxy> {
     let before = findings.len();
-    let proxy = made(input, workload, findings);
+    let proxy = made(shared, workload, findings);
     for finding in findings.iter_mut().skip(before) {
         advise(finding);
     }
@@ -80,13 +93,18 @@ fn advise(finding: &mut Diagnostic) {
     }
 }
 
-fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -> Option<Proxy> {
-    let registry = Registry::new(input);
-    let selected = servers::of_workload(input, workload, &registry);
+fn made<'a>(
+    shared: &'a Shared<'a>,
+    workload: &'a Workload,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Proxy> {
+    let input = shared.input;
+    let selected = shared.gateways.of_workload(workload);
     let slots = servers::merge(selected, findings);
-    let bindings = Bindings::new(input, workload, findings);
-    let mut clusters = Clusters::new(input, &registry, workload);
-    let tokens = tokens::of_workload(input, workload, &mut clusters, findings);
+    let bindings = Bindings::new(&shared.virtual_services, workload, &slots, findings);
+    let mut clusters = Clusters::new(input, &shared.registry, &shared.rules, workload);
+    let policies = shared.request_authentications.to(workload);
+    let tokens = tokens::of_workload(input, policies, &mut clusters, findings);
     let ports = ports::ports(
         Maker {
             input,
@@ -94,12 +112,15 @@ fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -
             bindings: &bindings,
             knows_claims: !tokens.is_empty(),
             clusters: &mut clusters,
+            shadows: Shadows::default(),
+            certificates: Certificates::default(),
             findings,
         },
         &slots,
     );
     bindings.report(&slots, &ports, findings);
-    let access = access::of_workload(input, workload, &tokens, &ports, findings);
+    let policies = shared.authorization_policies.to(workload);
+    let access = access::of_workload(policies, &tokens, &ports, findings);
     if ports.is_empty() {
         return None;
     }
@@ -121,14 +142,25 @@ fn made(input: Input<'_>, workload: &Workload, findings: &mut Vec<Diagnostic>) -
     Some(proxy)
 }
 
-/// Everything that is wrong with the gateways of all workloads that the resources hold; `keep` gets what was made.
-pub fn check(input: Input<'_>, mut keep: impl FnMut(Workload, Proxy)) -> Vec<Diagnostic> {
+/// Everything that is wrong with the gateways of all workloads that the resources hold, but for what does nothing as
+/// long as nobody says where a gateway is; `keep` gets that with what was made.
+pub fn check(
+    input: Input<'_>,
+    mut keep: impl FnMut(&Workload, Proxy, Vec<Diagnostic>),
+) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     let workloads = workloads(input.resources);
+    let shared = Shared::new(input);
     for workload in &workloads {
-        match gateway(input, workload, &mut findings) {
-            Some(proxy) => keep(workload.clone(), proxy),
-            None => findings.extend(nothing_left(input, workload)),
+        let before = findings.len();
+        let proxy = of_workload(&shared, workload, &mut findings);
+        let own = findings.split_off(before).into_iter();
+        let is_unplaced = |finding: &Diagnostic| finding.code == Code::UnknownLocality;
+        let (unplaced, own): (Vec<_>, Vec<_>) = own.partition(is_unplaced);
+        findings.extend(own);
+        match proxy {
+            Some(proxy) => keep(workload, proxy, unplaced),
+            None => findings.extend(nothing_left(&shared, workload)),
         }
     }
     let istio = &input.resources.istio;
@@ -137,9 +169,8 @@ pub fn check(input: Input<'_>, mut keep: impl FnMut(Workload, Proxy)) -> Vec<Dia
     findings
 }
 
-fn nothing_left(input: Input<'_>, workload: &Workload) -> Option<Diagnostic> {
-    let mut gateways = input.resources.istio.gateways.iter();
-    let gateway = gateways.find(|gateway| workload.is_selected_by(&gateway.spec.selector))?;
+fn nothing_left(shared: &Shared<'_>, workload: &Workload) -> Option<Diagnostic> {
+    let gateway = shared.first_selecting(workload)?;
     let message = format!("nothing is left to serve for the gateway {workload}");
     Some(gateway.warning(Code::NoGatewayServer, &Path::of("servers"), message))
 }

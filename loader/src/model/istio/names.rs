@@ -80,11 +80,12 @@ pub(super) fn visibility(export_to: &[String], owner: &str, user: &str) -> Optio
 /// Istio's order of resources: the older first, then by name, then by namespace (`sortConfigByCreationTime`). What has
 /// no time comes first, and all hand-written resources have none.
 pub(super) fn order<T>(a: &Resource<T>, b: &Resource<T>) -> Ordering {
-    let key = |meta: &Meta| {
-        let created = meta.created.clone().unwrap_or_default();
-        (created, meta.name.clone(), meta.namespace().to_owned())
-    };
     key(&a.meta).cmp(&key(&b.meta))
+}
+
+fn key(meta: &Meta) -> (&str, &str, &str) {
+    let created = meta.created.as_deref().unwrap_or_default();
+    (created, &meta.name, meta.namespace())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The ports of a gateway with their listeners.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use policy::{HostPattern, Tags};
 use super::bindings::Bindings;
 use super::clusters::Clusters;
 use super::connections::To;
+use super::http::Shadows;
+use super::secrets::Certificates;
 use super::servers::{Class, GatewayServer, Slot};
 use super::workload::Workload;
 use super::{ANY_ADDRESS, connections, http, tls};
@@ -25,6 +28,8 @@ pub(super) struct Maker<'a, 'b> {
     /// Whether any token is verified, so that routes may ask for claims.
     pub(super) knows_claims: bool,
     pub(super) clusters: &'b mut Clusters<'a>,
+    pub(super) shadows: Shadows<'a>,
+    pub(super) certificates: Certificates,
     pub(super) findings: &'b mut Vec<Diagnostic>,
 }
 
@@ -83,12 +88,12 @@ impl<'a> Maker<'a, '_> {
 
     /// The listeners of a port with TLS: one for each server that takes requests, the others one for each route.
     fn by_sni(&mut self, slot: &Slot<'a>) -> Vec<Listener> {
-        let mut listeners = Vec::new();
+        let mut listeners: Vec<Listener> = Vec::new();
+        let mut taken = HashSet::new();
         for server in &slot.servers {
             self.without_statistics(server);
             if !server.takes_requests() {
-                let more = connections::by_sni(self, slot, server, &listeners);
-                listeners.extend(more);
+                listeners.extend(connections::by_sni(self, slot, server, &mut taken));
                 continue;
             }
             let hostnames = self.hostnames(std::slice::from_ref(server));
@@ -99,6 +104,7 @@ impl<'a> Maker<'a, '_> {
             };
             listener.virtual_hosts = virtual_hosts;
             self.terminate(server, &mut listener);
+            taken.extend(listener.hostnames().cloned());
             listeners.push(listener);
         }
         listeners.sort_by(|a, b| {
@@ -121,7 +127,9 @@ impl<'a> Maker<'a, '_> {
 
     /// Gives a listener its certificates. Without them it is not served, and its hosts stay its own.
     pub(super) fn terminate(&mut self, server: &GatewayServer<'a>, listener: &mut Listener) {
-        if let Some(settings) = tls::of_server(self.input, self.workload, server, self.findings) {
+        let known = &mut self.certificates;
+        let made = tls::of_server(self.input, self.workload, server, known, self.findings);
+        if let Some(settings) = made {
             listener.certificates = settings.certificates;
             listener.tls = settings.tls;
         }
@@ -178,11 +186,15 @@ impl<'a> Maker<'a, '_> {
     /// The hosts of servers, each once, the narrowest first.
     fn hostnames(&mut self, servers: &[GatewayServer<'a>]) -> Vec<HostPattern> {
         let mut all: Vec<HostPattern> = Vec::new();
+        let mut seen = HashSet::new();
         for server in servers {
             for (index, host) in server.hosts().iter().enumerate() {
                 match host.host.parse::<HostPattern>() {
-                    Ok(pattern) if all.contains(&pattern) => {}
-                    Ok(pattern) => all.push(pattern),
+                    Ok(pattern) => {
+                        if seen.insert(pattern.clone()) {
+                            all.push(pattern);
+                        }
+                    }
                     Err(why) => {
                         let path = server.path().field("hosts").index(index);
                         let message = format!("`{}` is not served: {why}", host.host);

@@ -1,18 +1,22 @@
 //! Services that requests can go to: Kubernetes' own, and ServiceEntries.
 
+mod found;
+mod listed;
 mod services;
+mod targets;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
+use self::found::Found;
+use self::listed::Listed;
 use self::services::{of_entry, of_kubernetes};
 use super::destination_rules::Labelled;
-use super::names::{self, Visibility};
-use super::workload::Workload;
+use super::names;
 use crate::model::kuma::Input;
 use crate::model::{Endpoint, Locality, UpstreamProtocol};
 
-/// The label of services whose ports are not translated.
-const KEEPS_PORT: &str = "experimental.istio.io/disable-gateway-port-translation";
+pub(super) use self::targets::{Target, Targets};
 
 /// What the address of an endpoint on a Unix socket begins with.
 const UNIX: &str = "unix://";
@@ -33,7 +37,8 @@ pub(super) struct Service<'a> {
     pub(super) subject_names: &'a [String],
     /// The labels by which near endpoints come first whatever happens to them, the more important before the others.
     pub(super) prefers: &'static [&'static str],
-    workloads: Vec<Backend>,
+    /// One list for all hosts of a ServiceEntry.
+    workloads: Rc<[Backend]>,
 }
 
 /// A port of a service.
@@ -63,41 +68,30 @@ struct Backend {
     locality: Option<Locality>,
 }
 
-/// A port of a service that a workload is behind.
-#[derive(Clone, Debug)]
-pub(super) struct Target {
-    pub(super) host: String,
-    pub(super) namespace: String,
-    pub(super) port: u16,
-    pub(super) bound: u16,
-    pub(super) keeps_port: bool,
-}
-
 /// All services.
 #[derive(Debug)]
 pub(super) struct Registry<'a> {
-    input: Input<'a>,
     all: Vec<Service<'a>>,
-    /// The places of those with a name.
-    by_host: HashMap<String, Vec<usize>>,
+    /// Which of those with a name each namespace uses.
+    by_host: HashMap<String, Found<'a>>,
 }
 
 impl<'a> Registry<'a> {
     pub(super) fn new(input: Input<'a>) -> Self {
+        let listed = Listed::new(input);
         let kubernetes = input.resources.kubernetes.services.iter();
-        let mut services: Vec<_> = kubernetes.map(|own| of_kubernetes(input, own)).collect();
+        let mut services: Vec<_> = kubernetes.map(|own| of_kubernetes(&listed, own)).collect();
         let mut entries: Vec<_> = input.resources.istio.service_entries.iter().collect();
         entries.sort_by(|a, b| names::order(a, b));
         for entry in entries {
-            let hosts = entry.spec.hosts.iter();
-            services.extend(hosts.map(|host| of_entry(input, entry, host)));
+            services.extend(of_entry(&listed, entry));
         }
-        let mut by_host: HashMap<_, Vec<_>> = HashMap::new();
+        let mut by_host: HashMap<_, Found<'a>> = HashMap::new();
         for (place, service) in services.iter().enumerate() {
-            by_host.entry(service.host.clone()).or_default().push(place);
+            let found = by_host.entry(service.host.clone()).or_default();
+            found.add(place, service.namespace, service.export_to);
         }
         Self {
-            input,
             all: services,
             by_host,
         }
@@ -105,18 +99,8 @@ impl<'a> Registry<'a> {
 
     /// The service with this name that a namespace may use: its own before others'.
     pub(super) fn find(&self, host: &str, user: &str) -> Option<&Service<'a>> {
-        let places = self.by_host.get(host).into_iter().flatten();
-        let named = places.filter_map(|place| self.all.get(*place));
-        let visible = named.filter(|service| {
-            names::visibility(service.export_to, service.namespace, user).is_some()
-        });
-        visible.min_by_key(|service| {
-            let visibility = names::visibility(service.export_to, service.namespace, user);
-            (
-                service.namespace != user,
-                visibility.unwrap_or(Visibility::Public),
-            )
-        })
+        let place = self.by_host.get(host)?.by(user)?;
+        self.all.get(place)
     }
 
     /// Every service that a namespace may use, once: of one name the one that [`Self::find`] finds.
@@ -126,65 +110,6 @@ impl<'a> Registry<'a> {
             found.is_some_and(|found| std::ptr::eq(found, *service))
         };
         self.all.iter().filter(is_found).collect()
-    }
-
-    /// The ports of services that the workload is behind, by label in its namespace or by address.
-    pub(super) fn targets_of(&self, workload: &Workload) -> Vec<Target> {
-        let mut targets = Vec::new();
-        let mut services: Vec<_> = self.input.resources.kubernetes.services.iter().collect();
-        services.sort_by(|a, b| names::order(a, b));
-        for service in services {
-            let selector = &service.spec.selector;
-            let is_behind = service.meta.namespace() == workload.namespace
-                && !selector.is_empty()
-                && workload.is_selected_by(selector);
-            if is_behind {
-                let own = of_kubernetes(self.input, service);
-                let keeps_port = service.meta.labels.contains_key(KEEPS_PORT);
-                targets.extend(own.ports.iter().map(|port| Target {
-                    host: own.host.clone(),
-                    namespace: own.namespace.to_owned(),
-                    port: port.number,
-                    bound: port.target,
-                    keeps_port,
-                }));
-            }
-        }
-        let mut entries: Vec<_> = self.input.resources.istio.service_entries.iter().collect();
-        entries.sort_by(|a, b| names::order(a, b));
-        for entry in entries {
-            let selector = entry.spec.workload_selector.as_ref();
-            let by_label = selector.is_some_and(|selector| {
-                entry.meta.namespace() == workload.namespace
-                    && !selector.labels.is_empty()
-                    && workload.is_selected_by(&selector.labels)
-            });
-            let address = workload.address.map(|address| address.to_string());
-            let endpoint = entry
-                .spec
-                .endpoints
-                .iter()
-                .find(|endpoint| Some(&endpoint.address) == address.as_ref());
-            if !by_label && endpoint.is_none() {
-                continue;
-            }
-            let keeps_port = entry.meta.labels.contains_key(KEEPS_PORT);
-            for host in &entry.spec.hosts {
-                let own = of_entry(self.input, entry, host);
-                for port in &own.ports {
-                    let named = endpoint.and_then(|endpoint| endpoint.ports.get(&port.name));
-                    let named = named.and_then(|&port| u16::try_from(port).ok());
-                    targets.push(Target {
-                        host: host.clone(),
-                        namespace: entry.meta.namespace().to_owned(),
-                        port: port.number,
-                        bound: named.unwrap_or(port.target),
-                        keeps_port,
-                    });
-                }
-            }
-        }
-        targets
     }
 }
 

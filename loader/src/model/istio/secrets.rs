@@ -1,5 +1,7 @@
 //! Certificates and authorities that a gateway's workload finds by name.
 
+use std::collections::HashMap;
+
 use super::credentials::{self, CredentialError, Reference};
 use super::workload::Workload;
 use crate::diagnostic::Code;
@@ -8,7 +10,28 @@ use crate::model::certificates::{Unusable, authorities};
 use crate::model::kuma::Input;
 use crate::resources::kubernetes::secret::Authorities;
 
-/// The certificate of a server.
+/// Certificates of a workload's servers by the names of their credentials, each read once.
+#[derive(Debug, Default)]
+pub(super) struct Certificates(HashMap<String, Result<Certificate, Unusable>>);
+
+impl Certificates {
+    /// The certificate of a server.
+    pub(super) fn server(
+        &mut self,
+        input: Input<'_>,
+        workload: &Workload,
+        name: &str,
+    ) -> Result<Certificate, Unusable> {
+        if let Some(known) = self.0.get(name) {
+            return known.clone();
+        }
+        let read = server(input, workload, name);
+        self.0.insert(name.to_owned(), read.clone());
+        read
+    }
+}
+
+/// The certificate of a name.
 pub(super) fn server(
     input: Input<'_>,
     workload: &Workload,

@@ -5,12 +5,14 @@
 //! word, for TLS by the text of a host with its namespace, so that `ns1/*` and `ns2/*` come to be two filter chains for
 //! one SNI, which Envoy refuses. Here hosts are compared as the SNI that they are.
 
-use std::collections::HashMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use policy::istio::ServerHost;
 
+use super::label_index::SelectorIndex;
 use super::names;
-use super::registry::{Registry, Target};
+use super::registry::{Target, Targets};
 use super::workload::Workload;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::Input;
@@ -49,13 +51,10 @@ impl<'a> GatewayServer<'a> {
 
     /// The hosts as SNI and Host, each once.
     pub(super) fn host_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for host in self.hosts() {
-            let name = host.host.to_ascii_lowercase();
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
+        let hosts = self.hosts().into_iter();
+        let mut names: Vec<_> = hosts.map(|host| host.host.to_ascii_lowercase()).collect();
+        let mut seen = HashSet::new();
+        names.retain(|name| seen.insert(name.clone()));
         names
     }
 
@@ -129,44 +128,86 @@ impl Slot<'_> {
     }
 }
 
-/// The servers of all Gateways that select the workload, in Istio's order, each with the port that it is bound to.
-pub(super) fn of_workload<'a>(
-    input: Input<'a>,
-    workload: &Workload,
-    registry: &Registry<'a>,
-) -> Vec<(u16, GatewayServer<'a>)> {
-    let targets = registry.targets_of(workload);
-    let mut gateways: Vec<_> = input.resources.istio.gateways.iter().collect();
-    gateways.sort_by(|a, b| names::order(a, b));
-    let mut servers = Vec::new();
-    for gateway in gateways {
-        let services = gateway.meta.annotations.get(SERVICES);
-        let by_service: Vec<&str> = services.iter().flat_map(|list| list.split(',')).collect();
-        let own: Vec<&Target> = targets
-            .iter()
-            .filter(|target| {
-                services.is_none()
-                    || (target.namespace == gateway.meta.namespace()
-                        && by_service.contains(&target.host.as_str()))
-            })
-            .collect();
-        let is_selected = match services {
-            Some(_) => !own.is_empty(),
-            None => workload.is_selected_by(&gateway.spec.selector),
-        };
-        if !is_selected {
-            continue;
-        }
-        for (index, server) in gateway.spec.servers.iter().enumerate() {
-            let Some(server) = read(gateway, index, server) else {
+/// All Gateways in Istio's order, by what they select.
+#[derive(Debug)]
+pub(super) struct Gateways<'a> {
+    all: Vec<&'a Resource<Gateway>>,
+    by_label: SelectorIndex<'a>,
+    /// Those that are made from Kubernetes' own, by their namespaces and the services that they name.
+    by_service: HashMap<(&'a str, &'a str), Vec<usize>>,
+    targets: Targets<'a>,
+}
+
+impl<'a> Gateways<'a> {
+    pub(super) fn new(input: Input<'a>) -> Self {
+        let mut all: Vec<_> = input.resources.istio.gateways.iter().collect();
+        all.sort_by(|a, b| names::order(a, b));
+        let mut by_service: HashMap<_, Vec<_>> = HashMap::new();
+        let mut selectors = Vec::new();
+        for (place, &gateway) in all.iter().enumerate() {
+            let Some(services) = gateway.meta.annotations.get(SERVICES) else {
+                selectors.push((place, "", &gateway.spec.selector));
                 continue;
             };
-            let ports = bound_ports(server.number, &own, services.is_none());
-            servers.extend(ports.into_iter().map(|port| (port, server)));
+            for service in services.split(',') {
+                let name = (gateway.meta.namespace(), service);
+                by_service.entry(name).or_default().push(place);
+            }
+        }
+        Self {
+            all,
+            by_label: SelectorIndex::new(selectors.into_iter()),
+            by_service,
+            targets: Targets::new(input),
         }
     }
-    servers
+
+    /// The servers of all Gateways that select the workload, in Istio's order, each with the port that it is bound to.
+    pub(super) fn of_workload(&self, workload: &Workload) -> Vec<(u16, GatewayServer<'a>)> {
+        let targets = self.targets.of(workload);
+        let mut behind: BTreeMap<usize, ByPort<'_>> = BTreeMap::new();
+        let mut all = ByPort::default();
+        for target in &targets {
+            all.entry(target.port).or_default().push(target);
+            let service = (target.namespace.as_str(), target.host.as_str());
+            let places: BTreeSet<_> = self
+                .by_service
+                .get(&service)
+                .into_iter()
+                .flatten()
+                .collect();
+            for place in places {
+                let own = behind.entry(*place).or_default();
+                own.entry(target.port).or_default().push(target);
+            }
+        }
+        let by_label = self.by_label.selecting("", &workload.labels);
+        let mut selected: BTreeSet<usize> = by_label.collect();
+        selected.extend(behind.keys());
+        let mut servers = Vec::new();
+        for place in selected {
+            let Some(&gateway) = self.all.get(place) else {
+                continue;
+            };
+            let (own, by_label) = match behind.get(&place) {
+                Some(own) => (own, false),
+                None => (&all, true),
+            };
+            for (index, server) in gateway.spec.servers.iter().enumerate() {
+                let Some(server) = read(gateway, index, server) else {
+                    continue;
+                };
+                let targets = own.get(&server.number).map_or(&[][..], Vec::as_slice);
+                let ports = bound_ports(server.number, targets, by_label);
+                servers.extend(ports.into_iter().map(|port| (port, server)));
+            }
+        }
+        servers
+    }
 }
+
+/// The ports of services that a workload is behind, by their numbers.
+type ByPort<'t> = HashMap<u16, Vec<&'t Target>>;
 
 /// What validation has named already is left out.
 fn read<'a>(
@@ -187,11 +228,11 @@ fn read<'a>(
     })
 }
 
-/// The ports of the workload behind a port of its services; the number itself where no service has it (`resolvePorts`).
+/// The ports of the workload behind the ports of its services with a number; the number itself where no service has it (`resolvePorts`).
 fn bound_ports(number: u16, targets: &[&Target], by_label: bool) -> Vec<u16> {
     let of_number = targets
         .iter()
-        .filter(|target| target.port == number && !(by_label && target.keeps_port));
+        .filter(|target| !(by_label && target.keeps_port));
     let mut ports: Vec<u16> = of_number.map(|target| target.bound).collect();
     ports.dedup();
     if by_label {
@@ -208,7 +249,7 @@ pub(super) fn merge<'a>(
     servers: Vec<(u16, GatewayServer<'a>)>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Slot<'a>> {
-    let mut slots: Vec<(Slot<'a>, Taken)> = Vec::new();
+    let mut slots: BTreeMap<(u16, &str), (Slot<'a>, Taken)> = BTreeMap::new();
     for (port, server) in servers {
         if server.protocol == Protocol::Udp {
             let path = server.path().field("port").field("protocol");
@@ -221,11 +262,8 @@ pub(super) fn merge<'a>(
             "0.0.0.0" => "",
             bind => bind,
         };
-        let slot = slots
-            .iter_mut()
-            .find(|(slot, _)| slot.port == port && slot.bind == bind);
-        match slot {
-            None => {
+        match slots.entry((port, bind)) {
+            Entry::Vacant(place) => {
                 let mut slot = Slot {
                     port,
                     bind,
@@ -234,27 +272,28 @@ pub(super) fn merge<'a>(
                 };
                 let mut taken = Taken::default();
                 taken.add(&mut slot, server);
-                slots.push((slot, taken));
+                place.insert((slot, taken));
             }
-            Some((slot, taken)) => match conflict(slot, taken, &server) {
-                None => taken.add(slot, server),
-                Some(Conflict {
-                    with: other,
-                    code,
-                    path,
-                    why,
-                }) => findings.push(
-                    server
-                        .gateway
-                        .warning(code, &path, why)
-                        .also(other.gateway.span(&other.path()), "this server wins"),
-                ),
-            },
+            Entry::Occupied(mut place) => {
+                let (slot, taken) = place.get_mut();
+                match conflict(slot, taken, &server) {
+                    None => taken.add(slot, server),
+                    Some(Conflict {
+                        with: other,
+                        code,
+                        path,
+                        why,
+                    }) => findings.push(
+                        server
+                            .gateway
+                            .warning(code, &path, why)
+                            .also(other.gateway.span(&other.path()), "this server wins"),
+                    ),
+                }
+            }
         }
     }
-    let mut slots: Vec<_> = slots.into_iter().map(|(slot, _)| slot).collect();
-    slots.sort_by_key(|slot| (slot.port, slot.bind.to_owned()));
-    slots
+    slots.into_values().map(|(slot, _)| slot).collect()
 }
 
 /// What the servers of a port that say something about TLS have, each with the place of the server among them.

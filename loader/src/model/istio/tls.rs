@@ -4,6 +4,7 @@
 //! in both cases.
 
 use super::parameters;
+use super::secrets::Certificates;
 use super::servers::GatewayServer;
 use super::workload::Workload;
 use super::{credentials, identities, secrets};
@@ -28,6 +29,7 @@ pub(super) fn of_server(
     input: Input<'_>,
     workload: &Workload,
     server: &GatewayServer<'_>,
+    known: &mut Certificates,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Terminated> {
     let settings = server.server.tls.as_ref()?;
@@ -44,7 +46,7 @@ pub(super) fn of_server(
     let mut certificates = Vec::new();
     let shows_own = shows_certificate_of_mesh(settings);
     for (field, name) in credentials.iter().filter(|_| !shows_own) {
-        match secrets::server(input, workload, name) {
+        match known.server(input, workload, name) {
             Ok(certificate) => certificates.push(certificate),
             Err(why) => refuse(field, why),
         }

@@ -1,11 +1,10 @@
 //! Whose tokens requests to a gateway may carry: RequestAuthentications
 //! (`pilot/pkg/security/authn/policy_applier.go` at 1.32).
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use super::attached;
 use super::clusters::Clusters;
-use super::workload::Workload;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::kuma::Input;
 use crate::model::{TokenKeys, TokenRule};
@@ -19,15 +18,15 @@ use crate::source::Path;
 /// Claims that always are lists with spaces between (`buildSpaceDelimitedClaims`).
 const LISTS: [&str; 2] = ["permission", "scope"];
 
-/// The rules of a workload, by issuer.
+/// The rules that a workload has by these policies, by issuer.
 pub(super) fn of_workload<'a>(
     input: Input<'a>,
-    workload: &Workload,
+    policies: Vec<&'a Resource<RequestAuthentication>>,
     clusters: &mut Clusters<'a>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<TokenRule> {
     let mut written: Vec<Rule<'a>> = Vec::new();
-    for resource in attached::to(&input.resources.istio.request_authentications, workload) {
+    for resource in policies {
         let rules = resource.spec.jwt_rules.iter().enumerate();
         written.extend(rules.map(|(index, rule)| Rule {
             resource,
@@ -123,7 +122,7 @@ fn only_one_if_required(rules: &[Rule<'_>], findings: &mut Vec<Diagnostic>) {
 /// Envoy removes the headers that it writes claims to before it looks for tokens: one in such a header is never seen,
 /// and the request goes on as one without a token.
 fn hidden_tokens(rules: &[Rule<'_>], findings: &mut Vec<Diagnostic>) {
-    let read: Vec<_> = rules
+    let read: HashSet<_> = rules
         .iter()
         .flat_map(|own| own.spec.token_headers())
         .collect();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use super::label_index::{LabelIndex, SelectorIndex, selects};
 use super::localities;
 use crate::model::Locality;
 use crate::resources::Resources;
@@ -31,15 +32,12 @@ pub struct Workload {
     pub node: String,
     /// Where it is, if that is known.
     pub locality: Option<Locality>,
-    /// Whether it is the one to be served: what nobody says about it then, nobody will.
-    pub is_chosen: bool,
 }
 
 impl Workload {
     /// Whether it has all these labels; every workload has none.
     pub fn is_selected_by(&self, selector: &BTreeMap<String, String>) -> bool {
-        let mut labels = selector.iter();
-        labels.all(|(name, value)| self.labels.get(name) == Some(value))
+        selects(selector, &self.labels)
     }
 }
 
@@ -53,14 +51,20 @@ impl fmt::Display for Workload {
 /// fits none of them, one that has just its labels, in the namespace of the Gateway.
 pub fn workloads(resources: &Resources) -> Vec<Workload> {
     let mut all = written(resources);
-    let selectors = || {
-        let gateways = resources.istio.gateways.iter();
-        gateways.filter(|gateway| !gateway.spec.selector.is_empty())
-    };
-    all.retain(|workload| selectors().any(|g| workload.is_selected_by(&g.spec.selector)));
-    for gateway in selectors() {
+    let gateways = resources.istio.gateways.iter();
+    let gateways: Vec<_> = gateways
+        .filter(|gateway| !gateway.spec.selector.is_empty())
+        .collect();
+    let selectors = gateways.iter().map(|gateway| &gateway.spec.selector);
+    let by_selector = SelectorIndex::new(selectors.clone().map(|own| (0, "", own)));
+    all.retain(|workload| by_selector.first_selecting("", &workload.labels).is_some());
+    // One that an earlier selector tells of may fit later ones.
+    let own: Vec<_> = all.iter().map(|workload| workload.labels.clone()).collect();
+    let labels = own.iter().chain(selectors).map(|labels| ("", labels));
+    let by_label = LabelIndex::new(labels);
+    for (place, gateway) in (own.len()..).zip(gateways) {
         let selector = &gateway.spec.selector;
-        if !all.iter().any(|workload| workload.is_selected_by(selector)) {
+        if by_label.selected(None, selector).next() == Some(place) {
             all.push(Workload {
                 name: gateway.meta.name.clone(),
                 namespace: gateway.meta.namespace().to_owned(),
@@ -91,8 +95,19 @@ pub(super) fn written(resources: &Resources) -> Vec<Workload> {
             ..Workload::default()
         });
     }
-    for pod in &kubernetes.pods {
-        let own = Workload {
+    // What has the labels of one before it, it or its Deployment is a part of.
+    let deployments = kubernetes.deployments.iter();
+    let labels = deployments.map(|own| (own.meta.namespace(), &own.spec.template.metadata.labels));
+    let pods = kubernetes.pods.iter();
+    let labels = labels.chain(pods.map(|own| (own.meta.namespace(), &own.meta.labels)));
+    let labels = labels.enumerate();
+    let by_selector = SelectorIndex::new(labels.map(|(place, (around, own))| (place, around, own)));
+    for (place, pod) in (kubernetes.deployments.len()..).zip(&kubernetes.pods) {
+        let (namespace, labels) = (pod.meta.namespace(), &pod.meta.labels);
+        if by_selector.first_selecting(namespace, labels) != Some(place) {
+            continue;
+        }
+        all.push(Workload {
             name: pod.meta.name.clone(),
             namespace: pod.meta.namespace().to_owned(),
             labels: pod.meta.labels.clone(),
@@ -101,13 +116,7 @@ pub(super) fn written(resources: &Resources) -> Vec<Workload> {
             node: pod.spec.node_name.clone(),
             locality: localities::of_workload(kubernetes, &pod.meta.labels, &pod.spec),
             ..Workload::default()
-        };
-        let of_deployment = |other: &Workload| {
-            other.namespace == own.namespace && own.is_selected_by(&other.labels)
-        };
-        if !all.iter().any(of_deployment) {
-            all.push(own);
-        }
+        });
     }
     all
 }

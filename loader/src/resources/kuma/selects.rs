@@ -10,6 +10,7 @@ use super::mesh_tcp_route::MeshTcpRoute;
 use super::mesh_traffic_permission::MeshTrafficPermission;
 use super::policy::{Connection, Policy};
 use super::traffic_permission::TrafficPermission;
+use crate::model::kuma::SERVICE_TAG;
 use crate::resources::list::{Key, Selects};
 
 /// A resource with `targetRef`.
@@ -21,6 +22,11 @@ pub trait Targeted {
     fn to(&self) -> Vec<Option<&TargetRef>> {
         Vec::new()
     }
+
+    /// Whether it says anything about those who call whom it is for.
+    fn is_about_callers(&self) -> bool {
+        true
+    }
 }
 
 impl<C> Targeted for Policy<C> {
@@ -30,6 +36,10 @@ impl<C> Targeted for Policy<C> {
 
     fn to(&self) -> Vec<Option<&TargetRef>> {
         self.to.iter().map(|to| Some(&to.target_ref)).collect()
+    }
+
+    fn is_about_callers(&self) -> bool {
+        !self.rules.is_empty() || !self.from.is_empty()
     }
 }
 
@@ -72,6 +82,10 @@ impl<T: Targeted> Selects for T {
 
     fn what(&self) -> Vec<Vec<Key<'_>>> {
         self.to().into_iter().map(of_target).collect()
+    }
+
+    fn is_about_callers(&self) -> bool {
+        Targeted::is_about_callers(self)
     }
 }
 
@@ -126,7 +140,11 @@ fn of_target(target: Option<&TargetRef>) -> Vec<Key<'_>> {
     };
     match kind {
         "Mesh" | "MeshSubset" => {}
-        "MeshServiceSubset" => keys.push(Key::Name("MeshService", &target.name)),
+        "MeshServiceSubset" => {
+            // The name is the service, whatever the tags say.
+            keys.retain(|key| !matches!(key, Key::Tag(SERVICE_TAG, _)));
+            keys.push(Key::Name("MeshService", &target.name));
+        }
         _ if target.name.is_empty() => {
             let labels = target.labels.iter();
             keys.extend(labels.map(|(name, value)| Key::Label(name, value)));

@@ -1,5 +1,7 @@
 //! What is taken out of listeners and clusters.
 
+use std::collections::HashMap;
+
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 use envoy_types::pb::envoy::config::cluster::v3::cluster::{
     ClusterDiscoveryType, DiscoveryType, EdsClusterConfig,
@@ -20,9 +22,12 @@ use envoy_types::pb::google::protobuf::{Any, StringValue};
 use policy::PluginConfig;
 use prost::{Message, Name};
 
-use super::{EncodeError, Files, Stage, pack};
+use super::{EncodeError, Files, Stage};
 use crate::envoy::METADATA;
 use crate::hash::sha256_hex;
+
+/// The certificates of a bootstrap, by their names.
+pub(super) type Secrets<'a> = HashMap<&'a str, &'a Secret>;
 
 /// The endpoints of a cluster. One with DNS names keeps them: Envoy resolves names only in clusters.
 pub(super) fn cluster(cluster: &mut Cluster, files: &mut Files<'_>) -> Result<(), EncodeError> {
@@ -32,7 +37,7 @@ pub(super) fn cluster(cluster: &mut Cluster, files: &mut Files<'_>) -> Result<()
     }
     if let Some(endpoints) = cluster.load_assignment.take() {
         let path = path("endpoints", &cluster.name);
-        files.put(&path, &[endpoints], Stage::First)?;
+        files.put(&path, &endpoints, Stage::First)?;
         let kind = DiscoveryType::Eds.into();
         cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(kind));
         cluster.eds_cluster_config = Some(EdsClusterConfig {
@@ -46,7 +51,7 @@ pub(super) fn cluster(cluster: &mut Cluster, files: &mut Files<'_>) -> Result<()
 /// The routes, filters and certificates of all filter chains.
 pub(super) fn listener(
     listener: &mut Listener,
-    secrets: &[Secret],
+    secrets: &Secrets<'_>,
     files: &mut Files<'_>,
 ) -> Result<(), EncodeError> {
     forget_lines(listener.metadata.as_mut());
@@ -86,7 +91,7 @@ fn connection_manager(
     if routes && let Some(RouteSpecifier::RouteConfig(routes)) = manager.route_specifier {
         let name = routes.name.clone();
         let path = path("routes", &name);
-        files.put(&path, &[routes], Stage::Routes)?;
+        files.put(&path, &routes, Stage::Routes)?;
         manager.route_specifier = Some(RouteSpecifier::Rds(Rds {
             config_source: Some(files.source(&path)),
             route_config_name: name,
@@ -95,7 +100,7 @@ fn connection_manager(
     for filter in manager.http_filters.iter_mut().filter(|_| filters) {
         http_filter(filter, chain, files)?;
     }
-    *any = pack(&manager);
+    any.value = manager.encode_to_vec();
     Ok(())
 }
 
@@ -124,7 +129,7 @@ fn http_filter(
         name: filter.name.clone(),
         typed_config: Some(any.clone()),
     };
-    files.put(&path, &[config], stage)?;
+    files.put(&path, &config, stage)?;
     filter.config_type = Some(http_filter::ConfigType::ConfigDiscovery(
         ExtensionConfigSource {
             config_source: Some(files.source(&path)),
@@ -145,7 +150,7 @@ fn brings_table(wasm: &Wasm) -> bool {
 
 fn certificates(
     chain: &mut FilterChain,
-    secrets: &[Secret],
+    secrets: &Secrets<'_>,
     files: &Files<'_>,
 ) -> Result<(), EncodeError> {
     let Some(TransportSocket {
@@ -163,7 +168,7 @@ fn certificates(
                 inline(common, secrets);
             }
         }
-        *any = pack(&context);
+        any.value = context.encode_to_vec();
     }
     Ok(())
 }
@@ -176,19 +181,18 @@ fn from_files(context: &mut CommonTlsContext, files: &Files<'_>) {
 }
 
 /// Secrets of a bootstrap never change, so there are none in it.
-fn inline(context: &mut CommonTlsContext, secrets: &[Secret]) {
+fn inline(context: &mut CommonTlsContext, secrets: &Secrets<'_>) {
     let all = std::mem::take(&mut context.tls_certificate_sds_secret_configs);
     let (named, sourced): (Vec<_>, Vec<_>) = all
         .into_iter()
         .partition(|secret| secret.sds_config.is_none());
-    let named = |secret: &&Secret| named.iter().any(|name| name.name == secret.name);
-    let certificates = secrets
+    let named = named
         .iter()
-        .filter(named)
-        .filter_map(|secret| match &secret.r#type {
-            Some(secret::Type::TlsCertificate(pair)) => Some(pair.clone()),
-            _ => None,
-        });
+        .filter_map(|own| secrets.get(own.name.as_str()));
+    let certificates = named.filter_map(|secret| match &secret.r#type {
+        Some(secret::Type::TlsCertificate(pair)) => Some(pair.clone()),
+        _ => None,
+    });
     context.tls_certificates.extend(certificates);
     context.tls_certificate_sds_secret_configs = sourced;
 }

@@ -119,7 +119,7 @@ fn each_change_is_in_the_files_of_its_kind() {
 #[test]
 fn the_same_resources_are_the_same_files() {
     let (a, b) = (split(bootstrap(RESOURCES)), split(bootstrap(RESOURCES)));
-    assert_eq!(a.files, b.files);
+    assert_eq!(a, b);
 }
 
 #[test]
@@ -137,11 +137,11 @@ fn clusters_that_go_stay_for_a_while() {
     let text = RESOURCES.replace("name: backend}", "name: other}");
     let text = text.replace("kuma.io/service: backend", "kuma.io/service: other");
     let new = split(bootstrap(&text));
-    let both = new.clusters_with(&old).unwrap();
+    let both = new.clusters_with(&old);
     let response = DiscoveryResponse::decode(both.bytes.as_slice()).unwrap();
     assert_eq!(response.resources.len(), 2);
     assert_eq!(
-        new.clusters_with(&new).unwrap().bytes,
+        new.clusters_with(&new).bytes,
         new.files[Path::new(CLUSTERS)].bytes
     );
 }
@@ -167,7 +167,7 @@ fn secrets_of_a_listener(shares: Shares) -> CommonTlsContext {
     let mut listener = Listener {
         filter_chains: vec![FilterChain {
             transport_socket: Some(TransportSocket {
-                config_type: Some(ConfigType::TypedConfig(pack(&context))),
+                config_type: Some(ConfigType::TypedConfig(pack(&context).unwrap())),
                 ..TransportSocket::default()
             }),
             ..FilterChain::default()
@@ -183,7 +183,8 @@ fn secrets_of_a_listener(shares: Shares) -> CommonTlsContext {
         shares,
         made: BTreeMap::new(),
     };
-    parts::listener(&mut listener, &[secret], &mut files).unwrap();
+    let secrets = [("inline", &secret)].into();
+    parts::listener(&mut listener, &secrets, &mut files).unwrap();
     let socket = listener.filter_chains[0].transport_socket.take().unwrap();
     let Some(ConfigType::TypedConfig(any)) = socket.config_type else {
         panic!("no configuration");
@@ -274,7 +275,7 @@ fn secrets_in_files_count() {
     };
     let resources = bootstrap.static_resources.as_mut().unwrap();
     resources.clusters[0].transport_socket = Some(TransportSocket {
-        config_type: Some(ConfigType::TypedConfig(pack(&context))),
+        config_type: Some(ConfigType::TypedConfig(pack(&context).unwrap())),
         ..TransportSocket::default()
     });
     let other = resources.clusters[0].clone();

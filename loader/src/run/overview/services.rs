@@ -1,32 +1,38 @@
 //! What services are called by those who write resources; inside of a proxy they have longer names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::model::{Action, Listener, Port, Proxy, Role};
 
+/// What people call the service of each cluster, by the cluster's name.
+pub(super) struct Services<'a>(HashMap<&'a str, String>);
+
+impl<'a> Services<'a> {
+    pub(super) fn of(proxy: &'a Proxy) -> Self {
+        let clusters = proxy.clusters.iter();
+        let named = clusters.map(|cluster| {
+            let service = cluster.destination.get("kuma.io/service");
+            (
+                cluster.name.as_str(),
+                said(service.unwrap_or(&cluster.name)),
+            )
+        });
+        Self(named.collect())
+    }
+}
+
 /// The services that a listener's requests go to, as people call them.
-pub(super) fn backends(proxy: &Proxy, port: &Port, listener: &Listener) -> Vec<String> {
+pub(super) fn backends(services: &Services<'_>, port: &Port, listener: &Listener) -> Vec<String> {
     let routes = listener.virtual_hosts.iter().flat_map(|v| &v.routes);
     let of_routes = routes.filter_map(|route| match &route.action {
         Action::Forward(forward) => Some(&forward.clusters),
         Action::ForwardAsDecided | Action::Redirect(_) | Action::Respond { .. } => None,
     });
     let of_connections = listener.connections.iter().map(|c| &c.clusters);
-    let names: BTreeSet<_> = of_routes
-        .chain(of_connections)
-        .flatten()
-        .map(|weighted| weighted.cluster.as_str())
-        .collect();
-    let clusters = proxy.clusters.iter();
-    let services: BTreeSet<_> = clusters
-        .filter(|cluster| names.contains(cluster.name.as_str()))
-        .map(|cluster| {
-            let service = cluster.destination.get("kuma.io/service");
-            said(service.unwrap_or(&cluster.name))
-        })
-        .chain(decided(port))
-        .collect();
-    services.into_iter().collect()
+    let clusters = of_routes.chain(of_connections).flatten();
+    let named = clusters.filter_map(|weighted| services.0.get(weighted.cluster.as_str()).cloned());
+    let all: BTreeSet<_> = named.chain(decided(port)).collect();
+    all.into_iter().collect()
 }
 
 /// Where requests go that the filter chooses the destination of.

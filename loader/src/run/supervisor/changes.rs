@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 
 use super::{Supervisor, stream_logs};
-use crate::run::errors::Errors;
-use crate::run::reload::{Configuration, Refusal, apply, prove};
-use crate::run::status::{Refused, kind_of, now};
+use crate::run::reload::{Configuration, Refusal, apply};
+use crate::run::status::{Refused, now};
 use crate::run::swap::Running;
 
 /// The wait before a change is tried again that could not be: this, twice this, and so on.
@@ -33,10 +32,9 @@ impl Supervisor<'_> {
                 let mut status = self.status.lock();
                 status.reloads.applied += 1;
                 status.refused = None;
-                status.kind = kind_of(self.configuration.proxy.as_ref());
-                status.loaded = self.configuration.status();
+                status.show(&self.configuration.shown);
                 drop(status);
-                let hash = &self.configuration.hash;
+                let hash = self.configuration.hash();
                 self.output.talk(format_args!(
                     "meshgate: reloaded after {cause}: {hash}{note}"
                 ));
@@ -44,11 +42,10 @@ impl Supervisor<'_> {
             Ok(None) => {
                 let mut status = self.status.lock();
                 status.reloads.unchanged += 1;
-                status.kind = kind_of(self.configuration.proxy.as_ref());
-                status.loaded = self.configuration.status();
+                status.show(&self.configuration.shown);
                 let mended = status.refused.take().is_some();
                 drop(status);
-                let hash = &self.configuration.hash;
+                let hash = self.configuration.hash();
                 if mended {
                     self.output.talk(format_args!(
                         "meshgate: mended by {cause}: {hash} is what the resources say"
@@ -62,7 +59,7 @@ impl Supervisor<'_> {
                 self.output.report(&refusal.why, &refusal.findings);
                 self.output.talk(format_args!(
                     "meshgate: NOT RELOADED after {cause}: {} is still served",
-                    self.configuration.hash
+                    self.configuration.hash()
                 ));
                 self.refuse(refusal);
             }
@@ -80,30 +77,13 @@ impl Supervisor<'_> {
         let mut wanted = wanted?;
         let old = &self.configuration;
         let id = format!("{}.{}", wanted.proxy.mesh, wanted.proxy.name);
-        if old
-            .bootstrap
-            .node
-            .as_ref()
-            .is_some_and(|node| node.id != id)
-        {
+        if old.node.id != id {
             return Err(Refusal::new(&anyhow!(
                 "the resources are for another proxy now, {id}: start meshgate anew for it"
             )));
         }
         wanted.check_beside(&old.errors, color)?;
         wanted.begin(self.output)?;
-        let sources = wanted.sources.clone();
-        if wanted.bootstrap == old.bootstrap {
-            let errors = Errors::of(&wanted.findings);
-            let is_kept = errors == old.errors;
-            self.configuration.proxy = Some(wanted.proxy);
-            self.configuration.renewal = wanted.renewal;
-            self.configuration.errors = errors;
-            if !is_kept {
-                self.keep();
-            }
-            return Ok(None);
-        }
         stream_logs(
             &mut self.streamer,
             Some(&wanted.proxy),
@@ -111,31 +91,38 @@ impl Supervisor<'_> {
             self.output,
         )
         .map_err(|error| Refusal::failure(&error))?;
-        let new = prove(wanted, &self.directory, &self.program, color)?;
+        let (new, sources) = Configuration::of(wanted, &self.directory)?;
+        if new.split == old.split {
+            let is_kept = new.errors == old.errors && new.remembered() == old.remembered();
+            self.configuration = new;
+            if !is_kept {
+                self.keep();
+            }
+            return Ok(None);
+        }
+        new.prove(&self.directory, &self.program, &sources, color)?;
         let envoy = Running {
             directory: &self.directory,
             admin: &self.admin,
             words: &self.program.words,
             stop: &self.stop,
         };
-        let changed = apply(envoy, old, &new, &sources, color)?;
+        apply(envoy, old, &new, &sources, color)?;
         let needs_restart = new.split.bootstrap != old.split.bootstrap;
         self.configuration = new;
         self.keep();
-        let note = if needs_restart {
+        Ok(Some(if needs_restart {
             " (Envoy has the new name of the service after a restart)"
         } else {
             ""
-        };
-        Ok((changed || needs_restart).then_some(note))
+        }))
     }
 
     /// What is served goes on to be served if it cannot be kept.
     pub(super) fn keep(&self) {
-        let Configuration {
-            bootstrap, errors, ..
-        } = &self.configuration;
-        if let Err(error) = self.directory.keep(bootstrap, errors) {
+        let Configuration { whole, errors, .. } = &self.configuration;
+        let renewal = self.configuration.remembered();
+        if let Err(error) = self.directory.keep(whole, errors, renewal.as_ref()) {
             self.output.talk(format_args!(
                 "meshgate: a restart would not come up with what is served now: {error:#}"
             ));

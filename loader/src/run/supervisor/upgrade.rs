@@ -7,7 +7,6 @@ use anyhow::bail;
 use super::Supervisor;
 use super::processes::Drained;
 use crate::run::directory::Directory;
-use crate::run::reload::judge;
 
 impl Supervisor<'_> {
     /// The file of Envoy is another one. Only what closes no port is done unasked.
@@ -52,11 +51,7 @@ impl Supervisor<'_> {
         if !self.status.lock().envoy.ready {
             bail!("Envoy is not ready yet");
         }
-        judge(
-            &self.configuration.bootstrap,
-            &self.directory,
-            &self.program,
-        )?;
+        self.configuration.judge(&self.directory, &self.program)?;
         if self.program.base_id.is_none() {
             return Ok(Err("meshgate was started without --hot-restart".to_owned()));
         }

@@ -2,6 +2,7 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use prost::Message;
 use serde_json::json;
 use tempfile::TempDir;
 use tiny_http::{Response, Server};
@@ -137,7 +138,7 @@ fn whatever_envoy_refuses_is_put_back_and_leads_to_a_line() {
         let changed = resources.replacen(from, to, 1);
         let refused = refuse(resources, &changed, &counter, log, dump);
         let (sources, _, _) = source::read_text("edge.yaml", &changed);
-        let finding = blame::of_change(&refused, &bootstrap(&changed), &sources);
+        let finding = blame::of_change(&refused, &bootstrap(&changed).encode_to_vec(), &sources);
         let said = &finding.message;
         assert!(said.contains(message), "{to}: {said}");
         let (number, _) = sources.line_column(finding.span.expect(to));

@@ -96,7 +96,7 @@ impl Clusters<'_> {
             findings.push(finding.help("add them to its Service or ServiceEntry"));
         }
         made.protocol = port.protocol;
-        let rules = Rules::new(self.input, self.workload, &known, own);
+        let rules = Rules::new(self.input, &self.rules, &known, own);
         let calls = rules.apply(made, endpoints, "", port.number, findings);
         rules.secure(made, "", port.number, findings);
         Some(calls)

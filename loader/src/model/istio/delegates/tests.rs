@@ -54,7 +54,7 @@ fn found(root: &Value, delegate: &Value) -> Vec<(HttpRoute, Vec<HttpMatch>)> {
     let services = &resources.istio.virtual_services;
     let root = services.iter().find(|own| own.meta.name == "root").unwrap();
     let mut findings = Vec::new();
-    let entries = entries(input, root, &mut findings);
+    let entries = entries(&ByName::new(input), root, &mut findings);
     let found = entries.into_iter().map(|entry| {
         let matches = entry.matches.into_iter();
         let matches = matches.map(|own| own.matched.into_owned()).collect();

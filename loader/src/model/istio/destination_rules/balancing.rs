@@ -86,7 +86,6 @@ pub(super) fn localities(
     if let (Some(setting), Some((rule, path, _))) = (setting, balancer) {
         let path = path.field("localityLbSetting");
         if let Some(field) = spread::asks_where(setting)
-            && gateway.is_chosen
             && gateway.locality.is_none()
         {
             let message = "where the gateway is, is not known";

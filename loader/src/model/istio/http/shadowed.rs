@@ -2,12 +2,51 @@
 //!
 //! Istio serves the routes of all of them in the order of their age and names, and says nothing (istio/istio#37500).
 
-use std::collections::HashMap;
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 
+use crate::diagnostic::Diagnostic;
+use crate::model::kuma::Input;
 use crate::model::{Origin, PathMatch, Route, VirtualHost};
+use crate::resources::Resource;
+use crate::resources::istio::virtual_service::VirtualService;
+use crate::source::Span;
 
 /// So many earlier routes for one path are looked at; a host with more of them is no mistake.
 const MOST: usize = 64;
+
+/// What is asked again for each route that no request gets to.
+#[derive(Default)]
+pub(in crate::model::istio) struct Shadows<'a> {
+    services: OnceCell<HashMap<String, &'a Resource<VirtualService>>>,
+    /// The places of what is said already, as far as it has been looked at.
+    said: HashSet<Option<Span>>,
+    looked_at: usize,
+}
+
+impl<'a> Shadows<'a> {
+    /// The VirtualService that a route is of.
+    pub(super) fn service(
+        &self,
+        input: Input<'a>,
+        route: &Origin,
+    ) -> Option<&'a Resource<VirtualService>> {
+        let services = self.services.get_or_init(|| {
+            let all = input.resources.istio.virtual_services.iter().rev();
+            all.map(|own| (own.meta.to_string(), own)).collect()
+        });
+        services.get(&route.resource).copied()
+    }
+
+    /// Whether the same is said about the same place among `findings`, to which more are added only.
+    pub(super) fn is_said(&mut self, finding: &Diagnostic, findings: &[Diagnostic]) -> bool {
+        let more = findings.iter().skip(self.looked_at);
+        let more = more.filter(|other| other.code == finding.code);
+        self.said.extend(more.map(|other| other.span));
+        self.looked_at = findings.len();
+        self.said.contains(&finding.span)
+    }
+}
 
 /// A route that no request gets to, and the one that takes them all.
 pub(super) struct Shadowed<'h> {

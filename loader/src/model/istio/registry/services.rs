@@ -2,22 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 
+use super::listed::Listed;
 use super::{Backend, Service, ServicePort};
 use crate::model::istio::{localities, names};
-use crate::model::kuma::Input;
 use crate::model::{Locality, UpstreamProtocol};
 use crate::resources::Resource;
 use crate::resources::istio::service_entry::{Location, Resolution, ServiceEntry, WorkloadEntry};
-use crate::resources::kubernetes::endpoint_slice;
+use crate::resources::kubernetes::Pod;
 use crate::resources::kubernetes::endpoints::TargetRef;
 use crate::resources::kubernetes::service::Service as KubernetesService;
-use crate::resources::kubernetes::{Kubernetes, Pod};
 
-pub(super) fn of_kubernetes<'a>(
-    input: Input<'a>,
-    service: &'a Resource<KubernetesService>,
-) -> Service<'a> {
+/// The ports of a service.
+pub(super) fn ports_of(service: &Resource<KubernetesService>) -> Vec<ServicePort> {
     let ports = service.spec.ports.iter().filter_map(|port| {
         let number = u16::try_from(port.port).ok()?;
         let target = port.target_port.as_ref();
@@ -34,29 +32,36 @@ pub(super) fn of_kubernetes<'a>(
             target: target.unwrap_or(number),
         })
     });
+    ports.collect()
+}
+
+pub(super) fn of_kubernetes<'a>(
+    listed: &Listed<'a>,
+    service: &'a Resource<KubernetesService>,
+) -> Service<'a> {
     let meta = &service.meta;
     let is_alias = service.spec.kind == "ExternalName";
     Service {
         host: names::full(&meta.name, meta.namespace()),
         namespace: meta.namespace(),
         export_to: &[],
-        ports: ports.collect(),
+        ports: ports_of(service),
         alias: is_alias.then_some(service.spec.external_name.as_str()),
         is_external: false,
         is_passthrough: false,
         subject_names: &[],
         prefers: localities::preferred(meta, &service.spec.traffic_distribution),
-        workloads: backends_of(input, service),
+        workloads: backends_of(listed, service).into(),
     }
 }
 
 /// The addresses behind a service: those of its slices, or else of its Endpoints.
-fn backends_of(input: Input<'_>, service: &Resource<KubernetesService>) -> Vec<Backend> {
-    let kubernetes = &input.resources.kubernetes;
-    let namespace = service.meta.namespace();
+fn backends_of(listed: &Listed<'_>, service: &Resource<KubernetesService>) -> Vec<Backend> {
+    let (namespace, name) = (service.meta.namespace(), service.meta.name.as_str());
+    let pods = &listed.kubernetes().pods;
     let pod = |target: Option<&TargetRef>| {
         let target = target.filter(|target| target.kind == "Pod")?;
-        pod(input, namespace, &target.name)
+        pods.find(namespace, &target.name)
     };
     let named = |ports: &[crate::resources::kubernetes::endpoints::Port]| {
         let numbers = ports.iter().filter_map(|port| {
@@ -66,11 +71,7 @@ fn backends_of(input: Input<'_>, service: &Resource<KubernetesService>) -> Vec<B
         numbers.collect::<BTreeMap<_, _>>()
     };
     let mut backends = Vec::new();
-    let slices = kubernetes.endpoint_slices.iter().filter(|slice| {
-        slice.meta.namespace() == namespace
-            && slice.meta.labels.get(endpoint_slice::SERVICE) == Some(&service.meta.name)
-    });
-    for slice in slices {
+    for slice in listed.slices(namespace, name) {
         let ready = slice.spec.endpoints.iter();
         for endpoint in ready.filter(|endpoint| endpoint.conditions.ready != Some(false)) {
             let pod = pod(endpoint.target_ref.as_ref());
@@ -81,16 +82,14 @@ fn backends_of(input: Input<'_>, service: &Resource<KubernetesService>) -> Vec<B
             backends.extend(endpoint.addresses.first().map(|address| Backend {
                 ports: named(&slice.spec.ports),
                 only_these: true,
-                ..of_pod(kubernetes, address, pod, at)
+                ..of_pod(listed, address, pod, at)
             }));
         }
     }
     if !backends.is_empty() {
         return backends;
     }
-    let own = kubernetes.endpoints.iter().filter(|endpoints| {
-        endpoints.meta.namespace() == namespace && endpoints.meta.name == service.meta.name
-    });
+    let own = listed.endpoints(namespace, name).iter();
     for subset in own.flat_map(|endpoints| &endpoints.spec.subsets) {
         backends.extend(subset.addresses.iter().map(|address| {
             let at = At {
@@ -100,24 +99,15 @@ fn backends_of(input: Input<'_>, service: &Resource<KubernetesService>) -> Vec<B
             Backend {
                 ports: named(&subset.ports),
                 only_these: true,
-                ..of_pod(
-                    kubernetes,
-                    &address.ip,
-                    pod(address.target_ref.as_ref()),
-                    at,
-                )
+                ..of_pod(listed, &address.ip, pod(address.target_ref.as_ref()), at)
             }
         }));
     }
     backends
 }
 
-pub(super) fn of_entry<'a>(
-    input: Input<'a>,
-    entry: &'a Resource<ServiceEntry>,
-    host: &'a str,
-) -> Service<'a> {
-    let spec = &entry.spec;
+/// The ports of an entry.
+pub(super) fn ports_of_entry(spec: &ServiceEntry) -> Vec<ServicePort> {
     let ports = spec.ports.iter().filter_map(|port| {
         let number = u16::try_from(port.number).ok()?;
         let target = u16::try_from(port.target_port).ok();
@@ -129,35 +119,52 @@ pub(super) fn of_entry<'a>(
             target: target.filter(|&target| target > 0).unwrap_or(number),
         })
     });
-    let by_name = matches!(spec.resolution, Resolution::Dns | Resolution::DnsRoundRobin);
-    let namespace = entry.meta.namespace();
-    let written = |own: &WorkloadEntry| of_workload_entry(namespace, own);
-    let mut workloads: Vec<_> = spec.endpoints.iter().map(written).collect();
-    if workloads.is_empty() && by_name && !host.contains('*') {
-        workloads.push(written(&WorkloadEntry {
-            address: host.to_owned(),
-            ..WorkloadEntry::default()
-        }));
-    }
-    if let Some(selector) = &spec.workload_selector {
-        workloads.extend(selected(input, namespace, &selector.labels));
-    }
-    Service {
-        host: host.to_owned(),
-        namespace,
-        export_to: &spec.export_to,
-        ports: ports.collect(),
-        alias: None,
-        is_external: spec.location == Location::External,
-        is_passthrough: matches!(spec.resolution, Resolution::None | Resolution::DynamicDns),
-        subject_names: &spec.subject_alt_names,
-        prefers: localities::preferred(&entry.meta, ""),
-        workloads,
-    }
+    ports.collect()
 }
 
-fn pod<'a>(input: Input<'a>, namespace: &str, name: &str) -> Option<&'a Resource<Pod>> {
-    input.resources.kubernetes.pods.find(namespace, name)
+/// A service for each host of an entry.
+pub(super) fn of_entry<'a>(
+    listed: &Listed<'a>,
+    entry: &'a Resource<ServiceEntry>,
+) -> impl Iterator<Item = Service<'a>> {
+    let spec = &entry.spec;
+    let by_name = matches!(spec.resolution, Resolution::Dns | Resolution::DnsRoundRobin);
+    let namespace = entry.meta.namespace();
+    let written = move |own: &WorkloadEntry| of_workload_entry(namespace, own);
+    let selector = spec.workload_selector.as_ref();
+    let selected = selector.map(|selector| selected(listed, namespace, &selector.labels));
+    let selected = selected.unwrap_or_default();
+    let endpoints = spec.endpoints.iter().map(written);
+    let all: Rc<[Backend]> = endpoints.chain(selected.iter().cloned()).collect();
+    let ports = ports_of_entry(spec);
+    spec.hosts.iter().map(move |host| {
+        // Without endpoints of its own a host is where its name leads.
+        let is_own = spec.endpoints.is_empty() && by_name && !host.contains('*');
+        let own = is_own.then(|| {
+            written(&WorkloadEntry {
+                address: host.clone(),
+                ..WorkloadEntry::default()
+            })
+        });
+        let workloads = match own {
+            Some(own) => std::iter::once(own)
+                .chain(selected.iter().cloned())
+                .collect(),
+            None => Rc::clone(&all),
+        };
+        Service {
+            host: host.clone(),
+            namespace,
+            export_to: &spec.export_to,
+            ports: ports.clone(),
+            alias: None,
+            is_external: spec.location == Location::External,
+            is_passthrough: matches!(spec.resolution, Resolution::None | Resolution::DynamicDns),
+            subject_names: &spec.subject_alt_names,
+            prefers: localities::preferred(&entry.meta, ""),
+            workloads,
+        }
+    })
 }
 
 /// Where an address is, as those say that list it.
@@ -168,10 +175,11 @@ struct At<'a> {
 }
 
 /// What is at an address, with what its Pod says.
-fn of_pod(of: &Kubernetes, address: &str, pod: Option<&Resource<Pod>>, at: At<'_>) -> Backend {
+fn of_pod(listed: &Listed<'_>, address: &str, pod: Option<&Resource<Pod>>, at: At<'_>) -> Backend {
+    let of = listed.kubernetes();
     let account = pod.and_then(|pod| account(pod.meta.namespace(), &pod.spec.service_account_name));
     let locality = pod.and_then(|pod| localities::of_pod(of, pod));
-    let locality = locality.or_else(|| localities::of_address(of, at.node, at.zone));
+    let locality = locality.or_else(|| listed.zones.of_address(at.node, at.zone));
     let node = pod.map(|pod| pod.spec.node_name.as_str());
     let node = node.filter(|node| !node.is_empty()).unwrap_or(at.node);
     let unlabelled = BTreeMap::new();
@@ -211,33 +219,29 @@ fn of_workload_entry(namespace: &str, entry: &WorkloadEntry) -> Backend {
 }
 
 /// The WorkloadEntries of a namespace with these labels, and its Pods, where Endpoints say what address they have.
-fn selected(input: Input<'_>, namespace: &str, labels: &BTreeMap<String, String>) -> Vec<Backend> {
-    let has_labels = |own: &BTreeMap<String, String>| {
-        let mut wanted = labels.iter();
-        wanted.all(|(name, value)| own.get(name) == Some(value))
-    };
-    let entries = input.resources.istio.workload_entries.iter();
+fn selected(
+    listed: &Listed<'_>,
+    namespace: &str,
+    labels: &BTreeMap<String, String>,
+) -> Vec<Backend> {
+    let all = &listed.input.resources.istio.workload_entries;
+    let entries = listed.workload_entries().selected(Some(namespace), labels);
     let entries = entries
-        .filter(|entry| entry.meta.namespace() == namespace && has_labels(&entry.spec.labels))
+        .filter_map(|place| all.get(place))
         .map(|entry| of_workload_entry(namespace, &entry.spec));
-    let slices = input.resources.kubernetes.endpoint_slices.iter();
-    let endpoints = slices
-        .filter(|slice| slice.meta.namespace() == namespace)
-        .flat_map(|slice| &slice.spec.endpoints);
-    let pods = endpoints
-        .filter_map(|endpoint| {
-            let target = endpoint.target_ref.as_ref()?;
-            let pod = pod(input, namespace, &target.name)?;
-            let address = endpoint.addresses.first()?;
-            let at = At {
-                node: &endpoint.node_name,
-                zone: &endpoint.zone,
-            };
-            has_labels(&pod.meta.labels)
-                .then(|| of_pod(&input.resources.kubernetes, address, Some(pod), at))
-        })
-        .filter(|backend| backend.address.parse::<IpAddr>().is_ok());
-    entries.chain(pods).collect()
+    let pods = listed.pods();
+    let found = pods.by_label.selected(Some(namespace), labels);
+    let found = found.filter_map(|place| {
+        let (pod, endpoint) = pods.all.get(place)?;
+        let address = endpoint.addresses.first()?;
+        let at = At {
+            node: &endpoint.node_name,
+            zone: &endpoint.zone,
+        };
+        let is_address = address.parse::<IpAddr>().is_ok();
+        is_address.then(|| of_pod(listed, address, Some(pod), at))
+    });
+    entries.chain(found).collect()
 }
 
 fn is_udp(protocol: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Prefixes that hold later prefixes (`genMatchHTTPRoutes` and `coveredValidation`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::resources::istio::http_route::{HttpMatch, HttpRoute, StringMatch};
 use crate::resources::report::Report;
@@ -25,9 +25,22 @@ struct Entry<'a> {
     without: BTreeMap<&'a str, String>,
 }
 
+/// What is the same in two entries of which one holds the other, but that its prefix is longer: the prefix, the port,
+/// and the names of headers and parameters.
+type Key<'a> = (&'a str, u32, [Vec<&'a str>; 3]);
+
+impl<'a> Entry<'a> {
+    fn key(&self, prefix: &'a str) -> Key<'a> {
+        let lists = [&self.headers, &self.query, &self.without];
+        let names = lists.map(|list| list.keys().copied().collect());
+        (prefix, self.port, names)
+    }
+}
+
 /// Names matches that hold nothing which an earlier one does not hold.
 pub(super) fn check(report: &mut Report<'_>, routes: &[HttpRoute]) {
     let mut entries: Vec<Entry<'_>> = Vec::new();
+    let mut by_key: HashMap<Key<'_>, Vec<usize>> = HashMap::new();
     // What is there already is named as that.
     let mut seen = HashSet::new();
     for (index, route) in routes.iter().enumerate() {
@@ -45,9 +58,13 @@ pub(super) fn check(report: &mut Report<'_>, routes: &[HttpRoute]) {
             let Some(entry) = entry(route, of, index, at) else {
                 continue;
             };
-            let earlier =
-                |first: &&Entry<'_>| first.prefix != entry.prefix && covers(first, &entry);
-            for first in entries.iter().filter(earlier).take(MOST) {
+            // Only these can hold it.
+            let lengths = entry.prefix.char_indices().map(|(at, _)| at);
+            let shorter = lengths.filter_map(|at| by_key.get(&entry.key(entry.prefix.get(..at)?)));
+            let mut shorter: Vec<usize> = shorter.flatten().copied().collect();
+            shorter.sort_unstable();
+            let shorter = shorter.into_iter().filter_map(|place| entries.get(place));
+            for first in shorter.filter(|first| covers(first, &entry)).take(MOST) {
                 let said = format!("{} of prefix {}", entry.name, entry.prefix);
                 let before = format!(
                     "{} of prefix {} on {}",
@@ -55,6 +72,8 @@ pub(super) fn check(report: &mut Report<'_>, routes: &[HttpRoute]) {
                 );
                 ineffective(report, &entry.path, &entry.rule, &said, &before);
             }
+            let known = by_key.entry(entry.key(entry.prefix)).or_default();
+            known.push(entries.len());
             entries.push(entry);
         }
     }
