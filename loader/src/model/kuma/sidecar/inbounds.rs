@@ -28,6 +28,7 @@ pub(super) fn ports(
     let mut ports = Vec::new();
     let is_permissive = own.around.is_permissive();
     let mut names = Names::default();
+    let for_logs = own.for_logs();
     let resources = own.input.resources;
     let has_older = LazyCell::new(|| permissions::has_older(resources, own.mesh(), &own.tags));
     let inbounds = own.dataplane.spec.networking.inbound.iter().enumerate();
@@ -48,7 +49,6 @@ pub(super) fn ports(
         let side = Side::Sidecar(own.dataplane, &sections);
         let policies = Policies::of_any(resources, side, std::slice::from_ref(&inbound.tags));
         policies::name_partial(&policies, findings);
-        let for_logs = own.for_logs();
         policies::inbound(&policies, &for_logs, &mut listener, &mut cluster, clusters);
         clusters.push(cluster);
         let mesh = own.mesh();
