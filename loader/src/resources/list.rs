@@ -53,6 +53,11 @@ pub trait Selects {
 
     /// What of theirs it is about, by its entries. Nothing if it does not say.
     fn what(&self) -> Vec<Vec<Key<'_>>>;
+
+    /// Whether it says anything about those who call whom it is for, and not only about what those call.
+    fn is_about_callers(&self) -> bool {
+        true
+    }
 }
 
 /// Resources in the order of the input.
@@ -61,6 +66,8 @@ pub struct List<T> {
     all: Vec<Resource<T>>,
     /// Made by the first search.
     index: OnceLock<Index>,
+    /// Those that say something about callers, by whom they are for; made by the first search for them.
+    callers: OnceLock<Buckets>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,6 +81,7 @@ impl<T> Default for List<T> {
         Self {
             all: Vec::new(),
             index: OnceLock::new(),
+            callers: OnceLock::new(),
         }
     }
 }
@@ -100,17 +108,31 @@ impl<T> List<T> {
     pub fn push(&mut self, resource: Resource<T>) {
         self.all.push(resource);
         self.index = OnceLock::new();
+        self.callers = OnceLock::new();
     }
 }
 
 impl<T: Selects> List<T> {
     /// The places of those that can be for whoever has these keys, in order.
     pub fn of(&self, keys: &[Sought]) -> Vec<usize> {
-        let whom = &self.index().whom;
-        let mut places: Vec<_> = whom.find(keys).map(|(place, _)| place).collect();
-        places.sort_unstable();
-        places.dedup();
-        places
+        self.index().whom.places(keys)
+    }
+
+    /// Those of them that say something about callers: where each service has a policy for whoever calls it, they are
+    /// thousands that say nothing.
+    pub fn of_callers(&self, keys: &[Sought]) -> Vec<usize> {
+        let callers = self.callers.get_or_init(|| {
+            let mut rows = Vec::new();
+            for (place, resource) in self.all.iter().enumerate() {
+                if resource.spec.is_about_callers() {
+                    let mesh = resource.meta.mesh.as_str();
+                    let whom = resource.spec.whom().into_iter();
+                    rows.extend(whom.map(|keys| Row::new(mesh, (place, 0), &keys, 1)));
+                }
+            }
+            Buckets::new(&rows)
+        });
+        callers.places(keys)
     }
 
     /// How many entries those have.
@@ -205,6 +227,13 @@ impl Buckets {
     fn find(&self, keys: &[Sought]) -> impl Iterator<Item = (usize, usize)> {
         let buckets = keys.iter().filter_map(|key| self.0.get(key));
         buckets.flat_map(|bucket| &bucket.entries).copied()
+    }
+
+    fn places(&self, keys: &[Sought]) -> Vec<usize> {
+        let mut places: Vec<_> = self.find(keys).map(|(place, _)| place).collect();
+        places.sort_unstable();
+        places.dedup();
+        places
     }
 
     fn weight(&self, keys: &[Sought]) -> usize {

@@ -130,3 +130,6 @@ impl<'a> Lookup<'a> {
         zone_egress::zone_egress(self, egress, findings)
     }
 }
+
+#[cfg(test)]
+mod tests;

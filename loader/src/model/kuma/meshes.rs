@@ -54,9 +54,7 @@ pub fn all(input: Input<'_>) -> BTreeMap<String, Mtls> {
 }
 
 /// Each Mesh that has mTLS, with it; of a name that is given twice it is the first one's.
-pub fn authorities<'a>(
-    input: Input<'a>,
-) -> impl Iterator<Item = (&'a Resource<Mesh>, Mtls)> + use<'a> {
+pub fn authorities(input: Input<'_>) -> impl Iterator<Item = (&Resource<Mesh>, Mtls)> {
     let meshes = &input.resources.meshes;
     let mut first: HashMap<&str, &Resource<Mesh>> = HashMap::with_capacity(meshes.len());
     for mesh in meshes {

@@ -22,6 +22,11 @@ pub trait Targeted {
     fn to(&self) -> Vec<Option<&TargetRef>> {
         Vec::new()
     }
+
+    /// Whether it says anything about those who call whom it is for.
+    fn is_about_callers(&self) -> bool {
+        true
+    }
 }
 
 impl<C> Targeted for Policy<C> {
@@ -31,6 +36,10 @@ impl<C> Targeted for Policy<C> {
 
     fn to(&self) -> Vec<Option<&TargetRef>> {
         self.to.iter().map(|to| Some(&to.target_ref)).collect()
+    }
+
+    fn is_about_callers(&self) -> bool {
+        !self.rules.is_empty() || !self.from.is_empty()
     }
 }
 
@@ -73,6 +82,10 @@ impl<T: Targeted> Selects for T {
 
     fn what(&self) -> Vec<Vec<Key<'_>>> {
         self.to().into_iter().map(of_target).collect()
+    }
+
+    fn is_about_callers(&self) -> bool {
+        Targeted::is_about_callers(self)
     }
 }
 

@@ -91,14 +91,14 @@ impl<'a> Addresses<'a> {
         places.into_iter().filter(|place| {
             self.all.get(*place).is_some_and(|found| {
                 let port = found.service.spec.matching.port;
+                let is_port = matches!(backend.port, 0) || backend.port == port;
                 let BackendRef {
                     name,
                     namespace,
                     labels,
                     ..
                 } = backend;
-                [0, port].contains(&backend.port)
-                    && is_named(found.service, name, namespace, labels)
+                is_port && is_named(found.service, name, namespace, labels)
             })
         })
     }

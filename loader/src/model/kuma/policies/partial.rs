@@ -19,7 +19,7 @@ pub(in crate::model::kuma) fn name_partial(
     for_some(policies, &all.mesh_circuit_breakers, false, findings);
     for_some(policies, &all.mesh_fault_injections, false, findings);
     for_some(policies, &all.mesh_rate_limits, true, findings);
-    let matched = policies.matched(&all.mesh_rate_limits);
+    let matched = policies.about_callers(&all.mesh_rate_limits);
     for policy in matched {
         connection_rates(policy, findings);
     }
@@ -34,7 +34,7 @@ pub(super) fn name_partial_of_egress(policies: &Policies<'_>, findings: &mut Vec
     let all = policies.resources;
     for_some(policies, &all.mesh_fault_injections, false, findings);
     for_some(policies, &all.mesh_rate_limits, true, findings);
-    let matched = policies.matched(&all.mesh_rate_limits);
+    let matched = policies.about_callers(&all.mesh_rate_limits);
     for policy in matched {
         connection_rates(policy, findings);
     }
@@ -52,7 +52,7 @@ fn for_some<C>(
     let mut say = |policy: &Resource<Policy<C>>, path: &Path| {
         findings.push(unserved(policy, keeps_out, path));
     };
-    for policy in policies.matched(all) {
+    for policy in policies.about_callers(all) {
         for (index, rule) in policy.spec.rules.iter().enumerate() {
             // Validation has warned about it.
             if keeps_out && !rule.matches.is_empty() {

@@ -92,7 +92,7 @@ impl<'a> Policies<'a> {
     /// What the policies' `rules`, or the older `from`, say together for all clients.
     pub(super) fn inbound<C: Overlay + Default>(&self, all: &List<Policy<C>>) -> Option<C> {
         let is_gateway = matches!(self.side, Side::Gateway(_));
-        merged(self.matched(all).into_iter().flat_map(|policy| {
+        merged(self.about_callers(all).into_iter().flat_map(|policy| {
             let rules = policy.spec.rules.iter();
             let is_egress = matches!(self.side, Side::Egress(_));
             let rules = rules.filter(move |rule| rule.matches.is_empty() && !is_egress);
@@ -110,7 +110,7 @@ impl<'a> Policies<'a> {
         all: &'p List<Policy<C>>,
     ) -> impl Iterator<Item = (&'p [ClientMatch], &'p C)> + use<'p, C> {
         let is_gateway = matches!(self.side, Side::Gateway(_));
-        self.matched(all).into_iter().flat_map(move |policy| {
+        self.about_callers(all).into_iter().flat_map(move |policy| {
             let rules = policy.spec.rules.iter();
             let rules = rules.map(|rule| (&*rule.matches, &rule.conf));
             let from = policy.spec.from.iter();
@@ -124,7 +124,13 @@ impl<'a> Policies<'a> {
         &self,
         all: &'p List<T>,
     ) -> Vec<&'p Resource<T>> {
-        let matched = sorted(self.reached(all, None)).into_iter();
+        let matched = sorted(self.reached(all, None, List::of)).into_iter();
+        matched.map(|reached| reached.policy).collect()
+    }
+
+    /// Those of them that say something about callers.
+    pub(super) fn about_callers<'p, T: Targeted>(&self, all: &'p List<T>) -> Vec<&'p Resource<T>> {
+        let matched = sorted(self.reached(all, None, List::of_callers)).into_iter();
         matched.map(|reached| reached.policy).collect()
     }
 
@@ -154,7 +160,7 @@ impl<'a> Policies<'a> {
             });
             reached.collect()
         } else {
-            let mut reached = self.reached(all, to.route());
+            let mut reached = self.reached(all, to.route(), List::of);
             for Reached {
                 policy, entries, ..
             } in &mut reached
@@ -169,11 +175,12 @@ impl<'a> Policies<'a> {
             .collect()
     }
 
-    /// The policies that hold, in the order of the input.
+    /// The policies that hold, of those that `find` finds, in the order of the input.
     fn reached<'p, T: Targeted>(
         &self,
         all: &'p List<T>,
         route: Option<&str>,
+        find: fn(&List<T>, &[Sought]) -> Vec<usize>,
     ) -> Vec<Reached<'p, T>> {
         if all.is_empty() {
             return Vec::new();
@@ -190,10 +197,10 @@ impl<'a> Policies<'a> {
             add((0..all.len()).collect(), &[]);
         } else {
             let keys = self.keys();
-            add(all.of(&keys.common), self.listeners);
-            add(all.of(self.key_of(route).as_slice()), self.listeners);
+            add(find(all, &keys.common), self.listeners);
+            add(find(all, self.key_of(route).as_slice()), self.listeners);
             for (listener, own) in self.listeners.iter().zip(&keys.listeners) {
-                add(all.of(own), std::slice::from_ref(listener));
+                add(find(all, own), std::slice::from_ref(listener));
             }
         }
         let reached = reached.into_values().map(|(policy, rank)| Reached {

@@ -42,8 +42,8 @@ impl<'a> Entrances<'a> {
             let own = dataplane.spec.networking.gateway.as_ref();
             for listener in listeners(gateway) {
                 let tags = [&listener.tags, &gateway.spec.tags].into_iter();
-                let tags = tags.chain(own.map(|gateway| &gateway.tags));
-                let service = tags.filter_map(|tags| tags.get(SERVICE_TAG)).next();
+                let mut tags = tags.chain(own.map(|gateway| &gateway.tags));
+                let service = tags.find_map(|tags| tags.get(SERVICE_TAG));
                 let of_service = entrances.by_service.entry(service.unwrap_or_default());
                 let entrance = (dataplane, gateway, listener);
                 of_service.or_default().push(entrance);

@@ -161,11 +161,11 @@ fn hosts(
     let mut backends = Backends::new(own.around, own.identity.as_ref(), findings);
     let mut services = HashMap::new();
     let hostnames = own.around.hostnames(findings);
-    let mut named = HashSet::new();
+    let mut seen = HashSet::new();
     for known in own.around.outside().all() {
         let service = known.resource;
         // Of several with one name, the first has the hostnames.
-        let is_first = named.insert(&service.meta.name);
+        let is_first = seen.insert(&service.meta.name);
         let names = hostnames.get(&service.meta.name).filter(|_| is_first);
         let mut names = names.cloned().unwrap_or_default();
         names.retain(|name| !taken.contains(name));

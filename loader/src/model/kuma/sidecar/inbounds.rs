@@ -1,5 +1,6 @@
 //! Ports for those who call the service (Kuma `pkg/xds/generator/inbound_proxy_generator.go` at 2.14.3).
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -27,6 +28,9 @@ pub(super) fn ports(
     let mut ports = Vec::new();
     let is_permissive = own.around.is_permissive();
     let mut names = Names::default();
+    let for_logs = own.for_logs();
+    let resources = own.input.resources;
+    let has_older = LazyCell::new(|| permissions::has_older(resources, own.mesh(), &own.tags));
     let inbounds = own.dataplane.spec.networking.inbound.iter().enumerate();
     for (index, inbound) in inbounds.filter(|(_, inbound)| is_served(inbound)) {
         let path = Path::of("networking.inbound").index(index);
@@ -43,10 +47,8 @@ pub(super) fn ports(
         let mut listener = listener(inbound, cluster.name.clone(), origin);
         let sections = [section(inbound)];
         let side = Side::Sidecar(own.dataplane, &sections);
-        let resources = own.input.resources;
         let policies = Policies::of_any(resources, side, std::slice::from_ref(&inbound.tags));
         policies::name_partial(&policies, findings);
-        let for_logs = own.for_logs();
         policies::inbound(&policies, &for_logs, &mut listener, &mut cluster, clusters);
         clusters.push(cluster);
         let mesh = own.mesh();
@@ -57,7 +59,8 @@ pub(super) fn ports(
                     policies::is_permissive(&policies).unwrap_or(is_permissive)
                 }),
                 permission: is_permissive.is_some().then(|| {
-                    permissions::of_inbound(resources, mesh, &inbound.tags, &own.tags, &policies)
+                    let has_older = || *has_older;
+                    permissions::of_inbound(resources, mesh, &inbound.tags, has_older, &policies)
                 }),
             }),
             address,

@@ -18,24 +18,30 @@ use crate::resources::kuma::traffic_permission::TrafficPermission;
 use crate::resources::list::sought;
 use crate::resources::{Resource, Resources};
 
-/// Who may call an inbound with these tags of a mesh with mTLS; `inbounds` are those of all inbounds of its Dataplane.
+/// Who may call an inbound with these tags of a mesh with mTLS; `has_older` is whether [`has_older`] holds for its
+/// Dataplane.
 pub(super) fn of_inbound(
     resources: &Resources,
     mesh: &str,
     tags: &Tags,
-    inbounds: &[Tags],
+    has_older: impl FnOnce() -> bool,
     policies: &Policies<'_>,
 ) -> Permission {
     let newer = policies.matched(&resources.mesh_traffic_permissions);
     if newer.iter().any(|policy| !policy.spec.rules.is_empty()) {
         return by_rules(&newer);
     }
-    let older = |tags: &Tags| best_older(resources, mesh, tags);
-    if newer.is_empty() && inbounds.iter().any(|tags| older(tags).is_some()) {
-        return by_tags(mesh, older(tags));
+    if newer.is_empty() && has_older() {
+        return by_tags(mesh, best_older(resources, mesh, tags));
     }
     let entries: Vec<_> = newer.iter().flat_map(|policy| &policy.spec.from).collect();
     by_entries(mesh, &entries)
+}
+
+/// Whether the older kind is for any of the inbounds with these tags: then it is for all of the Dataplane.
+pub(super) fn has_older(resources: &Resources, mesh: &str, inbounds: &[Tags]) -> bool {
+    let mut inbounds = inbounds.iter();
+    inbounds.any(|tags| best_older(resources, mesh, tags).is_some())
 }
 
 /// Who may reach an `ExternalService` with these tags through an egress: as `from` says, or the older kind where no

@@ -65,7 +65,7 @@ impl Destinations {
     }
 
     fn by_routes(&mut self, mesh: &InMesh<'_>) {
-        for route in mesh.mesh_http_routes.iter() {
+        for route in &mesh.mesh_http_routes {
             for to in &route.spec.to {
                 for rule in &to.rules {
                     let backends = rule.conf.backend_refs.as_deref().unwrap_or_default();
@@ -73,7 +73,7 @@ impl Destinations {
                 }
             }
         }
-        for route in mesh.mesh_tcp_routes.iter() {
+        for route in &mesh.mesh_tcp_routes {
             for to in &route.spec.to {
                 for rule in &to.rules {
                     self.by_rule(Some(&to.target_ref), &rule.conf.backend_refs);
@@ -94,7 +94,7 @@ impl Destinations {
     }
 
     fn by_gateways(&mut self, mesh: &InMesh<'_>) {
-        for route in mesh.mesh_gateway_routes.iter() {
+        for route in &mesh.mesh_gateway_routes {
             let conf = route.spec.conf.iter();
             let http = conf.clone().flat_map(|conf| &conf.http);
             let http = http.flat_map(|http| &http.rules).map(|rule| &rule.backends);
@@ -104,7 +104,7 @@ impl Destinations {
                 self.add(&backend.destination);
             }
         }
-        for gateway in mesh.mesh_gateways.iter() {
+        for gateway in &mesh.mesh_gateways {
             let listeners = gateway.spec.conf.iter().flat_map(|conf| &conf.listeners);
             for listener in listeners.filter(|listener| listener.cross_mesh) {
                 for selector in &gateway.spec.selectors {
@@ -120,7 +120,7 @@ impl Destinations {
     }
 
     fn by_names(&mut self, mesh: &InMesh<'_>, available: &[&AvailableService]) {
-        for outbound in mesh.virtual_outbounds.iter() {
+        for outbound in &mesh.virtual_outbounds {
             for service in available {
                 let mut selectors = outbound.spec.selectors.iter();
                 if !selectors.any(|selector| service.tags.matched_by(&selector.tags)) {
