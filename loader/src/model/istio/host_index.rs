@@ -24,27 +24,33 @@ impl HostIndex {
 
     /// Whose hosts hold `host` or are held by it ([`policy::istio::matches`]), in rising order.
     pub(crate) fn meeting(&self, host: &str) -> BTreeSet<usize> {
+        self.each_meeting(host).collect()
+    }
+
+    /// The same in no order, some of them more than once: for whoever stops at one of them.
+    pub(crate) fn each_meeting(&self, host: &str) -> impl Iterator<Item = usize> {
         let (is_wildcard, end) = match host.strip_prefix('*') {
             Some(end) => (true, turned(end)),
             None => (false, turned(host)),
         };
-        let wider = end.char_indices().map(|(at, _)| at).chain([end.len()]);
-        let wider = wider.filter_map(|at| self.wildcards.get(end.get(..at)?));
-        let mut found: BTreeSet<usize> = wider.flatten().copied().collect();
-        if is_wildcard {
-            found.extend(beginning(&self.names, &end));
-            found.extend(beginning(&self.wildcards, &end));
-        } else {
-            found.extend(self.names.get(&end).into_iter().flatten());
-        }
-        found
+        let ends = end.char_indices().map(|(at, _)| at).chain([end.len()]);
+        let wider: Vec<_> = ends
+            .filter_map(|at| self.wildcards.get(end.get(..at)?))
+            .collect();
+        let same = self.names.get(&end).filter(|_| !is_wildcard);
+        let narrower = is_wildcard.then(|| {
+            let names = beginning(&self.names, &end);
+            names.chain(beginning(&self.wildcards, &end))
+        });
+        let met = wider.into_iter().chain(same).flatten();
+        met.chain(narrower.into_iter().flatten()).copied()
     }
 }
 
 fn beginning<'m>(
     map: &'m BTreeMap<String, Vec<usize>>,
     start: &str,
-) -> impl Iterator<Item = &'m usize> {
+) -> impl Iterator<Item = &'m usize> + use<'m> {
     let start = start.to_owned();
     let from = map.range(start.clone()..);
     from.take_while(move |(name, _)| name.starts_with(&start))
