@@ -209,6 +209,7 @@ impl Configuration {
         judgement
     }
 }
+
 /// Gives `new` to a running Envoy.
 pub(super) fn apply(
     envoy: Running<'_>,

@@ -108,7 +108,7 @@ impl<'a> Lookup<'a> {
 }
 
 impl<'a> Lookup<'a> {
-    /// What the proxy of `dataplane` has to do, as [`super::proxy`] says.
+    /// What the proxy of `dataplane` has to do, as [`super::proxy()`] says.
     pub fn proxy(
         &'a self,
         dataplane: &'a Resource<Dataplane>,
@@ -121,7 +121,7 @@ impl<'a> Lookup<'a> {
         sidecar::sidecar(self, dataplane, address, findings)
     }
 
-    /// What the proxy of an egress has to do, as [`super::zone_egress`] says.
+    /// What the proxy of an egress has to do, as [`super::zone_egress()`] says.
     pub fn zone_egress(
         &'a self,
         egress: &'a Resource<ZoneEgress>,
