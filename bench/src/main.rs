@@ -19,6 +19,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use serde_json::Value;
 use system_tests::envoy::{Envoy, NEWEST};
 use system_tests::{checkout, wasm_host};
 
@@ -42,7 +43,7 @@ struct Args {
     /// Nothing is measured: the page and the plot are written again from `docs/performance.json`.
     #[arg(long)]
     page: bool,
-    /// Nothing else is measured than what loading costs, and nothing is written.
+    /// Nothing else is measured than what loading costs: the rest of the page stays as it is.
     #[arg(long)]
     loader: bool,
     /// Nothing else is measured than what these arguments of `meshgate` cost.
@@ -56,16 +57,14 @@ async fn main() -> anyhow::Result<()> {
     if !args.meshgate.is_empty() {
         return loader::load_here(&args.meshgate);
     }
-    if args.loader {
-        println!("{}", loader::measure().await?.page());
-        return Ok(());
-    }
     let docs = checkout().join("docs");
-    if args.page {
+    if args.page || args.loader {
         let json = fs::read_to_string(docs.join("performance.json"))?;
-        let report: Report = serde_json::from_str(&json)?;
-        fs::write(docs.join("performance.md"), report.page())?;
-        return Ok(fs::write(docs.join("performance.svg"), report.plot())?);
+        let mut report: Value = serde_json::from_str(&json)?;
+        if args.loader {
+            report["loader"] = serde_json::to_value(loader::measure().await?)?;
+        }
+        return write(&serde_json::from_value(report)?, &docs);
     }
     let (mut effort, mut requests) = if args.quick {
         let effort = Effort {
@@ -121,15 +120,19 @@ async fn main() -> anyhow::Result<()> {
         },
         loader,
     };
-    let page = report.page();
-    if !args.quick {
-        fs::write(docs.join("performance.md"), &page)?;
-        fs::write(docs.join("performance.svg"), report.plot())?;
-        let json = serde_json::to_string_pretty(&report)? + "\n";
-        fs::write(docs.join("performance.json"), json)?;
+    println!("{}", report.page());
+    if args.quick {
+        return Ok(());
     }
-    println!("{page}");
-    Ok(())
+    write(&report, &docs)
+}
+
+/// The page, the plot and the figures.
+fn write(report: &Report, docs: &Path) -> anyhow::Result<()> {
+    fs::write(docs.join("performance.md"), report.page())?;
+    fs::write(docs.join("performance.svg"), report.plot())?;
+    let json = serde_json::to_string_pretty(report)? + "\n";
+    Ok(fs::write(docs.join("performance.json"), json)?)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]

@@ -180,8 +180,7 @@ impl Report {
             self.endurance.requests
         );
         goals.push((what, mebibytes(grown as u64), 0.0, None));
-        let loader = self.loader.goals().into_iter();
-        goals.extend(loader.map(|(what, measured, most)| (what, measured, most, None)));
+        goals.extend(self.loader.goals());
         page.push_str("\n## Goals\n\n| what | goal | measured | | of the medians |\n| --- | ---: | ---: | --- | ---: |\n");
         for (what, measured, most, medians) in goals {
             let medians = medians.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
